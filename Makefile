@@ -1,0 +1,84 @@
+# `make help` lists what a newcomer can do.
+#
+# Everything runs from .venv, which is made once, and again when setup.py changes. Variables that may be given:
+#   PYTHON=python3.12   the interpreter that .venv is made with (3.10 or newer)
+#   ARGS="..."          more options for the pipeline of `make demo`, or for pytest in `make test` and `make soak`
+#   ROWS=1000000        for `make bench`: how many rows of tape instead of ten million
+
+MAKEFLAGS += --no-print-directory
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BENCH_VENV := .venv-bench
+BENCH_PACKAGES := duckdb bytewax pathway
+ROWS ?= 10000000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test lint types format docs bench soak prism clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
+	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
+
+test: setup prism ## set up everything, then lint, type-check and test
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(BIN)/python -m pytest -m "not soak" --durations=5 $(ARGS)
+
+setup: $(VENV)/.ready-test ## set up .venv for work on the code
+
+lint: setup ## check style and format with ruff
+	@echo "ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted: run make format"; exit 1; }
+
+types: setup ## check types with mypy
+	@echo "mypy"
+	@$(BIN)/mypy --no-error-summary
+
+format: setup ## put the code in the house's format, and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format --quiet .
+
+docs: setup prism ## run every command and snippet of the README and docs/
+	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
+
+bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism ## run the benchmarks and print their tables (half an hour)
+	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
+	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) $(ROWS)
+	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
+	@$(BIN)/python -m benchmarks.window_latency
+
+soak: setup prism ## run the slow proofs that `make test` leaves out
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
+	@scripts/get_prism.sh $(BIN)/python
+
+clean: ## remove the environments and everything that was built or kept between runs, but not out/
+	@rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info out/bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@scripts/make_venv.sh $(VENV) $(PYTHON)
+
+$(VENV)/.ready: setup.py | $(VENV)/bin/python
+	@echo "installing the project into $(VENV), once; it takes a minute"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.ready-test: setup.py | $(VENV)/.ready
+	@echo "installing the test tools into $(VENV)"
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(BENCH_VENV)/.ready: setup.py
+	@scripts/make_venv.sh $(BENCH_VENV) $(PYTHON)
+	@for package in $(BENCH_PACKAGES); do \
+	  echo "installing $$package into $(BENCH_VENV)"; \
+	  $(BENCH_VENV)/bin/python -m pip --disable-pip-version-check --quiet install $$package || \
+	    echo "$$package does not install here; the table will say so"; \
+	done
+	@touch $@

@@ -1,0 +1,233 @@
+"""The options that all pipelines share, and how a command line becomes them."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
+from sinks.address import Output, parse_output
+from sources.address import Address, parse_address
+from sources.pacing import Pace
+from transforms.windows import Windows
+
+_T = TypeVar("_T")
+#: How far the records of a paced file may be out of order, and those of a live stream, whose registers are in order.
+DEFAULT_DISORDER = "1h"
+DEFAULT_LIVE_DISORDER = "0s"
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; the message is one line for the user."""
+
+
+class StreamOptions(PipelineOptions):
+    """Where records come from, how time is cut, where results go. The properties give them parsed."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("input")
+        group.add_argument(
+            "--input",
+            nargs="+",
+            action="extend",
+            type=_checked(parse_address),
+            metavar="ADDRESS",
+            help="files, globs and folders (also .gz and .zst), tcp://host:port to connect, tcp-listen://host:port to "
+            "be connected to, - for standard input; several are read side by side",
+        )
+        group.add_argument("--max-records", type=_positive, metavar="N", help="end after so many records")
+        group.add_argument(
+            "--idle-timeout",
+            type=_checked(_positive_duration),
+            metavar="TIME",
+            help="a live input that has been silent so long is at its end (default: it never is)",
+        )
+        group.add_argument(
+            "--disorder",
+            type=_checked(parse_duration),
+            metavar="TIME",
+            help="how far records may be out of order in event time before they are late; matters for live and paced "
+            f"input only (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
+        )
+        group = parser.add_argument_group("pace of a replay (default: as fast as possible)")
+        pace = group.add_mutually_exclusive_group()
+        pace.add_argument("--speed", type=_positive_number, metavar="X", help="X times event time: 60 plays 1h in 1m")
+        pace.add_argument("--rate", type=_positive_number, metavar="N", help="N records a second")
+        pace.add_argument(
+            "--interval", type=_checked(parse_range), metavar="A..B", help="A to B seconds between two records"
+        )
+        group = parser.add_argument_group("windows")
+        group.add_argument(
+            "--window",
+            default="all",
+            type=_checked(Windows.parse),
+            metavar="TIME[/STEP]",
+            help="all, or the length of fixed windows (10m, 1h, 1d), or of sliding ones and their step (10m/5m) "
+            "(default: all)",
+        )
+        group.add_argument(
+            "--emit",
+            type=_checked(_positive_duration),
+            metavar="TIME",
+            help="also give early results so often, each the whole total so far (not to files)",
+        )
+        group.add_argument(
+            "--lateness",
+            default="0s",
+            type=_checked(parse_duration),
+            metavar="TIME",
+            help="how long after its end a window still takes records (default: 0s)",
+        )
+        group = parser.add_argument_group("output")
+        group.add_argument(
+            "--output",
+            nargs="+",
+            action="extend",
+            type=_checked(parse_output),
+            metavar="ADDRESS",
+            help="files by ending (.jsonl, .avro, .parquet; one per window), - for the console; several may be given",
+        )
+        group.add_argument("--rejected", metavar="PATH", help="write records that cannot be read here, as JSON lines")
+        group.add_argument("--late", metavar="PATH", help="write records that came too late here, as JSON lines")
+        group.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+    @property
+    def inputs(self) -> list[Address]:
+        """Where records come from."""
+        return [parse_address(text) for text in self._get("input") or ()]
+
+    @property
+    def outputs(self) -> list[Output]:
+        """Where results go."""
+        return [parse_output(text) for text in self._get("output") or ()]
+
+    @property
+    def windows(self) -> Windows:
+        """How event time is cut."""
+        return Windows.parse(self._get("window"))
+
+    @property
+    def pace(self) -> Pace:
+        """When records of files leave."""
+        interval = self._get("interval")
+        return Pace(self._get("speed"), self._get("rate"), parse_range(interval) if interval else None)
+
+    @property
+    def emit_micros(self) -> int:
+        """How often early results are given; 0 for never."""
+        return parse_duration(self._get("emit") or "0s")
+
+    @property
+    def lateness_micros(self) -> int:
+        """How long windows stay open."""
+        return parse_duration(self._get("lateness"))
+
+    def disorder_micros(self, *, is_live: bool) -> int:
+        """How far records may be out of order."""
+        return parse_duration(self._get("disorder") or (DEFAULT_LIVE_DISORDER if is_live else DEFAULT_DISORDER))
+
+    @property
+    def idle_timeout_seconds(self) -> float | None:
+        """After how much silence a live input is at its end."""
+        text = self._get("idle_timeout")
+        return parse_duration(text) / MICROS_PER_SECOND if text else None
+
+    @property
+    def needs_clock(self) -> bool:
+        """Whether results are due while records still come, so that the runner must not hold them back."""
+        return bool(self.emit_micros) or self.pace.is_paced or any(address.is_live for address in self.inputs)
+
+    def _get(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def parse_command_line(
+    options_class: type[StreamOptions], prog: str, description: str, argv: Sequence[str] | None
+) -> StreamOptions:
+    """Reads a command line: our options, and any of Beam's and of its runners'.
+
+    Raises:
+        SystemExit: 0 after ``--help``; 2 with one line for wrong usage, an unknown option among it.
+    """
+    parser = _OneLineParser(prog=prog, description=description, allow_abbrev=False)
+    StreamOptions._add_argparse_args(parser)
+    if options_class is not StreamOptions:
+        options_class._add_argparse_args(parser)
+    group = parser.add_argument_group("runner")
+    group.add_argument("--runner", default="DirectRunner", help="DirectRunner (default), PrismRunner, FlinkRunner, ...")
+    group.add_argument("--prism_location", metavar="PATH", help="the Prism binary, if Beam should not look for it")
+    parser.epilog = "All of Apache Beam's own pipeline options are understood, too."
+    _, others = parser.parse_known_args(argv)
+    _check_beam_options(parser, others)
+    flags = list(argv) if argv is not None else None
+    options: StreamOptions = PipelineOptions(flags).view_as(options_class)
+    return options
+
+
+def _check_beam_options(parser: argparse.ArgumentParser, others: list[str]) -> None:
+    """Finds options that neither we nor Beam know, which Beam itself would pass over with a warning."""
+    beam_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for options_class in _subclasses(PipelineOptions):
+        if not issubclass(options_class, StreamOptions):
+            options_class._add_argparse_args(beam_parser)
+    beam_parser.error = parser.error  # type: ignore[method-assign]
+    _, unknown = beam_parser.parse_known_args(others)
+    if unknown:
+        known = [flag for each in (parser, beam_parser) for flag in each._option_string_actions]
+        near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
+        parser.error(f"unknown option {unknown[0]}" + (f": did you mean {near[0]}?" if near else ""))
+
+
+def _subclasses(base: type) -> list[Any]:
+    found: list[Any] = []
+    child: Any
+    for child in base.__subclasses__():
+        found += [child, *_subclasses(child)]
+    return found
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def _checked(parse: Callable[[str], _T]) -> Callable[[str], str]:
+    """Gives an argument type that checks the text and keeps it as it is, so that options travel as plain text."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+
+    return check
+
+
+def _positive_duration(text: str) -> int:
+    micros = parse_duration(text)
+    if not micros:
+        raise ValueError(f"expected a time longer than none, got {text!r}")
+    return micros
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _positive_number(text: str) -> float:
+    try:
+        value = float(text)
+        Pace(rate=value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number greater than 0, got {text!r}") from None
+    return value

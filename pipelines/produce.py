@@ -1,0 +1,110 @@
+"""Which vegetables sell best: totals per UPC of what a department of a co-op sold, from its register tape.
+
+    python -m pipelines.produce --runner=DirectRunner
+    python -m pipelines.produce --input tape/ --window 1d --output totals.parquet
+    python -m pipelines.produce --input tcp://127.0.0.1:12000 --window 10s --output -
+
+Per UPC: the description of the latest row, the quantity (pieces and pounds alike), the part of it that came from the
+scale, the spend, and the number of rows. Only sales count (items and department rings), less voids and refunds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import apache_beam as beam
+import polars as pl
+
+from pipelines.demo import demo_tape
+from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.running import leave, refuse, run
+from pipelines.wiring import check_outputs, open_input, write_records, write_results
+from schemas.wedge import PRODUCE, SALE_TYPES, TAPE
+from sources.reading import ReadAddresses
+from transforms.aggregate import Aggregate
+from transforms.aggregations import Count, Last, Sum
+from transforms.late import SplitLate
+from transforms.parse import ParseDelimited
+
+COLUMNS = ("upc", "description", "quantity", "scale", "total")
+TOTALS = {
+    "description": Last("description"),
+    "quantity": Sum("quantity"),
+    "scale": Sum(pl.col("quantity").filter(pl.col("scale") != 0)),
+    "spend": Sum("total"),
+    "rows": Count(),
+}
+DOCUMENT = ("description", "quantity", "scale", "spend")
+
+
+class ProduceOptions(StreamOptions):
+    """The shared options, and those of this pipeline."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("produce")
+        group.add_argument(
+            "--department",
+            nargs="+",
+            default=[str(PRODUCE)],
+            type=_department,
+            metavar="N",
+            help=f"departments by number, or all (default: {PRODUCE}, produce)",
+        )
+        group.add_argument(
+            "--shape",
+            choices=("rows", "by-upc"),
+            default="rows",
+            help="a row per UPC, or per window one document {upc: [description, quantity, scale, spend]} "
+            "(default: rows)",
+        )
+
+
+def _department(text: str) -> str:
+    if text != "all" and not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a department's number or all, got {text!r}")
+    return text
+
+
+def sold(departments: Sequence[str]) -> pl.Expr:
+    """Tells which rows of the tape are sales of these departments."""
+    is_sale = pl.col("trans_type").is_in(SALE_TYPES)
+    if "all" in departments:
+        return is_sale
+    return is_sale & pl.col("department").is_in([int(number) for number in departments])
+
+
+def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses) -> None:
+    """Reads, parses, splits off what is late, totals, writes."""
+    parsed = pipeline | "ReadTape" >> read | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department))
+    timely = parsed["records"] | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
+    totals = timely["records"] | "TotalPerUpc" >> Aggregate(
+        by=("upc",),
+        values=TOTALS,
+        windows=options.windows,
+        emit_micros=options.emit_micros,
+        lateness_micros=options.lateness_micros,
+    )
+    write_results(totals, options, by="spend", document=DOCUMENT if options.shape == "by-upc" else ())
+    write_records(parsed["rejected"], options.rejected, "WriteRejected")
+    write_records(timely["late"], options.late, "WriteLate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline and gives the exit status."""
+    options = parse_command_line(ProduceOptions, "python -m pipelines.produce", __doc__, argv)
+    try:
+        if options.input is None:
+            options.input = [demo_tape()]
+        if options.output is None:
+            options.output = ["-", "out/produce.jsonl"]
+        read = open_input(options, TAPE)
+        check_outputs(options, is_document=options.shape == "by-upc")
+    except UsageError as error:
+        return refuse(error)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,1 @@
+"""The record types that every other folder knows."""

@@ -1,0 +1,36 @@
+"""The package, and what Beam's ``--setup_file`` ships to remote workers."""
+
+from setuptools import setup
+
+TEST = [
+    "hypothesis>=6.170",
+    "mypy>=2.4,<2.5",
+    "pytest>=9.2",
+    "pytest-xdist>=3.8",
+    "ruff>=0.17.6,<0.18",
+]
+#: What benchmarks/produce_totals.py compares with. `make bench` puts them into an environment of their own.
+BENCH = [
+    "bytewax>=0.21.1",
+    "duckdb>=1.4",
+    "pathway>=0.33",
+]
+
+setup(
+    name="transaction-streams",
+    version="0.1.0",
+    description="Streams of transactions, read, reduced and shown by Apache Beam",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=["pipelines", "transforms", "sources", "sinks", "schemas", "simulators"],
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "fastavro>=1.12",
+        "numpy>=1.26",
+        "orjson>=3.10",
+        "polars>=2.1",
+        "rich>=13",
+        "zstandard>=0.23",
+    ],
+    extras_require={"test": TEST, "bench": BENCH, "dev": [*TEST, "pre-commit>=4.7"]},
+)

@@ -1,0 +1,1 @@
+"""Seeded makers of streams; nothing here imports Beam."""

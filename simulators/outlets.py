@@ -1,0 +1,153 @@
+"""Outlets: where a simulator's records go. They know nothing of what the records are.
+
+A file, the standard output, a listener that is pushed to; :mod:`simulators.listeners` has those that are connected to.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas.units import MICROS_PER_SECOND
+from simulators.batch import Stream, Streams
+from simulators.files import replaced
+from simulators.listeners import serve_pieces, serve_streams
+from simulators.metering import Clock, metered
+from sources.address import Address
+from sources.pacing import Pace
+
+DEFAULT_CONNECT_TIMEOUT = 30 * MICROS_PER_SECOND
+FIRST_BACK_OFF_SECONDS = 0.1
+LAST_BACK_OFF_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """Where records go and how.
+
+    Attributes:
+        address: a file, ``-``, ``tcp://host:port`` or ``tcp-listen://host:port``.
+        pace: how fast.
+        per_connection: records for each connection that is accepted; None serves the whole stream to each.
+        once: whether a listener ends when the first client has got its full stream.
+        connect_timeout_micros: how long a listener that is pushed to may take to come up.
+        announce: is told where we listen, once we do.
+        clock: measures the pace; stopping it ends the sending.
+    """
+
+    address: Address
+    pace: Pace = Pace()
+    per_connection: int | None = None
+    once: bool = False
+    connect_timeout_micros: int = DEFAULT_CONNECT_TIMEOUT
+    announce: Callable[[Address], None] = lambda _: None
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        """Checks that the options fit the address.
+
+        Raises:
+            ValueError: they do not.
+        """
+        if self.per_connection is not None and self.per_connection < 1:
+            raise ValueError(f"per-connection must be 1 or more, got {self.per_connection}")
+        for name, given in (("per-connection", self.per_connection is not None), ("once", self.once)):
+            if given and self.address.scheme != "tcp-listen":
+                raise ValueError(f"{name} is for tcp-listen:// addresses, got {self.address.text!r}")
+        if self.once and self.per_connection is not None:
+            raise ValueError("give one of once and per-connection")
+
+    def deliver(self, streams: Streams) -> int:
+        """Sends streams until there is nothing left to do, and gives the number of records of the last one.
+
+        ``streams`` is called once for each run through the records. A file is whole or not there at all.
+
+        Raises:
+            OSError: the file, the address or the peer fails.
+        """
+        address = self.address
+        if address.scheme == "file":
+            return _to_file(streams(), Path(address.path), self)
+        if address.scheme == "-":
+            return _to_stdout(streams(), self)
+        if address.scheme == "tcp":
+            return _push(streams(), self)
+        if self.per_connection is None:
+            return serve_streams(streams, address, self.pace, self.clock, self.announce, once=self.once)
+        return serve_pieces(streams(), address, self.pace, self.clock, self.announce, records=self.per_connection)
+
+
+def _send_all(stream: Stream, outlet: Outlet, write: Callable[[bytes | memoryview], object]) -> int:
+    rows = 0
+    if stream.preamble:
+        write(stream.preamble)
+    for piece in metered(stream.batches, outlet.pace, outlet.clock):
+        write(piece.data)
+        stream.on_sent(piece)
+        rows += piece.rows
+    return rows
+
+
+def _to_file(stream: Stream, path: Path, outlet: Outlet) -> int:
+    with replaced(path) as file:
+        rows = _send_all(stream, outlet, file.write)
+    stream.on_end()
+    return rows
+
+
+def _to_stdout(stream: Stream, outlet: Outlet) -> int:
+    """Writes to the standard output; that the reader has gone away is a way to end, not an error."""
+    out = sys.stdout.buffer
+
+    def write(data: bytes | memoryview) -> None:
+        out.write(data)
+        out.flush()
+
+    try:
+        return _send_all(stream, outlet, write)
+    except BrokenPipeError:
+        # What is left in the buffer must not fail once more when the interpreter closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        stream.on_end()
+
+
+def _push(stream: Stream, outlet: Outlet) -> int:
+    with _connect(outlet) as peer:
+        try:
+            rows = _send_all(stream, outlet, peer.sendall)
+            peer.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise OSError(f"lost the connection to {outlet.address.endpoint}: {error.strerror or error}") from error
+        finally:
+            stream.on_end()
+    return rows
+
+
+def _connect(outlet: Outlet) -> socket.socket:
+    """Connects, and tries again for as long as the outlet allows."""
+    address, clock = outlet.address, outlet.clock
+    began = clock.now()
+    back_off = FIRST_BACK_OFF_SECONDS
+    while True:
+        left = outlet.connect_timeout_micros / MICROS_PER_SECOND - (clock.now() - began)
+        try:
+            peer = socket.create_connection((address.host, address.port), timeout=max(left, FIRST_BACK_OFF_SECONDS))
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            # On loopback a socket can meet itself where nobody listens.
+            if peer.getsockname() != peer.getpeername():
+                peer.settimeout(None)
+                return peer
+            peer.close()
+            reason = "nobody listens"
+        if left <= back_off or clock.is_stopped:
+            raise OSError(f"cannot connect to {address.endpoint}: {reason}")
+        clock.rest(back_off)
+        back_off = min(2 * back_off, LAST_BACK_OFF_SECONDS)

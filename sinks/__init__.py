@@ -1,0 +1,1 @@
+"""Where results go: files per window, the console."""

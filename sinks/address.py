@@ -1,0 +1,77 @@
+"""Where output goes, as people type it: a file by its ending, or ``-`` for the console."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from sinks.disk import make_folder, one_line_errors, temporary_beside
+
+Kind = Literal["file", "console"]
+Format = Literal["jsonl", "json", "avro", "parquet"]
+
+#: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
+FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
+_EXPECTED = ".jsonl, .avro, .parquet"
+
+
+class Output(NamedTuple):
+    """A parsed address: ``path`` and ``format`` are for files."""
+
+    kind: Kind
+    path: str = ""
+    format: Format | None = None
+
+
+def parse_output(text: str) -> Output:
+    """Parses the address of an output.
+
+    >>> parse_output("out/totals.avro")
+    Output(kind='file', path='out/totals.avro', format='avro')
+
+    Raises:
+        ValueError: it is no path with a known ending, and not ``-``.
+    """
+    if not text.strip():
+        raise ValueError(f"expected a path ending in {_EXPECTED} or - for the console, got an empty text")
+    if text == "-":
+        return Output("console")
+    scheme, found, rest = text.partition("://")
+    if found and scheme != "file":
+        # The rest may hold a password.
+        raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED} or - for the console")
+    path = rest if found else text
+    try:
+        return Output("file", path, format_of(path))
+    except ValueError as error:
+        raise ValueError(f"{error} or - for the console") from None
+
+
+def format_of(path: str) -> Format:
+    """Gives the format that the ending of a path stands for, in capitals or not.
+
+    Raises:
+        ValueError: no format is known by that ending.
+    """
+    found = FORMATS.get(Path(path).suffix.lower())
+    if found is None:
+        raise ValueError(f"unknown ending in {path!r}: expected {_EXPECTED}")
+    return found
+
+
+def check_writable(path: str) -> None:
+    """Finds out, before anything runs, whether a file could be written there; makes its folder.
+
+    Raises:
+        SinkError: it could not; the message is one line.
+    """
+    target = Path(path)
+    probe = temporary_beside(target)
+    with one_line_errors(path):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        make_folder(target.parent)
+        probe.touch(exist_ok=False)
+        probe.unlink()

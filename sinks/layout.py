@@ -1,0 +1,71 @@
+"""How the table of a file is laid out: the window first, types that every format shares, rows in the order of the key.
+
+The layout depends on the result alone, not on how its frame came about; that makes a second try write the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from schemas.units import to_datetime
+from transforms.frames import Result
+
+WINDOW_COLUMNS = ("window_start", "window_end")
+#: The most digits that Arrow, Avro and Parquet share.
+DECIMAL_DIGITS = 38
+_TIME = pl.Datetime("us", "UTC")
+
+
+def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
+    """Gives the rows of a result as they are to be written, sorted by ``key``, missing keys first.
+
+    Decimals get 38 digits, times become microseconds of UTC (naive ones are read as they stand).
+
+    Raises:
+        ValueError: a key column is missing.
+    """
+    rows = result.rows
+    require(rows, key)
+    bounds = zip(WINDOW_COLUMNS, (result.window_start, result.window_end), strict=True)
+    window = (_bound(name, micros) for name, micros in bounds)
+    values = (pl.col(name).cast(portable(dtype)) for name, dtype in rows.schema.items() if name not in WINDOW_COLUMNS)
+    return rows.select(*window, *values).sort(key, maintain_order=True).rechunk()
+
+
+def require(rows: pl.DataFrame, names: Iterable[str]) -> None:
+    """Checks that the columns are there.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name in names:
+        if name not in rows.columns:
+            raise ValueError(f"results have no column {name!r}, only {', '.join(rows.columns)}")
+
+
+def portable(dtype: pl.DataType) -> pl.DataType:
+    """Gives the type under which values of ``dtype`` are written."""
+    if isinstance(dtype, pl.Decimal):
+        return pl.Decimal(DECIMAL_DIGITS, dtype.scale)
+    if isinstance(dtype, pl.Datetime):
+        return _TIME
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return pl.String()
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return pl.List(portable(instance(dtype.inner)))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: portable(instance(field.dtype)) for field in dtype.fields})
+    return dtype
+
+
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """Gives the type as an object; polars names those without parameters by their class as well."""
+    return dtype if isinstance(dtype, pl.DataType) else dtype()
+
+
+def _bound(name: str, micros: int | None) -> pl.Expr:
+    moment = None if micros is None else to_datetime(micros)
+    return pl.lit(moment, _TIME).alias(name)

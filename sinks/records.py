@@ -1,0 +1,90 @@
+"""Records that were not used, rejected or late ones, into a file of JSON lines, so that somebody can look at them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from schemas.records import Rejected
+from sinks.disk import append, empty
+
+_BUFFER_BYTES = 1 << 20
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def prepare(path: str) -> None:
+    """Makes or empties the file; to be called where the job is submitted, so that a bad path is found before it runs.
+
+    Raises:
+        SinkError: the file cannot be written; the message is one line.
+    """
+    empty(path)
+
+
+@beam.typehints.with_input_types(Rejected)
+@beam.typehints.with_output_types(Rejected)
+@dataclass(eq=False)
+class WriteRejected(beam.PTransform):
+    """Appends each record to a file of JSON lines, and hands it on.
+
+    A line has ``origin``, ``position``, ``reason`` and ``raw``, the record's text, or ``raw_base64`` where its bytes
+    are not UTF-8. Lines are written when a bundle ends, or fills 1 MiB before, and never in parts; the order is that
+    of arrival. At least once: a bundle that is tried again may write its lines again. :func:`prepare` empties the file.
+
+    Attributes:
+        path: the file; None writes nothing and only hands the records on.
+
+    Raises:
+        SinkError: when run, the file cannot be written.
+    """
+
+    path: str | None
+
+    def __post_init__(self) -> None:
+        """Gives the transform its label."""
+        super().__init__()
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the one step, if any."""
+        return pcoll if self.path is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.path))
+
+
+def json_line(record: Rejected) -> bytes:
+    """Gives the line of one record."""
+    fields: dict[str, str | int] = {"origin": record.origin, "position": record.position, "reason": record.reason}
+    try:
+        fields["raw"] = record.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        fields["raw_base64"] = base64.b64encode(record.raw).decode("ascii")
+    # File names need not be UTF-8: their odd bytes are surrogates here, which backslashreplace writes as JSON does.
+    return _json(fields).encode("utf-8", "backslashreplace") + b"\n"
+
+
+class _AppendFn(beam.DoFn):
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lines: list[bytes] = []
+        self._bytes = 0
+
+    def start_bundle(self) -> None:
+        self._lines, self._bytes = [], 0
+
+    def process(self, element: Rejected) -> Iterator[Rejected]:
+        line = json_line(element)
+        if self._bytes + len(line) > _BUFFER_BYTES:
+            self._flush()
+        self._lines.append(line)
+        self._bytes += len(line)
+        yield element
+
+    def finish_bundle(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            append(self._path, b"".join(self._lines))
+        self._lines, self._bytes = [], 0

@@ -1,0 +1,1 @@
+"""Custom unbounded sources that emit blocks of raw records, and what they share."""

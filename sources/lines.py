@@ -1,0 +1,167 @@
+"""Lines: how bytes are cut into records, and the standard input as a source of them."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+from schemas.records import Dialect, RecordType
+from sources.live import PACKET_BYTES, POLL_SECONDS, STOPPED, LineSource, Receiver
+from sources.liveness import Backlog, Sniff, Stream
+
+#: How much of an overlong record is kept to show.
+OVERLONG_KEPT_BYTES = 4096
+
+
+class Piece(NamedTuple):
+    r"""Some whole records, each ended by ``\n``, and the position of the first byte; or one record with a fault."""
+
+    data: bytes
+    position: int
+    fault: str = ""
+
+
+class LineCutter:
+    r"""Cuts the bytes of one stream into whole records, however they were packed. Pure.
+
+    A record is what stands before a ``\n``; an empty one is a record too. One longer than ``max_record_bytes`` (its
+    ``\n`` not counted) becomes a fault that keeps its first 4 KiB, and the stream goes on behind its end. Nothing is
+    done per record.
+
+    >>> cutter = LineCutter(max_record_bytes=100)
+    >>> cutter.feed(b"a\nb")
+    [Piece(data=b'a\n', position=0, fault='')]
+    >>> cutter.feed(b"c\n")
+    [Piece(data=b'bc\n', position=2, fault='')]
+    """
+
+    def __init__(self, max_record_bytes: int) -> None:
+        self._max_record_bytes = max_record_bytes
+        self._tail = bytearray()
+        self._position = 0
+        self._skipping = False
+
+    @property
+    def received(self) -> int:
+        """How many bytes came so far."""
+        return self._position + len(self._tail)
+
+    def feed(self, packet: bytes) -> list[Piece]:
+        """Takes the next bytes and gives the records that they complete, in order."""
+        if self._skipping:
+            end = packet.find(b"\n") + 1
+            self._position += end or len(packet)
+            if not end:
+                return []
+            self._skipping = False
+            packet = packet[end:]
+        pieces: list[Piece] = []
+        end = packet.rfind(b"\n") + 1
+        if end:
+            pieces = self._cut(bytes(self._tail) + packet[:end] if self._tail else packet[:end])
+            self._tail = bytearray(packet[end:])
+        else:
+            self._tail += packet
+        if len(self._tail) > self._max_record_bytes:
+            pieces.append(self._overlong(self._tail, self._position))
+            self._position += len(self._tail)
+            self._tail.clear()
+            self._skipping = True
+        return pieces
+
+    def end(self, torn: str = "") -> list[Piece]:
+        r"""Ends the stream: bytes without a ``\n`` are a last record, or a faulty one where ``torn`` says why."""
+        if not self._tail:
+            return []
+        data, position = bytes(self._tail), self._position
+        self._position += len(data)
+        self._tail.clear()
+        return [Piece(data, position, torn) if torn else Piece(data + b"\n", position)]
+
+    def _cut(self, data: bytes) -> list[Piece]:
+        """Cuts whole records where one of them is too long."""
+        base, limit = self._position, self._max_record_bytes
+        self._position += len(data)
+        pieces: list[Piece] = []
+        start = place = 0
+        # Every record up to `place` is short enough; a look back from the farthest end that the next may have skips
+        # as many records as fit.
+        while len(data) - place > limit + 1:
+            end = data.rfind(b"\n", place, place + limit + 1) + 1
+            if end:
+                place = end
+                continue
+            if place > start:
+                pieces.append(Piece(data[start:place], base + start))
+            pieces.append(self._overlong(data[place : place + OVERLONG_KEPT_BYTES], base + place))
+            start = place = data.find(b"\n", place) + 1
+        if start < len(data):
+            pieces.append(Piece(data[start:] if start else data, base + start))
+        return pieces
+
+    def _overlong(self, data: bytes | bytearray, position: int) -> Piece:
+        """Gives the fault for a record that begins with ``data``."""
+        kept = bytes(data[: min(OVERLONG_KEPT_BYTES, self._max_record_bytes)])
+        return Piece(kept, position, f"record longer than {self._max_record_bytes} bytes")
+
+
+@dataclass(frozen=True)
+class StdinLines(LineSource):
+    """Reads records from the standard input, in a thread; the end of the input is the end of the stream.
+
+    Its blocks come from the origin ``stdin``. The fields are those of :class:`LineSource`. Only one reader at a time
+    can use it, in the process whose input it is.
+    """
+
+    record_type: RecordType
+    disorder_micros: int = 0
+    idle_timeout_seconds: float | None = None
+    max_record_bytes: int = 1 << 20
+    max_block_bytes: int = 8 << 20
+    dialect: Dialect | None = None
+    sniff: Sniff | None = None
+    max_records: int | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def receiver(self, backlog: Backlog) -> Receiver:
+        """Gives the thread that reads the standard input."""
+        return _StdinReceiver(self, backlog)
+
+
+class _StdinReceiver(Receiver):
+    """Reads the standard input as it comes."""
+
+    def __init__(self, source: StdinLines, backlog: Backlog) -> None:
+        super().__init__(backlog, source.clock, source.idle_timeout_seconds)
+        # An interrupted reader has left its stream open, with the record that it was in the middle of.
+        self._stream = next(iter(backlog.open_streams()), None) or Stream("stdin", LineCutter(source.max_record_bytes))
+        self._is_resumed = bool(backlog.open_streams())
+        self._input: BinaryIO | None = None
+
+    def open(self) -> None:
+        self._input = sys.stdin.buffer
+        if not self._is_resumed:
+            self.backlog.open(self._stream)
+
+    def listen(self) -> bool:
+        assert self._input is not None  # noqa: S101 - opened before the thread was started
+        # A read that waits could not be stopped, and would swallow the next reader's input.
+        if not select.select([self._input], [], [], POLL_SECONDS)[0]:
+            self.backlog.listened([], self.clock())
+            return False
+        self.backlog.listened([self._stream], self.clock())
+        packet = self._input.read1(PACKET_BYTES)  # type: ignore[attr-defined]
+        if packet:
+            self.backlog.receive(self._stream, packet)
+        else:
+            self.backlog.close(self._stream)
+            self.is_exhausted = True
+        return bool(packet)
+
+    def hang_up(self, *, is_interrupted: bool) -> None:
+        if self._stream.is_open and not is_interrupted:
+            self.backlog.close(self._stream, STOPPED)

@@ -1,0 +1,118 @@
+"""The slow ways that the fast ways have to equal: one record at a time, with the csv module and Decimal."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from schemas.records import Dialect, RecordType
+
+_STRAY_RETURN = "\ue000"
+
+
+def parse(data: bytes, record_type: RecordType, dialect: Dialect, wanted=None):
+    """Gives (rows, rejected, records): rows as (line number, values by name), rejected as line numbers.
+
+    ``wanted`` is (columns it reads, function of their values).
+    """
+    lines = data.split(b"\n")
+    lines = [line[:-1] if line.endswith(b"\r") else line for line in lines]
+    lines = [line for line in lines if line]
+    rows, rejected = [], []
+    first = [record_type.event_time, *(wanted[0] if wanted else ())]
+    for number, line in enumerate(lines):
+        try:
+            fields = split(line.decode(dialect.encoding), dialect)
+            order = record_type.order(dialect)
+            if len(fields) != len(order):
+                raise ValueError("width")
+            texts = dict(zip(order, fields))
+            values = {name: value(record_type.column(name), texts[name]) for name in first}
+            if wanted and not wanted[1](values):
+                continue
+            values.update({c.name: value(c, texts[c.name]) for c in record_type.columns})
+            rows.append((number, values))
+        except ValueError:
+            rejected.append(number)
+    return rows, rejected, len(lines)
+
+
+def split(text: str, dialect: Dialect) -> list[str]:
+    if not dialect.quoted or '"' not in text:
+        return text.split(dialect.separator)
+    reader = csv.reader([text.replace("\r", _STRAY_RETURN)], delimiter=dialect.separator, strict=True)
+    try:
+        return [field.replace(_STRAY_RETURN, "\r") for field in next(reader)]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+
+
+def value(column, text: str) -> Any:
+    bare = text.strip(" ")
+    if bare == "" or bare == "NULL":
+        if column.required:
+            raise ValueError("missing")
+        return None
+    if column.kind == "integer":
+        if not re.fullmatch("[+-]?[0-9]+", bare):
+            raise ValueError("integer")
+        if not -(2**63) <= int(bare) < 2**63:
+            raise ValueError("integer")
+        return int(bare)
+    if column.kind == "decimal":
+        if not re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", bare):
+            raise ValueError("decimal")
+        number = Decimal(bare)
+        if number != round_to(number, 9) or number.copy_abs() >= 10**29:
+            raise ValueError("decimal")
+        return number
+    if column.kind == "time":
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", text):
+            raise ValueError("time")
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
+    return text
+
+
+def round_to(number: Decimal, places: int) -> Decimal:
+    import decimal
+
+    with decimal.localcontext() as context:
+        context.prec = 100
+        return number.quantize(Decimal(1).scaleb(-places))
+
+
+def windows_of(moment: datetime, length: int, step: int):
+    """Gives the (start, end) in microseconds of every window that has the moment in it."""
+    micros = (
+        int((moment.replace(tzinfo=timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds()) * 10**6
+    )
+    if not length:
+        return [(None, None)]
+    start = micros - micros % step
+    found = []
+    while start > micros - length:
+        found.append((start, start + length))
+        start -= step
+    return found
+
+
+def produce_totals(rows, length: int = 0, step: int = 0):
+    """Gives {(window start, upc): [description, quantity, scale, spend, rows]} of tape rows given as dicts."""
+    totals = defaultdict(lambda: [None, Decimal(0), Decimal(0), Decimal(0), 0])
+    latest = {}
+    for row in rows:
+        for start, _ in windows_of(row["datetime"], length, step or length):
+            key = (start, row["upc"])
+            total = totals[key]
+            total[1] += row["quantity"] or 0
+            total[2] += (row["quantity"] or 0) if row["scale"] else 0
+            total[3] += row["total"] or 0
+            total[4] += 1
+            if row["description"] is not None:
+                latest[key] = max(latest.get(key, (row["datetime"], "")), (row["datetime"], row["description"]))
+                total[0] = latest[key][1]
+    return dict(totals)

@@ -1,0 +1,111 @@
+"""What the tests of simulators share: the program in a process of its own, and an obviously right recount of a tape."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from schemas.wedge import COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 20
+
+
+def command(*options: object) -> list[str]:
+    return [sys.executable, "-m", "simulators.registers", *map(str, options)]
+
+
+def run(*options: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(*options), cwd=ROOT, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+
+
+@contextmanager
+def started(*options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts the program and ends it, whatever happens."""
+    with subprocess.Popen(
+        command(*options), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def port_of(process: subprocess.Popen[bytes]) -> int:
+    """Waits until the program listens and gives the port."""
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith(b"listening on 127.0.0.1:"), line
+    return int(line.rpartition(b":")[2])
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
+
+
+def read_to_end(client: socket.socket) -> bytes:
+    parts = []
+    while part := client.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def fetch(port: int) -> bytes:
+    with connect(port) as client:
+        return read_to_end(client)
+
+
+def rows_of(data: bytes, separator: str = "\t") -> list[dict[str, str]]:
+    """Gives rows as plain text by column."""
+    return [dict(zip(COLUMNS, line.decode("ascii").split(separator), strict=True)) for line in data.split(b"\n")[:-1]]
+
+
+def recount(data: bytes, separator: str = "\t") -> dict[str, Any]:
+    """Counts a tape the slow way: the csv module, Decimal, a row at a time."""
+    count: dict[str, Any] = {"rows": 0, "garbage": 0, "out_of_order": 0, "departments": {}, "produce": {}}
+    latest = datetime(1, 1, 1)
+    assert data.endswith(b"\n")
+    for line in data.split(b"\n")[:-1]:
+        count["rows"] += 1
+        fields = next(csv.reader([line.decode("latin-1")], delimiter=separator), [])
+        try:
+            row = dict(zip(COLUMNS, fields, strict=True))
+            moment = datetime.strptime(row["datetime"], "%Y-%m-%d %H:%M:%S")
+            department = str(int(row["department"]))
+        except ValueError:
+            count["garbage"] += 1
+            continue
+        count["out_of_order"] += moment < latest
+        latest = max(latest, moment)
+        groups = [count["departments"].setdefault(department, [0, Decimal(0), Decimal(0)])]
+        if department == "2":
+            groups.append(count["produce"].setdefault(row["upc"], [0, Decimal(0), Decimal(0)]))
+        for group in groups:
+            group[0] += 1
+            group[1] += Decimal(row["quantity"])
+            group[2] += Decimal(row["total"])
+    return count
+
+
+def assert_truth(path: Path, data: bytes, separator: str = "\t") -> dict[str, Any]:
+    """Holds a truth file against a recount of the bytes it tells of; gives what it says."""
+    said: dict[str, Any] = json.loads(path.read_text())
+    counted = recount(data, separator)
+    for name in ("rows", "garbage", "out_of_order"):
+        assert said[name] == counted[name], name
+    assert said["well_formed"] == counted["rows"] - counted["garbage"]
+    for name in ("departments", "produce"):
+        found = {
+            key: [sums["rows"], Decimal(sums["quantity"]), Decimal(sums["total"])] for key, sums in said[name].items()
+        }
+        assert found == counted[name], name
+    return said

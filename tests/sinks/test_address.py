@@ -1,0 +1,67 @@
+import os
+
+import pytest
+
+from sinks.address import Output, check_writable, parse_output
+from sinks.disk import SinkError
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        ("-", Output("console")),
+        ("out/x.jsonl", Output("file", "out/x.jsonl", "jsonl")),
+        ("x.AVRO", Output("file", "x.AVRO", "avro")),
+        ("a.b/x.y.Parquet", Output("file", "a.b/x.y.Parquet", "parquet")),
+        ("x.json", Output("file", "x.json", "json")),
+        ("file:///data/x.jsonl", Output("file", "/data/x.jsonl", "jsonl")),
+    ],
+)
+def test_an_address_tells_kind_path_and_format(text, output):
+    assert parse_output(text) == output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x.csv", "unknown ending in 'x.csv': expected .jsonl, .avro, .parquet or - for the console"),
+        ("out/", "unknown ending in 'out/': expected .jsonl, .avro, .parquet or - for the console"),
+        (".jsonl", "unknown ending in '.jsonl': expected .jsonl, .avro, .parquet or - for the console"),
+        (" ", "expected a path ending in .jsonl, .avro, .parquet or - for the console, got an empty text"),
+        (
+            "postgresql://me:secret@db/totals",
+            "not yet an output: postgresql://, expected a path ending in .jsonl, .avro, .parquet or - for the console",
+        ),
+        (
+            "kafka://h:9092/x.jsonl",
+            "not yet an output: kafka://, expected a path ending in .jsonl, .avro, .parquet or - for the console",
+        ),
+    ],
+)
+def test_what_is_no_output_is_refused_in_one_line(text, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole message is compared)
+        parse_output(text)
+    assert str(caught.value) == message
+
+
+def test_checking_makes_the_folder_and_leaves_no_file(tmp_path):
+    check_writable(str(tmp_path / "a" / "b" / "x.jsonl"))
+    assert os.listdir(tmp_path / "a" / "b") == []  # noqa: PTH208
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(SinkError, match=r"^cannot write .*out/x\.jsonl: Not a directory$"):
+        check_writable(str(tmp_path / "out" / "x.jsonl"))
+
+
+def test_a_folder_in_the_place_of_the_file_is_one_line(tmp_path):
+    with pytest.raises(SinkError, match=r"^cannot write .*: Is a directory$"):
+        check_writable(str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_one_line(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(SinkError, match=r"^cannot write .*: Permission denied$"):
+        check_writable(str(tmp_path / "x.jsonl"))

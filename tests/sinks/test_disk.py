@@ -1,0 +1,96 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from sinks.disk import SinkError, append, empty, write_whole
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk that takes half of what is written, and then nothing."""
+    write = os.write
+    calls = []
+
+    def half(descriptor, data):
+        calls.append(len(data))
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    return calls
+
+
+def test_a_file_is_written_whole_and_its_folders_are_made(tmp_path):
+    write_whole(str(tmp_path / "a" / "b" / "x.jsonl"), b"one\n")
+    assert (tmp_path / "a" / "b" / "x.jsonl").read_bytes() == b"one\n"
+    assert os.listdir(tmp_path / "a" / "b") == ["x.jsonl"]  # noqa: PTH208 (hidden ones, too)
+
+
+def test_a_file_has_the_rights_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_whole(str(tmp_path / "x"), b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_full_disk_leaves_no_half_file_and_one_line(tmp_path, full_disk):
+    path = str(tmp_path / "x.jsonl")
+    with pytest.raises(SinkError) as caught:
+        write_whole(path, b"one\ntwo\n")
+    assert str(caught.value) == f"cannot write {path}: No space left on device"
+    assert full_disk == [8, 4]
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_full_disk_leaves_the_old_file_as_it_was(tmp_path, full_disk):
+    target = tmp_path / "x.jsonl"
+    target.write_bytes(b"old\n")
+    with pytest.raises(SinkError):
+        write_whole(str(target), b"one\ntwo\n")
+    assert target.read_bytes() == b"old\n"
+    assert os.listdir(tmp_path) == ["x.jsonl"]  # noqa: PTH208
+
+
+def test_a_rename_that_fails_leaves_nothing(tmp_path):
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(SinkError, match=r"cannot write .*x\.jsonl: Is a directory$"):
+        write_whole(str(tmp_path / "x.jsonl"), b"one\n")
+    assert os.listdir(tmp_path) == ["x.jsonl"]  # noqa: PTH208
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path):
+    (tmp_path / "out").touch()
+    for path in ("out/x.jsonl", "out/deeper/x.jsonl"):
+        with pytest.raises(SinkError, match=rf"cannot write .*{path}: Not a directory$"):
+            write_whole(str(tmp_path / path), b"")
+
+
+def test_lines_are_appended(tmp_path):
+    path = tmp_path / "new" / "bad.jsonl"
+    empty(str(path))
+    append(str(path), b"one\n")
+    append(str(path), b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    empty(str(path))
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
+def test_appending_to_a_full_disk_is_one_line():
+    with pytest.raises(SinkError, match=r"^cannot write /dev/full: No space left on device$"):
+        append(str(FULL), b"one\n")
+
+
+def test_no_descriptor_is_left_open_when_writing_fails(tmp_path, full_disk):
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0  # noqa: PTH208
+    with pytest.raises(SinkError):
+        write_whole(str(tmp_path / "x"), b"one\ntwo\n")
+    after = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0  # noqa: PTH208
+    assert after == before

@@ -1,0 +1,124 @@
+"""Every Hypothesis strategy of the tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hypothesis import strategies as st
+
+from schemas.records import Column, Dialect, RecordType
+
+#: A small record type that has a column of each kind, required and not; the last one may be empty.
+SALE = RecordType(
+    name="sale",
+    names=("key", "when", "amount", "pieces", "unused", "note"),
+    columns=(
+        Column("key", "text", required=True),
+        Column("when", "time", required=True),
+        Column("amount", "decimal"),
+        Column("pieces", "integer"),
+        Column("note", "text"),
+    ),
+    event_time="when",
+)
+
+dialects = st.builds(
+    Dialect,
+    separator=st.sampled_from("\t,;|"),
+    quoted=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "latin-1"]),
+    header=st.just(()),
+    skip=st.just(0),
+)
+times = st.datetimes(datetime(2011, 4, 1), datetime(2011, 4, 3)).map(lambda t: t.strftime("%Y-%m-%d %H:%M:%S"))
+odd_times = st.sampled_from(
+    [
+        "2011-4-1 10:40:23",
+        "+2011-4-01 10:40:23",
+        "2011-04-31 10:40:23",
+        "2011-04-01T10:40:23",
+        "2011-04-01 24:00:00",
+        "2011-04-01 10:40:60",
+        " 2011-04-01 10:40:2",
+        "2011-04-01 10:40:23 ",
+        "0000-01-01 00:00:00",
+        "2011-04-01 1:040:23",
+        "2011-04-01  1:40:23",
+        "-001-04-01 10:40:23",
+        "20111-4-01 10:40:23",
+        "NULL",
+        "",
+    ]
+)
+decimals = st.decimals(-(10**6), 10**6, places=4).map(str) | st.decimals(-100, 100, places=2).map(str)
+odd_decimals = st.sampled_from(
+    ["1e3", "1E-12", "1e-13", "+1.5", ".5", "5.", "-", ".", "", " ", "  ", "NULL", " 1.5 ", "0.729614", "1.0000000001",
+     "1.2345678901234", "inf", "nan", "NaN", "1_000", "0x10", "99999999999999999999999999999", "100000000000000000000000000000",
+     "9" * 40, "--1", "1.5.2", "١", "1,5", "00000000000001.50", "0.00000000000000000000", "-0.0000000001", "1\r"]
+)  # fmt: skip
+integers = st.integers(-(10**6), 10**6).map(str)
+odd_integers = st.sampled_from(
+    ["", " ", "NULL", "1.0", "+5", " 7", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+     "-9223372036854775809", "1e3", "0x1", "1_0", "٣", "00012", "-", "nan", "9" * 50]
+)  # fmt: skip
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=6) | st.sampled_from(
+    [
+        "",
+        " ",
+        "NULL",
+        " NULL",
+        "NULL ",
+        "O.Kale",
+        '"',
+        '""',
+        'a"b',
+        '"a"',
+        "a,b",
+        "a;b",
+        "a\tb",
+        "a|b",
+        "\r",
+        "\0",
+        "\ufeff",
+        "ä",
+    ]
+)
+
+
+def render_field(text: str, dialect: Dialect, force: bool) -> str:
+    if dialect.quoted and (force or dialect.separator in text or text.startswith('"')):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+@st.composite
+def sale_lines(draw, dialect: Dialect, odd: bool = True) -> bytes:
+    """One line of a SALE, mostly right; its bytes without line end."""
+    if odd and draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(max_size=30)).replace(b"\n", b"")
+    fields = [
+        draw(texts),
+        draw(times | odd_times if odd else times),
+        draw(decimals | odd_decimals if odd else decimals),
+        draw(integers | odd_integers if odd else integers),
+        draw(texts),
+        draw(texts),
+    ]
+    if odd and draw(st.integers(0, 9)) == 0:
+        fields = fields[: draw(st.integers(0, 5))] if draw(st.booleans()) else [*fields, draw(texts)]
+    force = draw(st.booleans())
+    text = dialect.separator.join(render_field(field, dialect, force) for field in fields)
+    line = text.encode(dialect.encoding, "replace")
+    if odd and draw(st.integers(0, 19)) == 0:
+        place = draw(st.integers(0, len(line)))
+        line = line[:place] + draw(st.sampled_from([b'"', b"\xff", b"\x80", b"\r", b'""'])) + line[place:]
+    return line
+
+
+@st.composite
+def sale_data(draw, dialect: Dialect, odd: bool = True) -> bytes:
+    """Some lines with their line ends, of either kind, the last one maybe without."""
+    lines = draw(st.lists(sale_lines(dialect, odd), max_size=8))
+    ends = draw(st.lists(st.sampled_from([b"\n", b"\r\n"]), min_size=len(lines), max_size=len(lines)))
+    data = b"".join(line + end for line, end in zip(lines, ends))
+    return data if draw(st.booleans()) else data.removesuffix(b"\n")

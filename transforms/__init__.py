@@ -1,0 +1,1 @@
+"""Columnar PTransforms: parse, keep, split off the late, aggregate, give rows."""

@@ -1,0 +1,273 @@
+"""Aggregating frames per key and window: reduced before the shuffle, shuffled as frames, merged by group-by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import polars as pl
+from apache_beam.coders import Coder, ListCoder
+from apache_beam.transforms import trigger
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalWindow
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.units import MICROS_PER_SECOND
+from transforms.aggregations import Aggregation
+from transforms.columns import EVENT_TIME
+from transforms.counting import USED, count
+from transforms.frames import Batch, FrameCoder, Result
+from transforms.windows import Windows
+
+#: The pane number of a window's final result, higher than that of any early one.
+FINAL_PANE = 2**31 - 1
+#: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
+COMPACT_ROWS = 100_000
+_BUCKET = "_bucket"
+_SHARD = "_shard"
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """The pure part: frames of rows to frames of accumulators, merged, to frames of results."""
+
+    by: tuple[str, ...]
+    values: Mapping[str, Aggregation]
+
+    def _columns(self, name: str) -> dict[str, str]:
+        return {part: f"{name}:{part}" for part in self.values[name].reduce()}
+
+    def reduce(self, rows: pl.DataFrame, *also_by: pl.Expr) -> pl.DataFrame:
+        """Gives a row of accumulators per key; and per value of ``also_by``."""
+        accumulators = [
+            part.alias(self._columns(name)[key])
+            for name, aggregation in self.values.items()
+            for key, part in aggregation.reduce().items()
+        ]
+        return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
+
+    def merge(self, frames: Iterable[pl.DataFrame], *also_by: str) -> pl.DataFrame:
+        """Gives a row of accumulators per key from several frames of them."""
+        accumulators = [
+            part.alias(self._columns(name)[key])
+            for name, aggregation in self.values.items()
+            for key, part in aggregation.merge(self._columns(name)).items()
+        ]
+        return pl.concat(frames).lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
+
+    def results(self, accumulators: pl.DataFrame) -> pl.DataFrame:
+        """Gives the results, by ascending key."""
+        values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
+        return accumulators.select(*self.by, *values).sort(self.by)
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Result)
+@dataclass
+class Aggregate(beam.PTransform):
+    """Gives, per window of event time, a frame with a row per key.
+
+    For example::
+
+        batches | Aggregate(by=("upc",), values={"spend": Sum("total"), "rows": Count()}, windows=Windows.parse("1d"))
+
+    Each window is given once and finally, when the watermark and the lateness have passed it. Before, it is given as it
+    stands every ``emit_micros``, if that is set, or else, if there is lateness, at its end and after each late row.
+
+    Attributes:
+        by: the key columns.
+        values: the result columns and how each comes about.
+        windows: how event time is cut.
+        emit_micros: how often to give early results, in microseconds of real time; 0 for never. Needs a runner that
+            fires by the clock.
+        lateness_micros: how long after its end a window still takes rows.
+        shards: into how many parts the keys of a window are split, each of them a result of its own: more than one
+            lets several machines merge.
+    """
+
+    by: tuple[str, ...]
+    values: Mapping[str, Aggregation] = field(default_factory=dict)
+    windows: Windows = Windows()
+    emit_micros: int = 0
+    lateness_micros: int = 0
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks the fields.
+
+        Raises:
+            ValueError: there is no key, no value, or a number out of range.
+        """
+        super().__init__()
+        if not self.by or not self.values:
+            raise ValueError(f"expected at least one key column and one value, got {self.by!r} and {self.values!r}")
+        if self.shards < 1:
+            raise ValueError(f"shards must be positive, got {self.shards}")
+        if min(self.emit_micros, self.lateness_micros) < 0:
+            raise ValueError("emit and lateness must not be negative")
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Reduces once, and merges once for the final results and once for the early ones."""
+        reduction = Reduction(tuple(self.by), dict(self.values))
+        reduced = (
+            batches
+            | "AllTime" >> beam.WindowInto(GlobalWindows())
+            | "ReduceFrames" >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards))
+        )
+        shift = self.lateness_micros if self.windows.length else 0
+        final = reduced
+        if shift:
+            # A window of the final results is one that ends later by the lateness.
+            final = final | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
+        final = (
+            final
+            | "FinalWindows"
+            >> beam.WindowInto(
+                self.windows.beam(shift),
+                trigger=trigger.AfterWatermark(),
+                accumulation_mode=trigger.AccumulationMode.DISCARDING,
+            )
+            | "MergeFinal" >> beam.CombinePerKey(MergeFramesFn(reduction))
+            | "FinalResults" >> beam.ParDo(_ResultFn(reduction, self.shards, shift, is_final=True))
+        )
+        fires = self._early_trigger()
+        if fires is None:
+            return final
+        early = (
+            reduced
+            | "EarlyWindows"
+            >> beam.WindowInto(
+                self.windows.beam(),
+                trigger=fires,
+                accumulation_mode=trigger.AccumulationMode.ACCUMULATING,
+                allowed_lateness=self.lateness_micros / MICROS_PER_SECOND,
+            )
+            | "MergeEarly" >> beam.CombinePerKey(MergeFramesFn(reduction))
+            | "EarlyResults" >> beam.ParDo(_ResultFn(reduction, self.shards, 0, is_final=False))
+            | "EarlyAllTime" >> beam.WindowInto(GlobalWindows())
+        )
+        return (final | "FinalAllTime" >> beam.WindowInto(GlobalWindows()), early) | "Results" >> beam.Flatten()
+
+    def _early_trigger(self) -> trigger.TriggerFn | None:
+        if self.emit_micros:
+            return trigger.Repeatedly(trigger.AfterProcessingTime(self.emit_micros / MICROS_PER_SECOND))
+        if self.lateness_micros and self.windows.length:
+            return trigger.AfterWatermark(late=trigger.AfterCount(1))
+        return None
+
+
+@beam.typehints.with_output_types(tuple[int, pl.DataFrame])
+class _ReduceFn(beam.DoFn):
+    """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end."""
+
+    def __init__(self, reduction: Reduction, windows: Windows, shards: int) -> None:
+        self._reduction = reduction
+        self._windows = windows
+        self._shards = shards
+
+    def start_bundle(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def process(self, batch: Batch) -> None:
+        count(USED, batch.rows.height)
+        bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(_BUCKET)
+        self._parts.append(self._reduction.reduce(batch.rows, bucket))
+        self._rows += self._parts[-1].height
+        if self._rows > COMPACT_ROWS:
+            merged = self._reduction.merge(self._parts, _BUCKET)
+            self._parts = [merged]
+            self._rows = merged.height // 2  # so that what does not get smaller is not merged each time
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if not self._parts:
+            return
+        merged = self._reduction.merge(self._parts, _BUCKET)
+        self._parts = []
+        shard = pl.struct(self._reduction.by).hash(seed=0) % self._shards if self._shards > 1 else pl.lit(0)
+        parts = merged.with_columns(shard.cast(pl.Int64).alias(_SHARD)).partition_by(
+            _BUCKET, _SHARD, as_dict=True, include_key=False
+        )
+        for (start, number), frame in parts.items():
+            yield WindowedValue((int(number), frame), Timestamp(micros=int(start)), (GlobalWindow(),))
+
+
+@beam.typehints.with_output_types(tuple[int, pl.DataFrame])
+class _ShiftFn(beam.DoFn):
+    """Moves elements later."""
+
+    def __init__(self, micros: int) -> None:
+        self._micros = micros
+
+    def process(self, element: Any, timestamp: Timestamp = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        yield beam.transforms.window.TimestampedValue(element, Timestamp(micros=timestamp.micros + self._micros))
+
+
+@beam.typehints.with_input_types(pl.DataFrame)
+@beam.typehints.with_output_types(pl.DataFrame)
+class MergeFramesFn(beam.CombineFn):
+    """Merges frames of accumulators; gathers them first, since one group-by over many is cheaper than many."""
+
+    def __init__(self, reduction: Reduction) -> None:
+        """Takes the reduction whose accumulators these are."""
+        self._reduction = reduction
+
+    def create_accumulator(self) -> list[pl.DataFrame]:
+        """Begins with no frame."""
+        return []
+
+    def add_input(self, accumulator: list[pl.DataFrame], element: pl.DataFrame) -> list[pl.DataFrame]:
+        """Adds a frame."""
+        accumulator.append(element)
+        return self._compact_if_long(accumulator)
+
+    def merge_accumulators(self, accumulators: Iterable[list[pl.DataFrame]]) -> list[pl.DataFrame]:
+        """Puts the frames together."""
+        return self._compact_if_long([frame for frames in accumulators for frame in frames])
+
+    def compact(self, accumulator: list[pl.DataFrame]) -> list[pl.DataFrame]:
+        """Merges the frames into one, before they are encoded."""
+        return [self._reduction.merge(accumulator)] if len(accumulator) > 1 else accumulator
+
+    def extract_output(self, accumulator: list[pl.DataFrame]) -> pl.DataFrame:
+        """Gives the merged frame, still of accumulators."""
+        return self.compact(accumulator)[0]
+
+    def get_accumulator_coder(self) -> Coder:
+        """Gives the coder of a list of frames."""
+        return ListCoder(FrameCoder())
+
+    def _compact_if_long(self, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+        most_frames = 64
+        if len(frames) < most_frames and sum(frame.height for frame in frames) < COMPACT_ROWS:
+            return frames
+        return self.compact(frames)
+
+
+@beam.typehints.with_output_types(Result)
+class _ResultFn(beam.DoFn):
+    def __init__(self, reduction: Reduction, shards: int, shift: int, *, is_final: bool) -> None:
+        self._reduction = reduction
+        self._shards = shards
+        self._shift = shift
+        self._is_final = is_final
+
+    def process(
+        self,
+        element: tuple[int, pl.DataFrame],
+        window: Any = beam.DoFn.WindowParam,
+        pane: Any = beam.DoFn.PaneInfoParam,
+    ) -> Iterator[Result]:
+        shard, accumulators = element
+        bounds = (None, None)
+        if isinstance(window, IntervalWindow):
+            bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
+        rows = self._reduction.results(accumulators)
+        edges = [
+            pl.lit(micros, pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
+            for name, micros in zip(("window_start", "window_end"), bounds, strict=True)
+        ]
+        number = FINAL_PANE if self._is_final else pane.index
+        yield Result(*bounds, shard, self._shards, number, self._is_final, rows.select(*edges, pl.all()))

@@ -1,0 +1,87 @@
+"""Windows of event time as people name them: ``all``, ``10m`` (fixed), ``10m/5m`` (sliding: length/step)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows, WindowFn
+from apache_beam.utils.timestamp import Duration, Timestamp
+
+from schemas.units import format_duration, parse_duration
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How event time is cut; both lengths in microseconds, aligned to the epoch, and 0 for all time in one window.
+
+    Raises:
+        ValueError: a length is negative, or a step is longer than the window.
+    """
+
+    length: int = 0
+    step: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the lengths; a step that was not given is the length."""
+        if self.length < 0 or self.step < 0:
+            raise ValueError(f"window must be positive, got {self.length} us every {self.step} us")
+        if not self.step:
+            object.__setattr__(self, "step", self.length)
+        if self.step > self.length:
+            raise ValueError(
+                f"the step of a window must not be longer than the window, "
+                f"got {format_duration(self.length)}/{format_duration(self.step)}"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Windows:
+        """Reads ``all``, ``10m`` or ``10m/5m``.
+
+        Raises:
+            ValueError: it is none of these, or no time at all.
+        """
+        if text.strip() == "all":
+            return cls()
+        length, slash, step = text.partition("/")
+        try:
+            windows = cls(parse_duration(length), parse_duration(step) if slash else 0)
+        except ValueError as error:
+            raise ValueError(f"expected a window such as all, 10m or 10m/5m, got {text!r}: {error}") from None
+        if not windows.length or (slash and not parse_duration(step)):
+            raise ValueError(f"window must be positive, got {text!r}")
+        return windows
+
+    def __str__(self) -> str:
+        """The text that :meth:`parse` reads."""
+        if not self.length:
+            return "all"
+        step = "" if self.step == self.length else f"/{format_duration(self.step)}"
+        return format_duration(self.length) + step
+
+    @property
+    def bucket(self) -> int:
+        """The longest stretch of time that lies wholly inside or outside of every window; 0 for all time."""
+        return math.gcd(self.length, self.step)
+
+    def bucket_start(self, time: pl.Expr) -> pl.Expr:
+        """Gives the start, in microseconds, of the bucket in which each event time (Datetime us) lies."""
+        if not self.length:
+            return pl.lit(0, pl.Int64)
+        micros = time.to_physical()
+        return micros - micros % self.bucket
+
+    def last_end(self, time: pl.Expr) -> pl.Expr:
+        """Gives the end, in microseconds, of the last window that has each event time in it."""
+        micros = time.to_physical()
+        return micros - micros % self.step + self.length
+
+    def beam(self, shift: int = 0) -> WindowFn:
+        """Gives Beam's window function, its windows moved later by ``shift`` microseconds."""
+        if not self.length:
+            return GlobalWindows()
+        length, step = Duration(micros=self.length), Duration(micros=self.step)
+        if self.step == self.length:
+            return FixedWindows(length, offset=Timestamp(micros=shift % self.length))
+        return SlidingWindows(length, step, offset=Timestamp(micros=shift % self.step))
