@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 
 from schemas.units import to_datetime
@@ -11,6 +12,8 @@ from sources import board
 
 _TERMINAL_SECONDS = 0.25
 _PLAIN_SECONDS = 5.0
+#: The rows per second that are shown are those of so long.
+_RATE_SECONDS = 2.0
 
 
 class Progress:
@@ -22,7 +25,7 @@ class Progress:
         self._total_bytes = total_bytes
         self._is_terminal = sys.stderr.isatty()
         self._began = time.monotonic()
-        self._last = (self._began, 0)
+        self._seen: deque[tuple[float, int]] = deque([(self._began, 0)])
         self.seconds = _TERMINAL_SECONDS if self._is_terminal else _PLAIN_SECONDS
 
     def show(self) -> None:
@@ -40,8 +43,10 @@ class Progress:
 
     def _line(self) -> str:
         counts, now = board.counts(), time.monotonic()
-        then, before = self._last
-        self._last = (now, counts["read"])
+        self._seen.append((now, counts["read"]))
+        while len(self._seen) > 2 and self._seen[1][0] < now - _RATE_SECONDS:  # noqa: PLR2004
+            self._seen.popleft()
+        then, before = self._seen[0]
         parts = [f"{counts['read']:,} rows", f"{(counts['read'] - before) / max(now - then, 1e-9):,.0f} rows/s"]
         if self._total_bytes:
             parts.append(f"{min(100, 100 * counts['bytes'] // self._total_bytes)} %")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -155,6 +156,9 @@ class _Job:
         if self._interrupts == 1 and isinstance(self._result, PipelineResult):
             threading.Thread(target=self._result.cancel, daemon=True).start()
             return
+        # What the threads of the job have to say of its sudden end helps nobody.
+        threading.excepthook = lambda _: None
+        logging.disable()
         raise KeyboardInterrupt
 
     def _counts(self) -> dict[str, int]:

@@ -40,12 +40,13 @@ class Clock:
 def metered(batches: Iterable[Batch], pace: Pace, clock: Clock) -> Iterator[Batch]:
     """Yields the records of batches in their order, none before it is due; ends when the clock is stopped.
 
-    Time begins to count when the first batch is asked for. A taker that is too slow gets what has become due
+    Time begins to count when the first batch has been made. A taker that is too slow gets what has become due
     meanwhile at once.
     """
     schedule = pace.schedule()
-    began = clock.now()
+    began: float | None = None
     for batch in batches:
+        began = clock.now() if began is None else began
         at = 0
         while at < batch.rows and not clock.is_stopped:
             if not pace.is_paced:

@@ -45,7 +45,8 @@ _THOUSANDTHS_TRIMMED_OR_NOT = np.concatenate(
     [_THOUSANDTHS_TRIMMED, _table([f".{part:03}" for part in range(_THOUSAND)])]
 )
 _MILLIONTHS_TRIMMED = _table([f"{part:03}".rstrip("0") for part in range(_THOUSAND)])
-_SECONDS = _table([f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)])
+_MINUTES = _table([f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)])
+_SECONDS = np.char.add(_MINUTES[:, np.newaxis], _table([f":{second:02}" for second in range(60)])).ravel()
 
 
 def _limit(values: Ints) -> int:

@@ -30,7 +30,7 @@ __all__ = ["Tape", "main", "write_tape"]
 
 DEFAULT_OUTPUT = "tcp-listen://127.0.0.1:12000"
 SEPARATORS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 T = TypeVar("T")
 
@@ -297,6 +297,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     # A shell that starts us in the background makes us deaf to Ctrl-C; whoever sends it all the same means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         rows = outlet.deliver(simulation.streams())
     except KeyboardInterrupt:

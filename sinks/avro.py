@@ -54,6 +54,9 @@ def encode_avro(rows: pl.DataFrame, name: str = "Result") -> bytes:
 def avro_schema(schema: Mapping[str, pl.DataType | DataTypeClass], name: str) -> dict[str, Any]:
     """Gives the record schema of frames with these columns; every field may be null, whatever the data.
 
+    >>> avro_schema({"upc": pl.String()}, "Totals")
+    {'type': 'record', 'name': 'Totals', 'fields': [{'name': 'upc', 'type': ['null', 'string']}]}
+
     Raises:
         ValueError: Avro has no type for a column, or cannot use its name.
     """

@@ -29,6 +29,7 @@ from transforms.frames import Result
 #: How wide tables are where the output is no terminal.
 PLAIN_COLUMNS = 100
 _CENTS = 2
+_CONTROLS = ("Cc", "Zl", "Zp")  # control characters, line and paragraph separators
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _lock = threading.Lock()
 
@@ -101,7 +102,7 @@ def render(result: Result, top: int, by: str, width: int, color: bool) -> str:
     """
     rows = result.rows
     require(rows, [by])
-    columns = [name for name in rows.columns if name not in WINDOW_COLUMNS]
+    columns = [name for name in rows.columns if name not in (*WINDOW_COLUMNS, "rank")]
     simple = [name for name in columns if name != by and not rows.schema[name].is_nested()]
     best = rows.sort([by, *simple], descending=[True] + [False] * len(simple), nulls_last=True).head(top)
     title = f"{title_of(result)} · {_extent(rows.height, top, by)}"
@@ -118,7 +119,7 @@ def render(result: Result, top: int, by: str, width: int, color: bool) -> str:
         legacy_windows=False,
     )
     console.print(table, crop=False)
-    return "".join(line.rstrip() + "\n" for line in sink.getvalue().splitlines())
+    return "".join(line.rstrip() + "\n" for line in sink.getvalue().rstrip("\n").split("\n"))
 
 
 def best_table(
@@ -132,6 +133,11 @@ def best_table(
 
     Numbers stand under each other by their points: decimals with two places, or with as many as they need. Where the
     width does not suffice, the longest texts are cut, and marked with an ellipsis. A ``plain`` table has no lines.
+
+    >>> rows = [{"region": "Paris", "flow": Decimal("10.5")}]
+    >>> Console(width=40).print(best_table(rows, ["region", "flow"], "", plain=True))
+    region   flow
+    Paris   10.50
     """
     shown = rows.head(top).to_dicts() if isinstance(rows, pl.DataFrame) else rows[:top]
     table = Table(
@@ -220,5 +226,5 @@ def _shown(value: Any) -> str:
         return " ".join(map(_shown, value.values()))
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_shown, value))
-    # A description must not be able to move the cursor or colour the terminal.
-    return "".join(_UNREADABLE if unicodedata.category(c) == "Cc" else c for c in str(value))
+    # A description must not be able to end the line, move the cursor or colour the terminal.
+    return "".join(_UNREADABLE if unicodedata.category(c) in _CONTROLS else c for c in str(value))

@@ -47,8 +47,9 @@ class WriteResults(beam.PTransform):
     The shape ``rows`` has a row per key: ``window_start``, ``window_end``, and the columns of the result. The shape
     ``by_key`` is a single JSON object in one line, ``{"4011":["BANANAS",3,2.66,2.37]}``.
 
-    >>> WriteResults("out/totals.parquet").path_of(window)
-    'out/totals-20110401T000000Z-20110402T000000Z.parquet'
+    >>> hour = Result(0, 3_600_000_000, shard=0, shards=1, pane=0, final=True, rows=pl.DataFrame())
+    >>> WriteResults("out/totals.parquet").path_of(hour)
+    'out/totals-19700101T000000Z-19700101T010000Z.parquet'
 
     Attributes:
         path: where to; its ending tells the format: ``.jsonl``, ``.avro``, ``.parquet``; ``.json`` for ``by_key``.

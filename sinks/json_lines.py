@@ -18,7 +18,14 @@ _ESCAPES = {character: json.dumps(character)[1:-1] for character in (*map(chr, r
 
 
 def json_lines(rows: pl.DataFrame) -> bytes:
-    """Gives an object per row, a line each, with the columns in their order."""
+    r"""Gives an object per row, a line each, with the columns in their order.
+
+    >>> json_lines(pl.DataFrame({"upc": ["4011"], "quantity": [3]}))
+    b'{"upc":"4011","quantity":3}\n'
+
+    Raises:
+        ValueError: JSON has no way to write values of some type.
+    """
     lines = rows.select(_object((name, json_text(pl.col(name), dtype)) for name, dtype in rows.schema.items()))
     return b"".join(line.encode() + b"\n" for line in lines.to_series())
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
+from random import Random
 
+import polars as pl
 from hypothesis import strategies as st
 
 from schemas.records import Column, Dialect, RecordType
+from schemas.wedge import COLUMNS
+from transforms.columns import EVENT_TIME
 
 #: A small record type that has a column of each kind, required and not; the last one may be empty.
 SALE = RecordType(
@@ -122,3 +127,83 @@ def sale_data(draw, dialect: Dialect, odd: bool = True) -> bytes:
     ends = draw(st.lists(st.sampled_from([b"\n", b"\r\n"]), min_size=len(lines), max_size=len(lines)))
     data = b"".join(line + end for line, end in zip(lines, ends))
     return data if draw(st.booleans()) else data.removesuffix(b"\n")
+
+
+#: The frame that parsing a SALE gives, without the numbers of its records.
+SALE_SCHEMA = {
+    EVENT_TIME: pl.Datetime("us"),
+    "key": pl.String,
+    "amount": pl.Decimal(38, 9),
+    "pieces": pl.Int64,
+    "note": pl.String,
+}
+#: Few moments, so that rows meet at the same one, at the borders of windows, and on either side of 1970.
+moments = st.sampled_from(
+    [
+        datetime(1969, 12, 31, 23, 55),
+        datetime(1969, 12, 31, 23, 59, 59),
+        datetime(1970, 1, 1),
+        datetime(2011, 4, 1, 9, 59, 59),
+        datetime(2011, 4, 1, 10, 0),
+        datetime(2011, 4, 1, 10, 4, 59),
+        datetime(2011, 4, 1, 10, 5),
+        datetime(2011, 4, 1, 10, 10),
+        datetime(2011, 4, 2),
+    ]
+)
+microseconds = st.datetimes(datetime(1902, 1, 1), datetime(2200, 1, 1))
+amounts = st.sampled_from(["0.000000001", "-0.000000001", "1.5", "2.5", "0", "-2.5"]).map(Decimal) | st.decimals(
+    -(10**15), 10**15, places=9
+)
+sale_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            EVENT_TIME: moments,
+            "key": st.sampled_from(["a", "b", "ä"]) | st.none(),
+            "amount": st.none() | amounts,
+            "pieces": st.none() | st.integers(-3, 3) | st.integers(-(10**9), 10**9),
+            "note": st.none() | st.sampled_from(["", "x", "X", "ä", "x\0", "\U0001f954", "\uffff"]),
+        }
+    ),
+    max_size=12,
+)
+
+
+def sale_frame(rows: list[dict]) -> pl.DataFrame:
+    return pl.DataFrame(rows, SALE_SCHEMA, orient="row")
+
+
+def shuffled_cuts(random: Random, rows: list) -> list[list]:
+    """The rows in another order, in one to five parts, some of them empty."""
+    rows = random.sample(rows, len(rows))
+    borders = sorted(random.randint(0, len(rows)) for _ in range(random.randint(0, 4)))
+    return [rows[start:stop] for start, stop in zip([0, *borders], [*borders, len(rows)])]
+
+
+def merged_by_any_tree(random: Random, parts: list, merge):
+    """What is left when some of the parts, whichever, are merged again and again, until it is one."""
+    while len(parts) > 1:
+        random.shuffle(parts)
+        taken = random.randint(2, len(parts))
+        parts = [merge(parts[:taken]), *parts[taken:]]
+    return merge(parts)
+
+
+@st.composite
+def tape_rows(draw) -> list[bytes]:
+    """Lines of register tape, of few products and moments, now and then broken; without line ends."""
+    return draw(st.lists(tape_lines() | st.sampled_from([b"", b"garbage", b"\xff\t\t"]), max_size=25))
+
+
+@st.composite
+def tape_lines(draw) -> bytes:
+    fields = dict.fromkeys(COLUMNS, "0")
+    fields["datetime"] = f"{draw(moments):%Y-%m-%d %H:%M:%S}"
+    fields["upc"] = draw(st.sampled_from(["0000000004011", "0000000000046", "0000000094067"]))
+    fields["description"] = draw(st.sampled_from(["BANANA", "O.BANANA", "KALE ", "NULL", " ", "Jalapeño"]))
+    fields["trans_type"] = draw(st.sampled_from("IIIID TX"))
+    fields["department"] = draw(st.sampled_from(["2", "2", "2", "2", "1", "02", "NULL", "x"]))
+    fields["quantity"] = draw(st.sampled_from(["1", "-1", "0.729614", "NULL", "1.00", ".5"]) | decimals)
+    fields["scale"] = draw(st.sampled_from(["0", "1", "NULL", " "]))
+    fields["total"] = draw(st.sampled_from(["1.9900", "-1.9900", "0.01", "NULL", "1e3"]) | decimals)
+    return "\t".join(fields.values()).encode()

@@ -44,7 +44,11 @@ class Aggregation(ABC):
 
 @dataclass(frozen=True)
 class Sum(Aggregation):
-    """The sum, exact for decimals and integers; missing values are left out, and the sum of nothing is 0."""
+    """The sum; missing values are left out, and the sum of nothing is 0.
+
+    Decimals are exact, and a sum beyond 38 digits fails. Whole numbers are exact as long as the sum fits into their
+    type (polars wraps beyond): cast bigger ones to a decimal. Floats depend on the order: cast them, too.
+    """
 
     value: Value
 
@@ -83,7 +87,12 @@ class Count(Aggregation):
 
 @dataclass(frozen=True)
 class Mean(Aggregation):
-    """The exact sum over the count, rounded once, at the end, to the places of the value; null for no values."""
+    """The mean of the values that are not missing; null for none.
+
+    Of decimals it is the exact sum over the count, rounded once, at the end, to the places of the value, halves to the
+    even neighbour (ROUND_HALF_EVEN, as polars and the decimal module do): 0.5 and 1.5 become 0 and 2, -0.5 becomes 0.
+    Of whole numbers it is a float.
+    """
 
     value: Value
 
@@ -208,7 +217,11 @@ class CountDistinct(Aggregation):
 
 @dataclass(frozen=True)
 class TopN(Aggregation):
-    """The ``n`` rows with the greatest ``by``: a list of structs (by, value), best first, ties by the least value."""
+    """The ``n`` rows with the greatest ``by``: a list of structs (by, value), best first.
+
+    Of rows that tie, those with the least values come first, before them those whose value is missing. Rows whose
+    ``by`` is missing are left out, so the list may be shorter, or empty.
+    """
 
     n: int
     by: Value

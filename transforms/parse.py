@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +13,7 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.records import Dialect, RecordType, Rejected
 from sources import board
@@ -30,6 +34,8 @@ from transforms.counting import FILTERED, READ, REJECTED, count
 from transforms.frames import RECORD, Batch
 
 _ODD = "_odd"
+#: From so many bytes on a block is parsed by a thread of its own.
+_BIG_BYTES = 1 << 20
 
 
 class Parsed(NamedTuple):
@@ -87,20 +93,58 @@ class ParseDelimited(beam.PTransform):
 
 
 class _ParseFn(beam.DoFn):
+    """Parses small blocks at once, and big ones in threads, since numpy and polars let go of the interpreter."""
+
     def __init__(self, parser: Parser) -> None:
         self._parser = parser
 
-    def process(self, element: Block) -> Iterator[Any]:
-        parsed = self._parser(element)
-        if element.watermark != NOTHING_IS_LATE:
-            board.set_watermark(element.watermark)
+    def setup(self) -> None:
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads, "parse")
+
+    def teardown(self) -> None:
+        self._pool.shutdown()
+
+    def start_bundle(self) -> None:
+        self._pending: deque[_Pending] = deque()
+
+    def process(
+        self, block: Block, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+    ) -> Iterator[Any]:
+        if len(block.data) < _BIG_BYTES:
+            parsed: Future[Parsed] = Future()
+            parsed.set_result(self._parser(block))
+        else:
+            parsed = self._pool.submit(self._parser, block)
+        self._pending.append(_Pending(parsed, block, timestamp, window))
+        while self._pending and (self._pending[0].parsed.done() or len(self._pending) > self._threads):
+            yield from self._outputs(self._pending.popleft())
+
+    def finish_bundle(self) -> Iterator[Any]:
+        while self._pending:
+            yield from self._outputs(self._pending.popleft())
+
+    @staticmethod
+    def _outputs(pending: _Pending) -> Iterator[Any]:
+        parsed, block = pending.parsed.result(), pending.block
+        if block.watermark != NOTHING_IS_LATE:
+            board.set_watermark(block.watermark)
         count(READ, parsed.records)
         count(REJECTED, len(parsed.rejected))
         count(FILTERED, parsed.records - len(parsed.rejected) - parsed.rows.height)
         for rejected in parsed.rejected:
-            yield TaggedOutput("rejected", rejected)
+            yield TaggedOutput("rejected", WindowedValue(rejected, pending.timestamp, (pending.window,)))
         if parsed.rows.height:
-            yield Batch(parsed.rows, element)
+            yield WindowedValue(Batch(parsed.rows, block), pending.timestamp, (pending.window,))
+
+
+class _Pending(NamedTuple):
+    """A block that is being parsed, and where its outputs belong."""
+
+    parsed: Future[Parsed]
+    block: Block
+    timestamp: Any
+    window: Any
 
 
 class Parser:

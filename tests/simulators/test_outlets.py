@@ -57,15 +57,18 @@ def test_a_file_is_compressed_by_its_ending_and_always_the_same(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
-def test_a_file_is_not_there_until_it_is_whole_and_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_file_is_not_there_until_it_is_whole_and_stopping_leaves_nothing(
+    tmp_path: Path, stop: signal.Signals, code: int
+) -> None:
     with started("--rows", 1_000, "--rate", 10, "--output", tmp_path / "tape.txt") as process:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not list(tmp_path.glob(".tape.txt.*.part")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert not (tmp_path / "tape.txt").exists()
-        process.send_signal(signal.SIGINT)
-        assert end(process) == (130, b"")
+        process.send_signal(stop)
+        assert end(process) == (code, b"")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -86,6 +86,7 @@ def test_lines_of_a_replay_that_are_no_records_are_garbage(tmp_path: Path) -> No
         ("broken.gz", gzip.compress(b"1\n" * 10_000)[:-20], b"cannot read"),
         ("broken.zst", b"no zstandard at all", b"cannot read"),
     ],
+    ids=["missing", "cut", "not compressed"],
 )
 def test_a_file_that_cannot_be_read_is_a_failure_of_one_line(
     tmp_path: Path, name: str, content: bytes | None, message: bytes

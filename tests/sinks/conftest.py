@@ -31,7 +31,7 @@ HOUR = 3_600_000_000
 
 
 def micros(*when: int) -> int:
-    return to_micros(datetime(*when))  # noqa: DTZ001 (naive is UTC)
+    return to_micros(datetime(*when))
 
 
 def totals(*rows: tuple[str | None, str | None, str, str, str]) -> pl.DataFrame:

@@ -36,7 +36,7 @@ def decimals(scale: int) -> st.SearchStrategy[Decimal]:
     return units.map(lambda number: Decimal((number < 0, tuple(map(int, str(abs(number)))), -scale)))
 
 
-_TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(timezone.utc))  # noqa: DTZ001
+_TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(timezone.utc))
 _TOPS = st.lists(
     st.none() | st.fixed_dictionaries({"by": st.none() | decimals(SCALE), "value": st.none() | TEXTS}), max_size=3
 )

@@ -3,19 +3,21 @@ import io
 import fastavro
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 
 from sinks.avro import avro_schema, encode_avro
 from tests.sinks.frames import SCHEMA, frames
 
 
+@settings(max_examples=50)
 @given(frames())
 def test_rows_read_back_equal(rows):
     found = list(fastavro.reader(io.BytesIO(encode_avro(rows))))
     assert_frame_equal(pl.DataFrame(found, schema=SCHEMA, orient="row"), rows)
 
 
+@settings(max_examples=25)
 @given(frames())
 def test_the_same_rows_give_the_same_bytes(rows):
     assert encode_avro(rows) == encode_avro(pl.DataFrame(rows.to_dicts(), schema=SCHEMA, orient="row"))

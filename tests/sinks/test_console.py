@@ -8,7 +8,7 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -45,9 +45,9 @@ def test_a_terminal_gets_a_rule_and_bold_headings():
     shown = render(result(ROWS.tail(1), final=False), 20, "spend", 60, color=True)
     assert re.sub("\x1b\\[[0-9;]*m", "", shown) == (
         "all time, early · 1 row by spend                            \n"
-        "rank upc           description quantity scale spend\n"
-        "───────────────────────────────────────────────────\n"
-        "   1 0002529300103                -2.00  0.00 -3.99\n"
+        "rank  upc            description  quantity  scale  spend\n"
+        "────────────────────────────────────────────────────────\n"
+        "   1  0002529300103                  -2.00   0.00  -3.99\n"
     )
     assert shown.startswith("\x1b[1mall time")
 
@@ -66,6 +66,12 @@ def test_missing_values_are_blank_and_last():
         ["1", "2", "B", "1.00", "1.00", "1.00"],
         ["2", "1", "A", "1.00", "1.00"],
     ]
+
+
+def test_a_rank_of_its_own_is_not_shown_twice():
+    shown = render(result(ROWS.with_columns(rank=7)), 5, "spend", 100, color=False).splitlines()
+    assert shown[1].split().count("rank") == 1
+    assert shown[2].split()[0] == "1"
 
 
 def test_a_result_without_rows_says_so():
@@ -103,12 +109,13 @@ def test_figures_are_never_cut():
     assert lines[0].split()[-3:] == ["29.50", "-203.125", "28971.00"]
 
 
+@example(["a\u2028b\x85\tc\n\x1b[31m"], 40)
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=4), st.sampled_from([40, 80]))
 def test_strange_texts_stay_in_their_line(texts, width):
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     rows = totals(*((str(place), text, "1", "1", "1") for place, text in enumerate(texts)))
     shown = render(result(rows), 20, "spend", width, color=False)
-    assert shown.count("\n") == 2 + len(texts)
+    assert len(shown.splitlines()) == shown.count("\n") == 2 + len(texts)
     assert "\x1b" not in shown
 
 
@@ -136,16 +143,16 @@ def test_rows_may_be_dicts_of_any_values():
     sink = io.StringIO()
     rows = [
         {"region": "Berlin", "flow": Decimal("-3.5"), "count": 12, "top": [{"who": "a", "sum": Decimal(2)}]},
-        {"region": "Paris", "flow": Decimal("10"), "count": 3, "top": []},
+        {"region": "Paris", "flow": Decimal(10), "count": 3, "top": []},
         {"region": "never shown", "flow": None, "count": 0, "top": []},
     ]
     table = best_table(rows, ["region", "flow", "count", "top"], "Credit", top=2, plain=True)
     Console(file=sink, width=80).print(table)
     assert [line.rstrip() for line in sink.getvalue().splitlines()] == [
         "Credit",
-        "region    flow  count  top",
-        "Berlin   -3.50     12  a 2.00",
-        "Paris    10.00      3",
+        "region   flow  count  top",
+        "Berlin  -3.50     12  a 2.00",
+        "Paris   10.00      3",
     ]
 
 

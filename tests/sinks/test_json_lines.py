@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 
 from sinks.json_lines import json_by_key, json_lines
@@ -18,33 +18,36 @@ def lines(encoded: bytes) -> list[dict]:
 
 def read_back(value, dtype):
     """Gives the value that was written, from what a JSON reader without floats makes of it."""
-    if value is None:
-        return None
-    if isinstance(dtype, pl.List):
+    if isinstance(dtype, pl.List) and value is not None:
         return [read_back(item, dtype.inner) for item in value]
-    if isinstance(dtype, pl.Struct):
+    if isinstance(dtype, pl.Struct) and value is not None:
         return {field.name: read_back(value[field.name], field.dtype) for field in dtype.fields}
-    if isinstance(dtype, pl.Datetime):
+    if dtype.is_temporal() and value is not None:
+        return read_time(value)
+    if value is not None and (dtype.is_float() or dtype.is_integer()):
+        return dtype.to_python()(value)
+    return value
+
+
+def read_time(value):
+    if "T" in value:
         pattern = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in value else "%Y-%m-%dT%H:%M:%SZ"
         return datetime.strptime(value, pattern).replace(tzinfo=timezone.utc)
-    if isinstance(dtype, pl.Date):
-        return date.fromisoformat(value)
-    if dtype.is_float():
-        return float(value)
-    return int(value) if dtype.is_integer() else value
+    return date.fromisoformat(value)
 
 
+@settings(max_examples=50)
 @given(frames())
 def test_lines_read_back_equal(rows):
     found = [{name: read_back(line[name], dtype) for name, dtype in SCHEMA.items()} for line in lines(json_lines(rows))]
     assert_frame_equal(pl.DataFrame(found, schema=SCHEMA, orient="row"), rows)
 
 
-@given(frames())
-def test_lines_keep_the_order_of_the_columns(rows):
-    assert all(list(line) == rows.columns for line in lines(json_lines(rows)))
+def test_lines_keep_the_order_of_the_columns():
+    assert json_lines(pl.DataFrame({"b": [1, 2], "a": [None, True]})) == b'{"b":1,"a":null}\n{"b":2,"a":true}\n'
 
 
+@settings(max_examples=50)
 @given(frames().filter(lambda rows: not ({None, ""} <= set(rows["upc"]))))
 def test_a_document_by_key_reads_back_equal(rows):
     encoded = json_by_key(rows, "upc", ("description", "quantity"))

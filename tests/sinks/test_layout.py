@@ -2,7 +2,7 @@ from datetime import datetime, timezone
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -11,6 +11,7 @@ from tests.sinks.conftest import HOUR, TIME, result, totals
 from tests.sinks.frames import frames
 
 
+@settings(max_examples=50)
 @given(frames(), st.randoms(use_true_random=False))
 def test_rows_stand_in_the_order_of_the_key_however_they_came(rows, random):
     order = list(range(rows.height))
@@ -38,7 +39,7 @@ def test_the_window_of_all_time_is_null_even_without_rows():
 
 def test_types_become_those_that_every_format_has():
     rows = pl.DataFrame(
-        {"upc": ["1"], "n": ["1.5"], "t": [datetime(2011, 4, 1)], "c": ["a"], "l": [[datetime(2011, 4, 1)]]},  # noqa: DTZ001
+        {"upc": ["1"], "n": ["1.5"], "t": [datetime(2011, 4, 1)], "c": ["a"], "l": [[datetime(2011, 4, 1)]]},
     ).with_columns(
         pl.col("n").cast(pl.Decimal(10, 2)), pl.col("c").cast(pl.Categorical), pl.col("t").cast(pl.Datetime("ms"))
     )
