@@ -26,9 +26,9 @@ setup(
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "fastavro>=1.12",
-        "numpy>=1.26",
-        "orjson>=3.10",
+        "numpy>=2.0",
         "polars>=2.1",
+        "pyarrow>=18",
         "rich>=13",
         "zstandard>=0.23",
     ],

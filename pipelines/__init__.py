@@ -1,12 +1,26 @@
-"""Which source, which transforms, which sink; nothing else.
-
-These are programs: importing one sets up logging so that Beam's own messages stay out of a user's sight.
-"""
+"""Which source, which transforms, which sink; nothing else."""
 
 import logging
+import os
 import signal
 import sys
+import threading
+from typing import Any
 
-if sys.argv[0] == "-m":  # Python is still looking for the program: Ctrl-C in its imports shall not cost a traceback
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+
+def _die(number: int, frame: Any) -> None:  # noqa: ARG001
+    """Ends the process the way that the signal would have ended it."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _keep_to_the_log(failed: Any) -> None:
+    logging.getLogger("threads").error("ended by %r", failed.exc_value)
+
+
+if sys.argv[0] == "-m":  # Python is still looking for the program, which is one of ours
+    # Ctrl-C in its imports shall not cost a traceback. SIG_DFL would be lost: polars, imported, takes it for "ignore".
+    signal.signal(signal.SIGINT, _die)
+    # When a job ends before its time, many of a runner's threads have a last word, which helps nobody.
+    logging.getLogger().addHandler(logging.NullHandler())
+    threading.excepthook = sys.unraisablehook = _keep_to_the_log

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
 from simulators.registers import write_tape
 
+NAME = "transaction-streams"
 ROWS = 100_000
 SEED = 1
 
 
 def demo_tape() -> str:
-    """Gives the path of the demo tape in the user's cache folder; makes it if it is not there yet."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transaction-streams"
-    path = cache / f"registers-{ROWS}-{SEED}.tsv"
-    if path.is_file():
-        return str(path)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        return str(write_tape(path, ROWS, seed=SEED))
-    except OSError:  # no home to write to: a temporary folder will do
-        return str(write_tape(Path(tempfile.mkdtemp(prefix="transaction-streams-")) / path.name, ROWS, seed=SEED))
+    """Gives the path of the demo tape in the user's cache folder; makes it if it is not there yet.
+
+    Where that folder cannot be written, a folder of the user's own among the temporary ones takes its place.
+    """
+    for folder in (_cache, _temporary):
+        with contextlib.suppress(OSError, RuntimeError):  # the next one, then: no home, or not ours to write to
+            path = folder() / f"registers-{ROWS}-{SEED}.tsv"
+            return str(path if path.is_file() else write_tape(path, ROWS, seed=SEED))
+    return str(write_tape(Path(tempfile.mkdtemp(prefix=NAME)) / "registers.tsv", ROWS, seed=SEED))
+
+
+def _cache() -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _temporary() -> Path:
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir()) / f"{NAME}-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Anybody may make a folder of that name, and put another tape into it.
+    if folder.is_symlink() or (user != "" and folder.stat().st_uid != user):
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -154,14 +155,24 @@ def parse_command_line(
     Raises:
         SystemExit: 0 after ``--help``; 2 with one line for wrong usage, an unknown option among it.
     """
-    parser = _OneLineParser(prog=prog, description=description, allow_abbrev=False)
+    parser = _OneLineParser(
+        prog=prog,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # So that --window -5m is told what is wrong with the value, not that there is none.
+    parser._negative_number_matcher = re.compile(r"-\.?\d")
     StreamOptions._add_argparse_args(parser)
     if options_class is not StreamOptions:
         options_class._add_argparse_args(parser)
     group = parser.add_argument_group("runner")
     group.add_argument("--runner", default="DirectRunner", help="DirectRunner (default), PrismRunner, FlinkRunner, ...")
     group.add_argument("--prism_location", metavar="PATH", help="the Prism binary, if Beam should not look for it")
-    parser.epilog = "All of Apache Beam's own pipeline options are understood, too."
+    parser.epilog = (
+        "All of Apache Beam's own pipeline options are understood, too;\n"
+        "--default_sdk_harness_log_level=ERROR, say, shows what Beam logs when a job fails."
+    )
     _, others = parser.parse_known_args(argv)
     _check_beam_options(parser, others)
     flags = list(argv) if argv is not None else None

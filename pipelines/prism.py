@@ -11,10 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions, PrismRunnerOptions
@@ -29,29 +29,44 @@ HOW_TO_GET = (
 )
 _START_SECONDS = 20.0
 _DOWNLOAD_SECONDS = 120.0
-_STOP_SECONDS = 2.0
+#: A download that fails at once is not worth a word.
+_NOTE_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
-def find_prism(options: PipelineOptions, *, may_download: bool) -> Path | None:
+def find_prism(options: PipelineOptions, note: Callable[[str], None]) -> Path | None:
     """Gives the Prism binary: the one named, or one that Beam has, or one on the PATH, or one from the network.
 
+    Args:
+        options: may name one.
+        note: tells the user of a download, which takes a while.
+
     Raises:
-        UsageError: the one that was named is not there.
+        UsageError: the one that was named is not there, or cannot be unpacked.
     """
     named = options.view_as(PrismRunnerOptions).prism_location
     if named and "://" not in named:
         if not Path(named).is_file():
             raise UsageError(f"no file at --prism_location {named!r}")
-        return Path(PrismJobServer.local_bin(named))
+        return _unpack(named, is_named=True)
     cached = Path(PrismJobServer.BIN_CACHE) / f"apache_beam-v{beam_version}-prism-{_platform()}.zip"
     if not named and cached.is_file():
-        return Path(PrismJobServer.local_bin(str(cached)))
-    go_bin = Path(os.environ.get("GOPATH", Path.home() / "go")) / "bin"
+        return _unpack(str(cached))
+    go_bin = Path(os.environ.get("GOPATH") or os.path.expanduser("~/go")) / "bin"  # noqa: PTH111 (it never fails)
     found = shutil.which("prism") or shutil.which("prism", path=str(go_bin))
     if not named and found:
         return Path(found)
-    return _download(options) if may_download or named else None
+    return _download(options, note)
+
+
+def _unpack(path: str, *, is_named: bool = False) -> Path:
+    """Gives the program in a file, or at an address: itself, or what Beam unpacks into its cache if it is a zip."""
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        return Path(path)
+    try:
+        return Path(PrismJobServer.local_bin(path, PrismJobServer.BIN_CACHE, ignore_cache=is_named))
+    except Exception as error:
+        raise UsageError(f"cannot unpack Prism from {path!r}: {error}") from error
 
 
 def _platform() -> str:
@@ -60,19 +75,20 @@ def _platform() -> str:
     return f"{platform.system().lower()}-{architecture}"
 
 
-def _download(options: PipelineOptions) -> Path | None:
+def _download(options: PipelineOptions, note: Callable[[str], None]) -> Path | None:
     """Lets Beam download the binary; None if that fails, or hangs."""
     found: list[Path] = []
 
     def fetch() -> None:
         with contextlib.suppress(Exception):  # no network, no such release, no place to put it: all mean no Prism
-            server = PrismJobServer(options)
-            found.append(Path(server.local_bin(server.path_to_binary())))
+            found.append(_unpack(PrismJobServer(options).path_to_binary()))
 
-    print(f"getting Prism {beam_version} ...", file=sys.stderr, flush=True)
     thread = threading.Thread(target=fetch, daemon=True)
     thread.start()
-    thread.join(_DOWNLOAD_SECONDS)
+    thread.join(_NOTE_SECONDS)
+    if thread.is_alive():
+        note(f"getting Prism {beam_version} ...")
+        thread.join(_DOWNLOAD_SECONDS)
     return found[0] if found else None
 
 
@@ -84,30 +100,29 @@ def running_prism(binary: Path) -> Iterator[str]:
     the system can do that (Linux) it ends when this process does, however that comes about.
 
     Raises:
+        UsageError: it is no program.
         RuntimeError: it does not start.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with tempfile.TemporaryFile() as log:
+    try:
         process = subprocess.Popen(  # noqa: S603 (a binary that Beam or the user chose)
             [str(binary), f"--job_port={port}", "--serve_http=false", "--log_kind=text", "--log_level=warn"],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
-        try:
-            _await_port(process, port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    except OSError as error:
+        raise UsageError(f"cannot run {str(binary)!r} as Prism: {error.strerror}; {HOW_TO_GET}") from None
+    try:
+        _await_port(process, port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()  # it has nothing to keep
+        process.wait()
 
 
 def _die_with_parent() -> None:

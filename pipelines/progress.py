@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping
 
 from schemas.units import to_datetime
+from sinks.console import PRINTING, before_printing
 from sources import board
 
 _TERMINAL_SECONDS = 0.25
 _PLAIN_SECONDS = 5.0
 #: The rows per second that are shown are those of so long.
 _RATE_SECONDS = 2.0
+#: Takes away what stands on the line of the cursor.
+_ERASE = "\r\x1b[K"
+#: Room at the end of a terminal's line for the ``^C`` that it shows itself.
+_MARGIN_COLUMNS = 3
+_FALLBACK_COLUMNS = 80
 
 
 class Progress:
-    """One line: redrawn in place on a terminal, a new one every few seconds elsewhere, none if quiet."""
+    """One line: redrawn in place on a terminal, a new one every few seconds elsewhere, none if quiet.
+
+    Everything goes to the standard error. Tables may go to the same terminal: they are printed where the line stood,
+    and it comes again below them.
+    """
 
     def __init__(self, *, quiet: bool, total_bytes: int | None) -> None:
         """Begins to count the time; ``total_bytes`` is what there is to read, or None where nobody knows."""
         self._quiet = quiet
         self._total_bytes = total_bytes
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._seconds = _TERMINAL_SECONDS if self._is_terminal else _PLAIN_SECONDS
+        self._stands = False
         self._began = time.monotonic()
+        self._due = self._began + self._seconds
         self._seen: deque[tuple[float, int]] = deque([(self._began, 0)])
-        self.seconds = _TERMINAL_SECONDS if self._is_terminal else _PLAIN_SECONDS
+        before_printing(self.clear)
 
     def show(self) -> None:
-        """Prints the line."""
-        if self._quiet:
+        """Prints the line, if it is time for it."""
+        if self._quiet or time.monotonic() < self._due:
             return
+        self._due = time.monotonic() + self._seconds
         line = self._line()
-        print(f"\r\x1b[K{line}" if self._is_terminal else line, end="" if self._is_terminal else "\n", file=sys.stderr)
-        sys.stderr.flush()
+        with PRINTING:
+            self._stands = self._is_terminal
+            _write(_ERASE + line[: _columns() - _MARGIN_COLUMNS] if self._is_terminal else line + "\n")
 
     def clear(self) -> None:
-        """Takes the line away."""
-        if self._is_terminal and not self._quiet:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        """Takes the line away, if it stands on the terminal."""
+        with PRINTING:
+            if self._stands:
+                self._stands = False
+                _write(_ERASE)
+
+    def note(self, text: str) -> None:
+        """Prints a line that stays."""
+        if not self._quiet:
+            with PRINTING:
+                self.clear()
+                _write(text + "\n")
 
     def _line(self) -> str:
         counts, now = board.counts(), time.monotonic()
@@ -55,6 +81,19 @@ class Progress:
             parts.append(f"watermark {to_datetime(watermark):%Y-%m-%d %H:%M:%S}")
         parts.append(f"{counts['rejected']:,} rejected, {counts['late']:,} late")
         return " · ".join(parts)
+
+
+def _write(text: str) -> None:
+    # Whoever has closed the other end does not want to know; the work goes on.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _columns() -> int:
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _FALLBACK_COLUMNS
+    return _FALLBACK_COLUMNS
 
 
 def summary(counts: Mapping[str, int], seconds: float) -> str:

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PortableOptions, StandardOptions
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PortableOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from pipelines.memory import keep_freed_memory
+from pipelines.messages import showing_messages
 from pipelines.options import StreamOptions, UsageError
 from pipelines.prism import HOW_TO_GET, find_prism, running_prism
 from pipelines.progress import Progress, summary
+from pipelines.written import NAMESPACE as WRITTEN
+from pipelines.written import where_written
 from sources import board, drain
 from transforms.counting import COUNTS, NAMESPACE
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, USAGE = 0, 1, 2
+#: After Ctrl-C the exit status is 130, after SIGTERM 143: what a shell makes of a program that a signal has ended.
+_SIGNALLED = 128
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
+#: How often the main thread looks what there is to show.
+_LOOK_SECONDS = 0.1
 #: Runners that hold back every window until the end of the input.
 _HOLDING_RUNNERS = ("FnApiRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
 _LOCAL_RUNNERS = ("DirectRunner", "PrismRunner", "FnApiRunner")
@@ -36,9 +45,10 @@ Build = Callable[[beam.Pipeline], None]
 
 
 def run(options: StreamOptions, build: Build, total_bytes: int | None = None) -> int:
-    """Builds and runs a pipeline and gives the exit status: 0, 1 if it failed, 2 for wrong usage, 130 after Ctrl-C.
+    """Builds and runs a pipeline and gives the exit status.
 
-    The first Ctrl-C drains: readers end, open windows are written, the summary is printed. A second one stops at once.
+    It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two
+    drains: readers end, open windows are written, the summary is printed. A second one stops at once.
 
     Args:
         options: what was asked for.
@@ -47,82 +57,137 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
     """
     board.reset()
     drain.reset()
-    try:
-        with _runner(options) as is_local:
-            return _Job(options, build, Progress(quiet=options.quiet, total_bytes=total_bytes), is_local=is_local).run()
-    except UsageError as error:
-        return refuse(error)
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    keep_freed_memory()
+    progress = Progress(quiet=options.quiet, total_bytes=total_bytes)
+    level = options.view_as(WorkerOptions).default_sdk_harness_log_level
+    with _Signals() as signals, showing_messages(progress.note, level):
+        try:
+            with _runner(options, progress) as is_local:
+                signals.check()
+                return _Job(options, build, progress, signals, is_local=is_local).run()
+        except UsageError as error:
+            return refuse(error)
+        except RuntimeError as error:
+            return _fail(str(error))
+        except KeyboardInterrupt:
+            progress.clear()
+            return signals.status
 
 
 @contextlib.contextmanager
-def _runner(options: StreamOptions) -> Iterator[bool]:
+def _runner(options: StreamOptions, progress: Progress) -> Iterator[bool]:
     """Chooses the runner and sets it up; gives whether the work is done in this process.
 
     A bounded replay runs on FnApiRunner, which is in this process and starts at once. Whatever needs results before the
     input ends runs on Prism.
     """
     standard, portable = options.view_as(StandardOptions), options.view_as(PortableOptions)
-    asked = (standard.runner or "DirectRunner").rpartition(".")[2]
+    asked = _runner_name(standard.runner or "DirectRunner")
+    if asked in _HOLDING_RUNNERS and options.needs_clock:
+        raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
     if asked not in _LOCAL_RUNNERS or portable.job_endpoint:
-        if asked in _HOLDING_RUNNERS and options.needs_clock:
-            raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
         yield asked in _HOLDING_RUNNERS
-        return
-    if asked == "FnApiRunner" or (asked == "DirectRunner" and not options.needs_clock):
-        if options.needs_clock:
-            raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
+    elif asked == "FnApiRunner" or (asked == "DirectRunner" and not options.needs_clock):
         standard.runner = "FnApiRunner"
         yield True
-        return
-    binary = find_prism(options, may_download=True)
-    if binary is None:
-        raise UsageError(f"live input needs Prism, or no window would come out before the end: {HOW_TO_GET}")
-    with running_prism(binary) as endpoint:
-        standard.runner = "PrismRunner"
-        portable.job_endpoint = endpoint
-        portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
-        yield True
+    else:
+        binary = find_prism(options, progress.note)
+        if binary is None:
+            why = "live input needs Prism, or no window would come out before the end" if options.needs_clock else asked
+            raise UsageError(f"{why}: {HOW_TO_GET}")
+        with running_prism(binary) as endpoint:
+            standard.runner = "PrismRunner"
+            portable.job_endpoint = endpoint
+            portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
+            yield True
+
+
+def _runner_name(text: str) -> str:
+    """Gives the name of a runner as Beam spells it: ``directrunner``, ``Direct`` and full names are known, too."""
+    bare = text.rpartition(".")[2].lower()
+    known = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
+    found = known.get(bare) or known.get(f"{bare}runner")
+    if found is None and "." not in text:
+        raise UsageError(f"unknown runner {text!r}: expected DirectRunner, PrismRunner, FlinkRunner, ...")
+    return found or text
+
+
+class _Signals:
+    """Counts Ctrl-C and SIGTERM. The first one may ask for a drain; any other ends what the main thread is at."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.status = _SIGNALLED
+        self._is_end = False
+        self.on_first: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        self._before = {number: signal.signal(number, self._notice) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _notice(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        # No printing in here: the main thread may be in the middle of it.
+        self.count += 1
+        self.status = _SIGNALLED + number
+        if self.count == 1 and self.on_first is not None:
+            self.on_first()
+        else:
+            self._is_end = True
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Ends what the main thread is at, if that is due: what a handler raises is lost in the middle of a fork."""
+        if self._is_end:
+            raise KeyboardInterrupt
 
 
 class _Job:
     """One run, its thread, and what the terminal sees of it."""
 
-    def __init__(self, options: StreamOptions, build: Build, progress: Progress, *, is_local: bool) -> None:
+    def __init__(
+        self, options: StreamOptions, build: Build, progress: Progress, signals: _Signals, *, is_local: bool
+    ) -> None:
         self._options = options
         self._progress = progress
+        self._signals = signals
         self._build = build
         self._is_local = is_local
         self._done = threading.Event()
         self._result: Any = None
         self._failure: BaseException | None = None
-        self._interrupts = 0
 
     def run(self) -> int:
         """Runs to the end."""
         began = time.monotonic()
         progress = self._progress
         thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
-        with self._handling_interrupts():
-            thread.start()
-            while not self._done.wait(progress.seconds):
-                progress.show()
+        self._signals.on_first = self._end
+        thread.start()
+        is_noted = False
+        while not self._done.wait(_LOOK_SECONDS):
+            self._signals.check()
+            if self._signals.count and not is_noted:
+                is_noted = True
+                progress.note("draining: open windows are being written; again to stop at once")
+            progress.show()
+        self._signals.on_first = None
         progress.clear()
-        counts = self._counts()
-        if not self._options.quiet:
-            print(summary(counts, time.monotonic() - began), file=sys.stderr, flush=True)
+        counts = self._counters(NAMESPACE, COUNTS)
+        progress.note(summary(counts, time.monotonic() - began))
         if self._failure is not None:
-            print(f"failed: {explain(self._failure)}", file=sys.stderr, flush=True)
-            return FAILED
+            return _fail(explain(self._failure))
         if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
-            print("failed: the counts do not balance; please report this", file=sys.stderr, flush=True)
-            return FAILED
-        return INTERRUPTED if self._interrupts else OK
+            return _fail("the counts do not balance; please report this")
+        files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
+        for line in where_written(self._options, files, counts):
+            progress.note(line)
+        return self._signals.status if self._signals.count else OK
 
     def _work(self) -> None:
         try:
@@ -137,43 +202,31 @@ class _Job:
         finally:
             self._done.set()
 
-    @contextlib.contextmanager
-    def _handling_interrupts(self) -> Iterator[None]:
-        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-
-    def _interrupt(self, number: int, frame: Any) -> None:  # noqa: ARG002
-        self._interrupts += 1
-        if self._interrupts == 1 and self._is_local:
+    def _end(self) -> None:
+        """Drains the readers of this process; a job elsewhere can only be cancelled."""
+        if self._is_local:
             drain.drain()
-            note = "draining: open windows are being written; again to stop at once"
-            print(f"\r\x1b[K{note}" if sys.stderr.isatty() else note, file=sys.stderr, flush=True)
-            return
-        if self._interrupts == 1 and isinstance(self._result, PipelineResult):
+        elif isinstance(self._result, PipelineResult):
             threading.Thread(target=self._result.cancel, daemon=True).start()
-            return
-        # What the threads of the job have to say of its sudden end helps nobody.
-        threading.excepthook = lambda _: None
-        logging.disable()
-        raise KeyboardInterrupt
+        else:
+            raise KeyboardInterrupt
 
-    def _counts(self) -> dict[str, int]:
-        """The counts by Beam's metrics; those of this process if there are none, for the job failed."""
-        counts = dict.fromkeys(COUNTS, 0)
+    def _counters(self, namespace: str, names: Sequence[str]) -> Counter[str]:
+        """Counts by Beam's metrics; those of this process if there are none, for the job failed."""
+        counts: Counter[str] = Counter()
         try:
-            found = self._result.metrics().query(beam.metrics.MetricsFilter().with_namespace(NAMESPACE))["counters"]
+            found = self._result.metrics().query(MetricsFilter().with_namespace(namespace))["counters"]
         except Exception:  # noqa: BLE001 (a job that failed may have no metrics, or no server to ask)
             found = []
         for metric in found:
-            if metric.key.metric.name in counts:
-                counts[metric.key.metric.name] += max(metric.committed or 0, metric.attempted or 0)
-        if not any(counts.values()):
-            counts.update({name: amount for name, amount in board.counts().items() if name in counts})
-        return counts
+            counts[metric.key.metric.name] += max(metric.committed or 0, metric.attempted or 0)
+        on_board = board.counts()
+        return counts if any(counts.values()) else Counter({name: on_board[name] for name in names})
+
+
+def _fail(reason: str) -> int:
+    print(f"failed: {reason}", file=sys.stderr, flush=True)
+    return FAILED
 
 
 def explain(failure: BaseException) -> str:
@@ -182,6 +235,8 @@ def explain(failure: BaseException) -> str:
     causes = _CAUSE.findall(text)
     if causes:
         return str(causes[-1][1]).strip()
+    if text.startswith("Unable to translate") and failure.__cause__ is not None:
+        return f"{text}: {explain(failure.__cause__)}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else type(failure).__name__
 
@@ -194,6 +249,7 @@ def refuse(error: UsageError) -> int:
 
 def leave(status: int) -> None:
     """Leaves the process without waiting for the threads of a job that was stopped."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any longer, which was told already
+            stream.flush()
     os._exit(status)

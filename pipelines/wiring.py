@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
 
 from pipelines.options import StreamOptions, UsageError
+from pipelines.written import CountWritten
 from schemas.records import RecordType
 from sinks.address import check_writable
 from sinks.console import PrintResults
 from sinks.files import WriteResults
 from sinks.records import WriteRejected, prepare
+from sources.chunks import find_files
 from sources.reading import ReadAddresses
 
 
@@ -37,7 +41,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
 
 
 def check_outputs(options: StreamOptions, *, is_document: bool = False) -> None:
-    """Looks whether everything can be written, before a record is read, and empties the files of bad records.
+    """Looks whether everything can be written, before a record is read. Changes no file that is there.
 
     Args:
         options: what was asked for.
@@ -46,17 +50,37 @@ def check_outputs(options: StreamOptions, *, is_document: bool = False) -> None:
     Raises:
         UsageError: something cannot be written.
     """
+    files = [output.path for output in options.outputs if output.kind == "file"]
+    records = [path for path in (options.rejected, options.late) if path]
     try:
-        for output in options.outputs:
-            if output.kind == "file":
-                check_writable(output.path)
-                if is_document and output.format != "jsonl":
-                    raise UsageError(f"one JSON document per window cannot be written to {output.path!r}: use .jsonl")
-        for path in (options.rejected, options.late):
-            if path:
-                prepare(path)
-    except OSError as error:
+        inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
+        for path in (*files, *records):
+            if _is_among(path, inputs):
+                raise UsageError(f"{path!r} is read, so it cannot be written")
+        for path in files:
+            if _is_among(path, records):
+                raise UsageError(f"{path!r} cannot take both results and records")
+            _writer(path, ("",) if is_document else ())
+            check_writable(path)
+        for path in records:
+            _check_appendable(path)
+    except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
+
+
+def _is_among(path: str, others: Sequence[str]) -> bool:
+    return Path(path).resolve() in {Path(other).resolve() for other in others}
+
+
+def _check_appendable(path: str) -> None:
+    if not Path(path).exists() or Path(path).is_dir():
+        check_writable(path)
+    elif not os.access(path, os.W_OK):
+        raise UsageError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
+
+
+def _writer(path: str, document: Sequence[str]) -> WriteResults:
+    return WriteResults(path, "by_key", values=tuple(document)) if document else WriteResults(path)
 
 
 def write_results(
@@ -76,13 +100,13 @@ def write_results(
     for number, output in enumerate(options.outputs):
         if output.kind == "console":
             results | f"PrintResults{number}" >> PrintResults(by=by)
-        elif document:
-            results | f"WriteResults{number}" >> WriteResults(output.path, "by_key", values=tuple(document))
-        else:
-            results | f"WriteResults{number}" >> WriteResults(output.path)
+            continue
+        written = results | f"WriteResults{number}" >> _writer(output.path, document)
+        written | f"CountWritten{number}" >> CountWritten(output.path)
 
 
 def write_records(records: beam.PCollection, path: str | None, label: str) -> None:
-    """Writes rejected or late records, if a path was given."""
+    """Writes rejected or late records, if a path was given; what was in that file goes."""
     if path:
+        prepare(path)
         records | label >> WriteRejected(str(Path(path)))

@@ -31,7 +31,7 @@ class Dialect(NamedTuple):
         separator: one character between two fields.
         quoted: whether a field may stand in double quotes (a double quote inside is doubled).
         encoding: ``utf-8`` or ``latin-1``.
-        header: the names in the header row, or none where there is no header row.
+        header: the names of the columns, where a header row puts them in another order than the record type does.
         skip: bytes before the first record (byte order mark and header row).
     """
 

@@ -16,7 +16,7 @@ _UNIT_MICROS = {
     "d": 86_400 * MICROS_PER_SECOND,
     "w": 7 * 86_400 * MICROS_PER_SECOND,
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h|d|w)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -50,11 +50,11 @@ def parse_range(text: str) -> tuple[float, float]:
     Raises:
         ValueError: not one or two durations, or the first is the longer one.
     """
-    low, _, high = text.partition("..")
+    low, dots, high = text.partition("..")
     try:
         bounds = (
             parse_duration(low) / MICROS_PER_SECOND,
-            parse_duration(high or low) / MICROS_PER_SECOND,
+            parse_duration(high if dots else low) / MICROS_PER_SECOND,
         )
     except ValueError:
         raise ValueError(f"expected seconds such as 2 or 1..3, got {text!r}") from None

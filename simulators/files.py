@@ -19,8 +19,8 @@ _GZIP_LEVEL = 4
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Opens a file for writing under a temporary name beside it, and gives it its name once all is written.
 
-    A name that ends in ``.gz`` or ``.zst`` is compressed. What fails leaves no trace. A device or a pipe is written
-    to as it is.
+    Its folder is made where it is missing. A name that ends in ``.gz`` or ``.zst`` is compressed. What fails leaves no
+    trace. A device or a pipe is written to as it is.
 
     Raises:
         OSError: as opening, writing and renaming do.
@@ -29,6 +29,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as raw, _compressed(raw, path.suffix) as file:
             yield file
         return
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("wb") as raw, _compressed(raw, path.suffix) as file:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,9 @@ PLAIN_COLUMNS = 100
 _CENTS = 2
 _CONTROLS = ("Cc", "Zl", "Zp")  # control characters, line and paragraph separators
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-_lock = threading.Lock()
+#: Held while something is printed, so that what several threads print does not mix.
+PRINTING = threading.RLock()
+_erasers: list[Callable[[], None]] = []
 
 
 @beam.typehints.with_input_types(Result)
@@ -79,6 +81,11 @@ class _PrintFn(beam.DoFn):
         yield element
 
 
+def before_printing(erase: Callable[[], None]) -> None:
+    """Has ``erase`` called before each table, in place of an earlier one: it takes away a line of progress."""
+    _erasers[:] = [erase]
+
+
 def print_whole(text: str) -> None:
     """Prints the text in one piece, between those of other threads; what the terminal cannot show becomes ``?``.
 
@@ -86,7 +93,9 @@ def print_whole(text: str) -> None:
         SinkError: it cannot be written.
     """
     encoding = sys.stdout.encoding or "utf-8"
-    with _lock, one_line_errors("to the console"):
+    with PRINTING, one_line_errors("to the console"):
+        for erase in _erasers:
+            erase()
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
 

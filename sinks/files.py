@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple, cast, get_args
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.coders import registry
 
+from schemas.coders import register_row
 from sinks.address import FORMATS, Format, format_of
 from sinks.avro import encode_avro
 from sinks.disk import write_whole
@@ -29,7 +29,7 @@ class Written(NamedTuple):
     rows: int
 
 
-registry.register_row(Written)
+register_row(Written)
 
 
 @beam.typehints.with_input_types(Result)

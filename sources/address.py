@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 #: Schemes that have a host and a port, and whether their stream is live.
 NETWORK_SCHEMES = ("tcp", "tcp-listen")
 _MAX_PORT = 65_535
+#: A name, an address of IPv4 or IPv6, the latter in brackets or not, or nothing.
+_HOST = re.compile(r"\[[^\s/@\[\]]+\]|[^\s/@\[\]]*")
 
 
 class Address(NamedTuple):
@@ -50,14 +53,17 @@ def parse_address(text: str) -> Address:
     if not found:
         return Address(text, "file", path=text)
     if scheme == "file":
+        if not rest:
+            raise ValueError(f"expected file://path, got {text!r}")
         return Address(text, "file", path=rest)
     if scheme not in NETWORK_SCHEMES:
         known = ", ".join(f"{name}://" for name in NETWORK_SCHEMES)
         raise ValueError(f"unknown scheme in {text!r}: expected a path, - or one of {known}")
     host, found, port = rest.rpartition(":")
-    if not found or not port.isascii() or not port.isdigit() or int(port) > _MAX_PORT:
+    is_port = port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT)) and int(port) <= _MAX_PORT
+    if not found or not is_port or not _HOST.fullmatch(host):
         raise ValueError(f"expected {scheme}://host:port with a port up to {_MAX_PORT}, got {text!r}")
-    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    host = host.strip("[]") or "127.0.0.1"
     if scheme == "tcp" and int(port) == 0:
         raise ValueError(f"port 0 cannot be connected to, got {text!r}")
     return Address(text, scheme, host=host, port=int(port))

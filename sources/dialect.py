@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from schemas.records import Dialect, RecordType
 
 SEPARATORS = ("\t", ",", ";", "|")
+_QUOTING_SEPARATORS = (",", ";")
 #: How much of a file is looked at.
 SAMPLE_BYTES = 1 << 18
 _MAX_LINES = 2_000
@@ -60,30 +61,35 @@ def _quoted_field(line: str, place: int) -> tuple[str, int]:
 def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
     """Finds separator, quoting, encoding and header row from the first bytes of a file or connection.
 
-    Where the sample does not tell (it is empty, or garbage), the dialect is the record type's own.
+    Where the sample does not tell (it is empty, or garbage), the dialect is the record type's own. A sample without
+    quotes does not tell whether there may be some later: where a comma or semicolon separates, there may, because
+    programs that write those quote only what has to be.
     """
-    skip = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    lines = [line.removesuffix(b"\r") for line in head[skip:].split(b"\n")[:_MAX_LINES] if line.strip()]
+    bom = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    text = head if len(head) < SAMPLE_BYTES else head[: head.rfind(b"\n") + 1] or head
+    lines = [line.removesuffix(b"\r") for line in text[bom:].split(b"\n")[:_MAX_LINES] if line.strip()]
     if not lines:
-        return Dialect(record_type.separator, skip=skip)
-    width = len(record_type.names)
+        return Dialect(record_type.separator, quoted=record_type.separator in _QUOTING_SEPARATORS, skip=bom)
     header = _header(lines[0], record_type)
     if header is not None:
         separator, names = header
-        width = len(names)
-        line_end = head.find(b"\n", skip)
+        sample, width = lines[1:], len(names)
+        line_end = head.find(b"\n", head.index(lines[0], bom))
         skip = len(head) if line_end < 0 else line_end + 1
-        mapped = names if set(names) >= _wanted(record_type) and len(set(names)) == width else ()
-        sample = lines[1:]
+        mapped = _mapped(names, record_type)
     else:
-        mapped = ()
-        sample = lines
+        sample, width, skip, mapped = lines, len(record_type.names), bom, ()
         separator = max(SEPARATORS, key=lambda mark: (_fitting(sample, mark, width), mark == record_type.separator))
-    quoted = _is_quoted(sample, separator, width)
-    encoding = "utf-8" if skip and head.startswith(codecs.BOM_UTF8) else _encoding(sample, separator, width)
-    if header is not None and not quoted and lines[0].startswith(b'"'):
-        quoted = True
-    return Dialect(separator, quoted, encoding, mapped, skip)
+    votes = _quote_votes(sample, separator, width)
+    if votes == 0 and header is not None:
+        votes = lines[0].count(b'"')
+    return Dialect(
+        separator,
+        quoted=votes > 0 or (votes == 0 and separator in _QUOTING_SEPARATORS),
+        encoding="utf-8" if bom else _encoding(sample, separator, width),
+        header=mapped,
+        skip=skip,
+    )
 
 
 def _wanted(record_type: RecordType) -> set[str]:
@@ -105,15 +111,18 @@ def _fitting(lines: list[bytes], separator: str, width: int) -> int:
     return sum(any(len(fields) == width for fields in _fields(line, separator)) for line in lines)
 
 
-def _is_quoted(lines: list[bytes], separator: str, width: int) -> bool:
-    """Whether most of the lines in which a field begins with a quote are right by the rules of quoting."""
+def _quote_votes(lines: list[bytes], separator: str, width: int) -> int:
+    """Of the lines in which a field begins with a quote: how many more are right by the rules of quoting than not."""
     mark = separator.encode()
     votes = 0
     for line in lines:
         if line.startswith(b'"') or mark + b'"' in line:
-            *_, last = _fields(line, separator)
-            votes += 1 if len(last) == width and '"' not in last[0][:1] else -1
-    return votes > 0
+            as_it_stands, *understood = map(len, _fields(line, separator))
+            if width in understood:
+                votes += 1
+            elif width == as_it_stands:
+                votes -= 1
+    return votes
 
 
 def _encoding(lines: list[bytes], separator: str, width: int) -> str:
@@ -132,14 +141,32 @@ def _encoding(lines: list[bytes], separator: str, width: int) -> str:
 
 def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]] | None:
     """Gives separator and names where the line is a header row: it has the names, or only words where values belong."""
+    known = {_plain_name(name): name for name in record_type.names}
     for separator in SEPARATORS:
         for fields in reversed(list(_fields(line, separator))):
-            names = tuple(field.strip().strip('"').lower() for field in fields)
+            words = [field.strip().strip('"') for field in fields]
+            names = tuple(known.get(_plain_name(word), word.lower()) for word in words)
             if _wanted(record_type) <= set(names):
                 return separator, names
             is_words = all(
-                name.isascii() and name.replace("_", "").isalnum() and not name[0].isdigit() for name in names
+                word.isascii() and word.replace("_", "").isalnum() and not word[0].isdigit() for word in words
             )
             if len(names) == len(record_type.names) and is_words:
                 return separator, names
     return None
+
+
+def _plain_name(name: str) -> str:
+    """``unitPrice``, ``Unit Price`` and ``unit_price`` are one name."""
+    return name.replace("_", "").replace(" ", "").lower()
+
+
+def _mapped(names: tuple[str, ...], record_type: RecordType) -> tuple[str, ...]:
+    """Gives the names in their order, or none where the columns stand as usual, however some are called here."""
+    order = record_type.names
+    is_usual = len(names) == len(order) and all(
+        name == usual or name not in order for name, usual in zip(names, order, strict=True)
+    )
+    if is_usual or len(set(names)) < len(names) or not _wanted(record_type) <= set(names):
+        return ()
+    return names

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from apache_beam.coders import Coder, registry
 from apache_beam.io.unbounded_source import UnboundedReader, UnboundedSource
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
+from schemas.coders import register_row
 from schemas.records import RecordType
 from sources import board
 from sources.block import NOTHING_IS_LATE, Block, Span
@@ -31,18 +34,19 @@ PACED_BYTES = 1 << 20
 
 
 class FileMark(NamedTuple):
-    """Where to go on: in which piece, at which offset, after how many records, with which watermark."""
+    """Where to go on: piece, offset, records and watermark before it, and the token of the reading that it is of."""
 
     piece: int = 0
     offset: int = -1
     records: int = 0
     watermark: int = NOTHING_IS_LATE
+    token: str = ""
 
     def finalize_checkpoint(self) -> None:
         """Files need no acknowledgement."""
 
 
-registry.register_row(FileMark)
+register_row(FileMark)
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,15 @@ class FileReplay(UnboundedSource):
                 least = sizes.index(min(sizes))
                 shares[least].append(part)
                 sizes[least] += piece_size(part)
-        return [replace(self, pieces=tuple(share)) for share in shares if share]
+        return [replace(self, pieces=tuple(share)) for share in shares if share] or [self]
 
     def create_reader(self, options: Any, checkpoint_mark: Any) -> UnboundedReader:  # noqa: ARG002
         """Gives a reader at the first record, or at the first one after the mark."""
-        mark = checkpoint_mark or FileMark()
-        return _PacedReader(self, mark) if self.is_ordered else _FastReader(self, mark)
+        mark = checkpoint_mark or FileMark(token=uuid.uuid4().hex)
+        reading = _OPEN.get(mark.token)
+        if reading is None or reading.mark != mark:
+            reading = _PacedReading(self, mark) if self.is_ordered else _FastReading(self, mark)
+        return FileReader(reading)
 
     def get_checkpoint_mark_coder(self) -> Coder:
         """Gives the coder of FileMark."""
@@ -117,51 +124,90 @@ def cut_piece(piece: Piece, parts: int) -> list[Piece]:
     return [Piece(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]
 
 
-class _Reader(UnboundedReader):
-    """What both readers share: the block that is handed out, and the mark behind it."""
+class FileReader(UnboundedReader):
+    """Hands out the blocks of a reading of files; ``start`` and ``advance`` are False where none is due, or at the end.
 
-    def __init__(self, source: FileReplay, mark: FileMark) -> None:
-        self._source = source
-        self._mark = mark
-        self._block: Block | None = None
-        self._is_done = False
+    A reader that is made from a mark while the reading that gave it is still open takes that over, its pace too. That
+    happens often: a runner may begin the next bundle in another instance of the reading DoFn before it has let go of
+    the first, whose cache keeps the earlier reader. Closing that one does nothing then.
+    """
+
+    def __init__(self, reading: _Reading) -> None:
+        """Takes the reading over."""
+        self._reading = reading
+        reading.reader = self
+        _OPEN[reading.mark.token] = reading
 
     def start(self) -> bool:
-        return self.advance()
+        """Takes the first block."""
+        return self._reading.advance()
 
     def advance(self) -> bool:
-        raise NotImplementedError
+        """Takes the next block."""
+        return self._reading.advance()
 
     def get_current(self) -> Block:
-        if self._block is None:
+        """Gives the block of the last call that was True."""
+        if self._reading.block is None:
             raise ValueError("no block: start or advance has to have been True")
-        return self._block
+        return self._reading.block
 
     def get_current_timestamp(self) -> Timestamp:
-        """The event time of the block's first record."""
+        """Gives the event time of the block's first record, or the watermark."""
         block = self.get_current()
         first = block.data[: block.data.find(b"\n") + 1 or len(block.data)]
-        micros = self._source.record_type.event_micros(first, block.dialect)
-        return Timestamp(micros=micros) if micros is not None else self._bound(self._mark.watermark)
+        micros = self._reading.source.record_type.event_micros(first, block.dialect)
+        return Timestamp(micros=micros) if micros is not None else _bound(self._reading.mark.watermark)
 
     def get_watermark(self) -> Timestamp:
-        return MAX_TIMESTAMP if self._is_done else self._bound(self._mark.watermark)
+        """Gives the promise; MAX_TIMESTAMP at the end."""
+        return MAX_TIMESTAMP if self._reading.is_done else _bound(self._reading.mark.watermark)
 
     def get_checkpoint_mark(self) -> FileMark:
-        return self._mark
+        """Gives the mark behind everything handed out so far."""
+        return self._reading.mark
 
-    @staticmethod
-    def _bound(micros: int) -> Timestamp:
-        return MIN_TIMESTAMP if micros == NOTHING_IS_LATE else Timestamp(micros=micros)
+    def close(self) -> None:
+        """Closes the file, unless a later reader goes on with it."""
+        if self._reading.reader is self:
+            _OPEN.pop(self._reading.mark.token, None)
+            self._reading.close()
+
+
+#: The readings that are open in this process, by the token of their marks.
+_OPEN: dict[str, _Reading] = {}
+
+
+def _bound(micros: int) -> Timestamp:
+    return MIN_TIMESTAMP if micros == NOTHING_IS_LATE else Timestamp(micros=micros)
+
+
+class _Reading(ABC):
+    """What both ways of reading share: the block that is handed out, and the mark behind it."""
+
+    def __init__(self, source: FileReplay, mark: FileMark) -> None:
+        self.source = source
+        self.mark = mark
+        self.block: Block | None = None
+        self.is_done = False
+        self.reader: FileReader | None = None
+
+    @abstractmethod
+    def advance(self) -> bool:
+        """Takes the next block; False where none is due, or at the end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes what is open; may be called again."""
 
     def _hand_out(self, chunk: Chunk, data: bytes, offset: int, after: int, records: int, watermark: int) -> None:
-        span = Span(0, self._source.pieces[chunk.piece].path, offset)
-        self._block = Block(data, (span,), chunk.dialect, self._mark.watermark, fault=chunk.fault)
-        self._mark = FileMark(chunk.piece, after, self._mark.records + records, watermark)
+        span = Span(0, self.source.pieces[chunk.piece].path, offset)
+        self.block = Block(data, (span,), chunk.dialect, self.mark.watermark, fault=chunk.fault)
+        self.mark = FileMark(chunk.piece, after, self.mark.records + records, watermark, self.mark.token)
         board.add("bytes", after - offset)
 
 
-class _FastReader(_Reader):
+class _FastReading(_Reading):
     """Reads whole chunks; the next one is read by a thread while the one before is worked on."""
 
     def __init__(self, source: FileReplay, mark: FileMark) -> None:
@@ -174,7 +220,7 @@ class _FastReader(_Reader):
         """Takes the next chunk; waits for the disk where it has to, never for anything else."""
         chunk = None if draining() else self._next.result()
         if chunk is None:
-            self._is_done = True
+            self.is_done = True
             return False
         self._next = self._thread.submit(next, self._chunks, None)
         self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE)
@@ -186,8 +232,11 @@ class _FastReader(_Reader):
         self._chunks.close()
 
 
-class _PacedReader(_Reader):
-    """Hands out the lines of a chunk as they come due."""
+class _PacedReading(_Reading):
+    """Hands out the lines of a chunk as they come due.
+
+    What is due counts from the reading's beginning, so a poll that comes late finds all that it has missed.
+    """
 
     def __init__(self, source: FileReplay, mark: FileMark) -> None:
         super().__init__(source, mark)
@@ -203,32 +252,43 @@ class _PacedReader(_Reader):
     def advance(self) -> bool:
         """Takes the records that are due; False where none is, or at the end."""
         if draining() or not self._ensure_lines():
-            self._is_done = True
+            self.is_done = True
             return False
-        elapsed = self._source.clock() - self._began
-        count = self._schedule.due(elapsed, self._times[self._line :], most=self._left())
+        elapsed = self.source.clock() - self._began
+        left = self._left()
+        times = self._times[self._line : self._line + left]
+        if self.source.pace.speed is not None and times[0] == NOTHING_IS_LATE:
+            # No record so far has a time, so there is none to wait for.
+            count = left
+        else:
+            count = self._schedule.due(elapsed, times, most=left)
         if count == 0:
             return False
         self._take(count)
         return True
 
     def _left(self) -> int:
+        """How many lines of the chunk may still leave."""
         waiting = len(self._times) - self._line
-        most = self._source.max_records
-        return waiting if most is None else min(waiting, most - self._mark.records)
+        most = self.source.max_records
+        return waiting if most is None else min(waiting, most - self.mark.records)
 
     def _ensure_lines(self) -> bool:
         """Sees that there are lines that may still leave; False where there are no more."""
+        most = self.source.max_records
+        if most is not None and self.mark.records >= most:
+            return False
         while self._line == len(self._times):
+            latest = int(self._times[-1]) if len(self._times) else NOTHING_IS_LATE
             self._chunk = next(self._chunks, None)
             if self._chunk is None:
                 return False
             data = self._chunk.data
             # A blank line is no record; it leaves with the record before it.
             self._lines = find_lines(data)
-            self._times = event_times(data, self._lines, self._source.record_type, self._chunk.dialect)
+            self._times = event_times(data, self._lines, self.source.record_type, self._chunk.dialect, latest)
             self._line = 0
-        return self._left() > 0
+        return True
 
     def _take(self, count: int) -> None:
         chunk = cast(Chunk, self._chunk)
@@ -237,9 +297,9 @@ class _PacedReader(_Reader):
         is_whole = self._line == len(self._times)
         stop = len(chunk.data) if is_whole else int(self._lines.starts[self._line])
         after = chunk.after if is_whole else chunk.offset + stop
-        greatest = int(self._times[first : self._line].max()) - self._source.disorder_micros
+        greatest = int(self._times[first : self._line].max()) - self.source.disorder_micros
         self._hand_out(
-            chunk, chunk.data[start:stop], chunk.offset + start, after, count, max(self._mark.watermark, greatest)
+            chunk, chunk.data[start:stop], chunk.offset + start, after, count, max(self.mark.watermark, greatest)
         )
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ import json
 import logging
 import threading
 import uuid
-import weakref
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from typing import Any
@@ -194,6 +193,10 @@ class LineReader(UnboundedReader):
     ``max_records`` were handed out; the rest is then not read. The watermark (see :class:`sources.liveness.Watermark`)
     moves in these two calls only.
 
+    A reader that is created with a mark while the one that gave it is still open takes over from it, connections and
+    all. That happens often: a runner may begin the next bundle in another instance of the reading DoFn, whose cache of
+    readers is another one, before it has let go of the first.
+
     ``close`` may be called at any time and again; it ends the thread and frees its ports. If the stream had not ended,
     what waited is kept in this process for a reader that is created with a mark of this one, and goes on with exactly
     that; in another process nothing waits and a warning says so. What peers sent into sockets that were closed is lost,
@@ -202,8 +205,17 @@ class LineReader(UnboundedReader):
 
     def __init__(self, source: LineSource, mark: LineMark | None = None) -> None:
         """Resumes after ``mark``, if there is one."""
-        backlog = None if mark is None else _take_parked(mark.token)
         self.token = uuid.uuid4().hex if mark is None else mark.token
+        self._source = source
+        self._current: Taken | None = None
+        self._ended = False
+        self._closed = False
+        earlier = _OPEN.get(self.token)
+        _OPEN[self.token] = self
+        if earlier is not None:
+            self.receiver, self._backlog = earlier._hand_over()
+            return
+        backlog = None if mark is None else _take_parked(mark.token)
         if backlog is None:
             backlog = Backlog(
                 # A copy: a record type that has cached something pickles otherwise, and Beam looks readers up by that.
@@ -219,17 +231,13 @@ class LineReader(UnboundedReader):
                     mark.records,
                 )
         self.receiver = source.receiver(backlog)
-        self._source = source
         self._backlog = backlog
-        self._current: Taken | None = None
-        self._ended = False
-        self._closed = False
-        _LIVE[self.token] = self
 
     def start(self) -> bool:
-        """Opens the source and starts to receive; tells whether a block is there already."""
-        self.receiver.open()
-        self.receiver.start()
+        """Opens the source and starts to receive, if no earlier reader did; tells whether a block is there already."""
+        if self.receiver.ident is None:
+            self.receiver.open()
+            self.receiver.start()
         return self.advance()
 
     def advance(self) -> bool:
@@ -288,13 +296,18 @@ class LineReader(UnboundedReader):
             self.receiver.hang_up(is_interrupted=True)
         if not self._ended and (self._backlog.connections or self._backlog.open_streams()):
             _park(self.token, self._backlog)
-        if _LIVE.get(self.token) is self:
-            del _LIVE[self.token]
+        if _OPEN.get(self.token) is self:
+            del _OPEN[self.token]
 
     def _taken(self) -> Taken:
         if self._current is None:
             raise ValueError("no block: start or advance has to have been True")
         return self._current
+
+    def _hand_over(self) -> tuple[Receiver, Backlog]:
+        """Lets a later reader go on with the same connections; closing this one does nothing from then on."""
+        self._closed = True
+        return self.receiver, self._backlog
 
     def _end(self) -> None:
         self._ended = True
@@ -302,7 +315,7 @@ class LineReader(UnboundedReader):
 
 
 # Readers that are open, and what waited in those that were closed before their end, by token.
-_LIVE: weakref.WeakValueDictionary[str, LineReader] = weakref.WeakValueDictionary()
+_OPEN: dict[str, LineReader] = {}
 _PARKED: dict[str, Backlog] = {}
 _PARKING = threading.Lock()
 
@@ -317,9 +330,6 @@ def _park(token: str, backlog: Backlog) -> None:
 
 
 def _take_parked(token: str) -> Backlog | None:
-    """Gives what waited in the reader of that token, which is closed if it was still open."""
-    live = _LIVE.get(token)
-    if live is not None:
-        live.close()
+    """Gives what waited in the reader of that token when it was closed."""
     with _PARKING:
         return _PARKED.pop(token, None)

@@ -1,7 +1,49 @@
-"""What all tests share."""
+"""What all tests share: the runners that they name."""
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
-logging.basicConfig(level=logging.ERROR)
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+# Not to what pytest captures, as a library has set up already: runners still log when that is closed.
+logging.basicConfig(level=logging.ERROR, stream=sys.__stderr__, force=True)
+
+
+@pytest.fixture
+def fn_api() -> PipelineOptions:
+    return PipelineOptions(["--runner=FnApiRunner"])
+
+
+@pytest.fixture(scope="session")
+def prism() -> PipelineOptions:
+    found = next(_prism_places(), None)
+    if found is None:
+        pytest.skip("Prism is not there: neither on PATH, nor built by Go, nor in Beam's cache")
+    options = ["--runner=PrismRunner", f"--prism_location={found}", "--job_server_timeout=600"]
+    return PipelineOptions([*options, "--environment_type=LOOPBACK"])
+
+
+@pytest.fixture(params=["fn_api", "prism"])
+def options(request: pytest.FixtureRequest) -> PipelineOptions:
+    """The options of each runner that results have to be right on."""
+    return request.getfixturevalue(request.param)
+
+
+def _prism_places():
+    on_path = shutil.which("prism")
+    if on_path:
+        yield on_path
+    if shutil.which("go"):
+        home = subprocess.run(["go", "env", "GOPATH"], capture_output=True, text=True, check=False).stdout.strip()
+        built = Path(home) / "bin" / "prism"
+        if home and os.access(built, os.X_OK):
+            yield str(built)
+    cache = Path.home() / ".apache_beam" / "cache" / "prism" / "bin"
+    yield from map(str, sorted(cache.glob("apache_beam-v*-prism-*"), reverse=True))

@@ -25,8 +25,10 @@ from transforms.windows import Windows
 FINAL_PANE = 2**31 - 1
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
 COMPACT_ROWS = 100_000
+_MILLIS_PER_SECOND = _MICROS_PER_MILLI = 1_000
 _BUCKET = "_bucket"
 _SHARD = "_shard"
+_EDGES = ("window_start", "window_end")
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,22 @@ class Aggregate(beam.PTransform):
         """Checks the fields.
 
         Raises:
-            ValueError: there is no key, no value, or a number out of range.
+            ValueError: there is no key, no value, a name twice, or a number out of range.
         """
         super().__init__()
         if not self.by or not self.values:
             raise ValueError(f"expected at least one key column and one value, got {self.by!r} and {self.values!r}")
         if self.shards < 1:
             raise ValueError(f"shards must be positive, got {self.shards}")
-        if min(self.emit_micros, self.lateness_micros) < 0:
-            raise ValueError("emit and lateness must not be negative")
+        for name in ("emit_micros", "lateness_micros"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
+        for name in self.values:
+            if name in self.by:
+                raise ValueError(f"{name!r} is both a key column and a value")
+        for name in (*self.by, *self.values):
+            if name in _EDGES:
+                raise ValueError(f"{name!r} is the name of a column of every result")
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduces once, and merges once for the final results and once for the early ones."""
@@ -152,10 +161,23 @@ class Aggregate(beam.PTransform):
 
     def _early_trigger(self) -> trigger.TriggerFn | None:
         if self.emit_micros:
-            return trigger.Repeatedly(trigger.AfterProcessingTime(self.emit_micros / MICROS_PER_SECOND))
+            return trigger.Repeatedly(_AfterMillis(max(1, self.emit_micros // _MICROS_PER_MILLI)))
         if self.lateness_micros and self.windows.length:
             return trigger.AfterWatermark(late=trigger.AfterCount(1))
         return None
+
+
+class _AfterMillis(trigger.AfterProcessingTime):
+    """Fires so long after the first element; Beam's own trigger takes whole seconds only."""
+
+    def __init__(self, millis: int) -> None:
+        super().__init__(millis / _MILLIS_PER_SECOND)
+        self._millis = millis
+
+    def to_runner_api(self, context: Any) -> Any:
+        proto = trigger.AfterProcessingTime(0).to_runner_api(context)
+        proto.after_processing_time.timestamp_transforms[0].delay.delay_millis = self._millis
+        return proto
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
@@ -241,7 +263,9 @@ class MergeFramesFn(beam.CombineFn):
 
     def _compact_if_long(self, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
         most_frames = 64
-        if len(frames) < most_frames and sum(frame.height for frame in frames) < COMPACT_ROWS:
+        heights = [frame.height for frame in frames]
+        # What was merged before is merged again only when as much has been added: each row some few times in all.
+        if len(frames) < most_frames and sum(heights) - max(heights, default=0) < max(COMPACT_ROWS, *heights):
             return frames
         return self.compact(frames)
 
@@ -260,6 +284,8 @@ class _ResultFn(beam.DoFn):
         window: Any = beam.DoFn.WindowParam,
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[Result]:
+        if pane.is_last and not self._is_final:
+            return  # the final result is due at the same time, and says the same
         shard, accumulators = element
         bounds = (None, None)
         if isinstance(window, IntervalWindow):
@@ -267,7 +293,7 @@ class _ResultFn(beam.DoFn):
         rows = self._reduction.results(accumulators)
         edges = [
             pl.lit(micros, pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
-            for name, micros in zip(("window_start", "window_end"), bounds, strict=True)
+            for name, micros in zip(_EDGES, bounds, strict=True)
         ]
         number = FINAL_PANE if self._is_final else pane.index
         yield Result(*bounds, shard, self._shards, number, self._is_final, rows.select(*edges, pl.all()))

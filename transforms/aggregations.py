@@ -46,8 +46,8 @@ class Aggregation(ABC):
 class Sum(Aggregation):
     """The sum; missing values are left out, and the sum of nothing is 0.
 
-    Decimals are exact, and a sum beyond 38 digits fails. Whole numbers are exact as long as the sum fits into their
-    type (polars wraps beyond): cast bigger ones to a decimal. Floats depend on the order: cast them, too.
+    Decimals are exact up to 38 digits in all. Whole numbers are exact as long as the sum fits into their type (polars
+    wraps beyond): cast bigger ones to a decimal. Floats depend on the order: cast them, too.
     """
 
     value: Value
@@ -248,4 +248,5 @@ class TopN(Aggregation):
         by, value = rows.struct.field("by"), rows.struct.field("value")
         known = rows.filter(by.is_not_null())
         order = (by.filter(by.is_not_null()), value.filter(by.is_not_null()))
-        return known.sort_by(order, descending=[True, False]).head(self.n).implode()
+        # Not head() before implode(): polars 2.1 then reads foreign memory where the sorted rows came from explode().
+        return known.sort_by(order, descending=[True, False]).implode().list.head(self.n)

@@ -20,6 +20,9 @@ EVENT_TIME = "event_time"
 
 #: Decimals have 38 digits, the most that Arrow, Avro and Parquet share.
 DECIMAL_DIGITS = 38
+#: Of a value that is read, so many digits may stand before the point: then a hundred thousand million of them can be
+#: summed before 38 digits are not enough. polars would not notice.
+WHOLE_DIGITS = 18
 POLARS_TYPES: dict[Kind, pl.DataType] = {
     "text": pl.String(),
     "integer": pl.Int64(),
@@ -72,7 +75,7 @@ def _read_decimal(name: str, text: str) -> Decimal:
     whole, _, places = text.lstrip("+-").partition(".")
     if len(places.rstrip("0")) > DECIMAL_PLACES:
         raise ValueError(f"{name} has more than {DECIMAL_PLACES} decimals: {_shown(text)}")
-    if len(whole.lstrip("0")) > DECIMAL_DIGITS - DECIMAL_PLACES:
+    if len(whole.lstrip("0")) > WHOLE_DIGITS:
         raise ValueError(f"{name} is too big: {_shown(text)}")
     sign = "-" if text.startswith("-") else ""
     return Decimal(f"{sign}{whole or '0'}.{places[:DECIMAL_PLACES].ljust(DECIMAL_PLACES, '0')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from sources.scan import (
 from transforms.columns import EVENT_TIME, POLARS_TYPES, fast_type, looks_odd, read_value
 from transforms.counting import FILTERED, READ, REJECTED, count
 from transforms.frames import RECORD, Batch
+from transforms.lines import BlocksOfLines
 
 _ODD = "_odd"
 #: From so many bytes on a block is parsed by a thread of its own.
@@ -54,7 +56,7 @@ class ParseDelimited(beam.PTransform):
     then ``where`` decides; then the other columns of those that stay. So a record that is not wanted is counted as
     filtered even if a column that nobody looked at holds nonsense.
 
-    Text that is blank or ``NULL`` is missing; that rejects the record where the column is required. Decimals keep four
+    Text that is blank or ``NULL`` is missing; that rejects the record where the column is required. Decimals keep nine
     places: more (unless they are zeros) are rejected, never rounded.
 
     Gives a dict of two PCollections: ``records``, of :class:`Batch`, and ``rejected``, of :class:`Rejected`.
@@ -63,11 +65,13 @@ class ParseDelimited(beam.PTransform):
         record_type: what the records are.
         columns: the columns to keep besides the event time; all typed ones if none are named.
         where: which records to keep, a polars expression over columns.
+        dialect: how single lines are written, unquoted with the type's separator by default; blocks know their own.
     """
 
     record_type: RecordType
     columns: tuple[str, ...] = ()
     where: pl.Expr | None = None
+    dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
         """Checks the names of the columns.
@@ -81,7 +85,10 @@ class ParseDelimited(beam.PTransform):
                 raise ValueError(f"{self.record_type.name} has no column {name!r}")
 
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Wires the one step."""
+        """Gathers single lines into blocks, and parses blocks."""
+        if pcoll.element_type in (str, bytes):
+            dialect = self.dialect or Dialect(self.record_type.separator)
+            pcoll = pcoll | "GatherLines" >> BlocksOfLines(dialect)
         outputs = pcoll | "ParseBlocks" >> beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", main="records")
         outputs.records.element_type = Batch
         outputs.rejected.element_type = Rejected
@@ -163,6 +170,7 @@ class Parser:
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         self._first = tuple(map(record_type.column, first))
         self._then = tuple(map(record_type.column, then))
+        self._columns = {column.name for column in (*self._first, *self._then)}
         kept = dict.fromkeys(self._name(name) for name in (record_type.event_time, *wanted))
         self._output = (RECORD, *kept)
 
@@ -170,6 +178,9 @@ class Parser:
         """Parses the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
+        missing = self._columns - set(self._type.order(block.dialect))
+        if missing:
+            raise ValueError(f"{block.spans[0].origin} has no column {min(missing)!r}, by its header row")
         lines = find_lines(block.data)
         is_plain, slow = self._sort_out(block, lines)
         frames = []
@@ -196,11 +207,13 @@ class Parser:
         is_plain = are_plain(data, lines, dialect, len(self._type.order(dialect)))
         if b"\r" in data:  # polars drops one at the end of any field
             is_plain &= count_in_lines(data, RETURN, lines) == 0
-        if dialect.encoding == "utf-8":
+        if dialect.encoding == "utf-8" and not (data.isascii() or _is_utf8(data)):
             for number in lines_beyond_ascii(data, lines).tolist():
-                raw = data[lines.starts[number] : lines.stops[number]]
-                # A mark at the very beginning would be taken for the file's byte order mark.
-                is_plain[number] &= _is_utf8(raw) and not raw.startswith(b"\xef\xbb\xbf")
+                is_plain[number] &= _is_utf8(data[lines.starts[number] : lines.stops[number]])
+        if is_plain.any():
+            # A byte order mark at the beginning of the block would be dropped.
+            first = int(np.argmax(is_plain))
+            is_plain[first] &= not data.startswith(codecs.BOM_UTF8, int(lines.starts[first]))
         return is_plain, np.flatnonzero(~is_plain).tolist()
 
     def _parse_plain(self, data: bytes, dialect: Dialect) -> pl.DataFrame:

@@ -8,8 +8,9 @@ from typing import Any, get_type_hints
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.coders import registry
 from apache_beam.utils.timestamp import Timestamp
+
+from schemas.coders import register_row
 
 
 @dataclass
@@ -28,7 +29,7 @@ class ToRows(beam.PTransform):
     def __post_init__(self) -> None:
         """Registers the type."""
         super().__init__()
-        registry.register_row(self.row_type)
+        register_row(self.row_type)
 
     def expand(self, frames: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
@@ -45,7 +46,7 @@ class _ToRowsFn(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Any]:
         rows: pl.DataFrame = element.rows.select(self._row_type._fields)
-        for row in rows.with_columns(pl.col(self._times).to_physical()).iter_rows(named=True):
+        for row in rows.with_columns(pl.col(self._times).dt.epoch("us")).iter_rows(named=True):
             for name in self._times:
                 row[name] = None if row[name] is None else Timestamp(micros=row[name])
             yield self._row_type(**row)

@@ -124,4 +124,4 @@ def test_a_quiet_stdin_can_be_drained(stdin) -> None:
 
 def test_the_source_pickles() -> None:
     source = StdinLines(TICK, max_records=3)
-    assert pickle.loads(pickle.dumps(source)) == source  # noqa: S301
+    assert pickle.loads(pickle.dumps(source)) == source

@@ -176,12 +176,6 @@ def test_the_rounding_of_means_by_example(value, count, mean):
     assert by_key(reduction.results(reduction.reduce(sale_frame(rows)))) == {"k": Decimal(mean)}
 
 
-def test_a_sum_of_decimals_beyond_their_digits_fails_and_does_not_wrap():
-    frame = sale_frame([{"key": "k", "amount": Decimal(9) * 10**28}] * 3)
-    with pytest.raises(pl.exceptions.ComputeError, match="overflow"):
-        Reduction(("key",), {"value": Sum("amount")}).reduce(frame)
-
-
 def test_of_values_at_the_same_time_the_greatest_is_last_and_the_least_is_first():
     rows = [{EVENT_TIME: None, "key": "k", "note": note} for note in ("b", "c", "a")]
     frame = sale_frame(rows).with_columns(pl.lit(0).cast(pl.Datetime("us")).alias(EVENT_TIME))
@@ -203,4 +197,5 @@ def test_a_top_of_none_is_refused_by_its_number(n):
 
 
 def test_every_aggregation_is_among_those_tested():
-    assert {type(aggregation) for aggregation, _ in SLOW.values()} == set(Aggregation.__subclasses__())
+    ours = {each for each in Aggregation.__subclasses__() if each.__module__ == Aggregation.__module__}
+    assert {type(aggregation) for aggregation, _ in SLOW.values()} == ours

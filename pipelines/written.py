@@ -1,0 +1,65 @@
+"""Where the results are: files are counted as they are written, and named when the run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from pipelines.options import StreamOptions
+from sinks.files import Written
+from sources import board
+
+#: The namespace of the metrics, each named by the path that was asked for.
+NAMESPACE = "written"
+
+
+@beam.typehints.with_input_types(Written)
+@dataclass(eq=False)
+class CountWritten(beam.PTransform):
+    """Counts the files that were written for a path; gives nothing."""
+
+    path: str
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, written: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return written | "CountFiles" >> beam.ParDo(_CountFn(self.path))
+
+
+class _CountFn(beam.DoFn):
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def process(self, element: Written) -> None:  # noqa: ARG002
+        Metrics.counter(NAMESPACE, self._path).inc()
+        board.add(self._path, 1)
+
+
+def where_written(options: StreamOptions, files: Mapping[str, int], records: Mapping[str, int]) -> Iterator[str]:
+    """Gives a line for each path: ``wrote out/produce.jsonl``, ``wrote 24 files out/produce-*.jsonl``.
+
+    Args:
+        options: what was asked for.
+        files: how many files were written, by path.
+        records: how many records were rejected and late.
+    """
+    for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "file"):
+        name = Path(path)
+        if not files.get(path):
+            old = "; what is there is older" if name.is_file() else ""
+            yield f"wrote nothing to {path}: there are no totals{old}"
+        elif options.windows.length:
+            number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
+            yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
+    for kind, path in (("rejected", options.rejected), ("late", options.late)):
+        if path and records[kind]:
+            yield f"wrote {records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'} to {path}"

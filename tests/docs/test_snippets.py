@@ -1,0 +1,169 @@
+"""Every snippet of the README and of docs/ is run.
+
+The blocks of a file run in their order, in a folder of their own: ``python`` blocks in one namespace, and of
+``console`` blocks each line that begins with ``$ python -m``. One that ends with ``&`` runs on beside those that
+follow, until the file is done. A ``text`` block right after one of these is what that prints, its lines in any order. A
+comment ``<!-- not run: reason -->`` right before a block skips it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
+COMMAND_SECONDS = 60
+
+
+class Snippet(NamedTuple):
+    """A block of a file; ``prints`` is what it should print, if anything is said of that."""
+
+    file: Path
+    line: int
+    language: str
+    code: str
+    skipped_because: str
+    prints: str | None
+
+
+def find_snippets(file: Path) -> list[Snippet]:
+    text = file.read_text("utf-8")
+    found: list[Snippet] = []
+    last_end = 0
+    for match in FENCE.finditer(text):
+        language, code = match.groups()
+        before = text[last_end : match.start()]
+        if language == "text" and found and not before.strip():
+            found[-1] = found[-1]._replace(prints=code)
+        elif language in ("python", "console"):
+            reason = NOT_RUN.search(before)
+            line = text.count("\n", 0, match.start()) + 2
+            found.append(Snippet(file, line, language, code, reason[1] if reason else "", None))
+        last_end = match.end()
+    return found
+
+
+SNIPPETS = {file: find_snippets(file) for file in FILES}
+TO_RUN = {file: [s for s in snippets if not s.skipped_because] for file, snippets in SNIPPETS.items()}
+SKIPPED = [snippet for snippets in SNIPPETS.values() for snippet in snippets if snippet.skipped_because]
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def run_python(snippet: Snippet, namespace: dict) -> str:
+    # The blank lines make a traceback show the line of the file.
+    code = compile("\n" * (snippet.line - 1) + snippet.code, str(snippet.file), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, namespace)  # noqa: S102 - our own documents
+    return printed.getvalue()
+
+
+def commands_of(snippet: Snippet) -> list[str]:
+    joined = snippet.code.replace("\\\n", " ")
+    return [line[2:] for line in joined.splitlines() if line.startswith("$ python -m ")]
+
+
+def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    printed = ""
+    for command in commands_of(snippet):
+        runs_beside = command.endswith("&")
+        _, *arguments = shlex.split(command.rstrip("& "), comments=True)
+        if runs_beside:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            beside.callback(process.wait, COMMAND_SECONDS)
+            beside.callback(process.terminate)
+            continue
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        printed += done.stdout
+    return printed
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if TO_RUN[file]], ids=name_of)
+def test_the_snippets_of_a_file_run_one_after_the_other(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # A real module, so that what is defined in it can be pickled.
+    module = ModuleType(f"snippets_of_{file.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with contextlib.ExitStack() as beside:
+        for snippet in TO_RUN[file]:
+            if snippet.language == "python":
+                printed = run_python(snippet, module.__dict__)
+            else:
+                printed = run_console(snippet, beside)
+            if snippet.prints is not None:
+                assert sorted(printed.splitlines()) == sorted(snippet.prints.splitlines()), f"line {snippet.line}"
+
+
+@pytest.mark.parametrize("snippet", SKIPPED, ids=lambda snippet: f"{name_of(snippet.file)}:{snippet.line}")
+def test_a_snippet_that_is_not_run_says_why(snippet):
+    pytest.skip(snippet.skipped_because)
+
+
+PAGE = r"""
+```python
+print(1)
+```
+
+```text
+1
+```
+
+<!-- not run: it
+takes days -->
+
+```console
+$ python -m x \
+    --y
+$ ls
+out
+$ python -m z &
+```
+
+```
+plain
+```
+
+```text
+plain
+```
+"""
+
+
+def test_snippets_are_found(tmp_path):
+    file = tmp_path / "page.md"
+    file.write_text(PAGE, "utf-8")
+    first, second = find_snippets(file)
+    assert first == Snippet(file, 3, "python", "print(1)\n", "", "1\n")
+    assert (second.line, second.skipped_because) == (14, "it\ntakes days")
+    assert commands_of(second) == ["python -m x      --y", "python -m z &"]

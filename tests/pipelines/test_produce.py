@@ -1,0 +1,365 @@
+"""The main job from end to end: registers, pipeline and results, each in a process of its own, held against the oracle.
+
+What is read comes from the real simulator. What comes out equals the oracle's totals to the last digit.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import threading
+import time
+from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import fastavro
+import polars as pl
+import pytest
+
+from schemas.records import Dialect
+from schemas.wedge import COLUMNS
+from simulators.registers import write_tape
+from tests.fakes import listening
+from tests.pipelines.conftest import ROWS
+from tests.pipelines.tools import (
+    assert_lines,
+    free_port,
+    right_totals,
+    run,
+    simulator,
+    started,
+    totals_of,
+    wait_for,
+)
+from tests.simulators.tools import port_of
+
+#: A window is out within 0.5 s of its end; a machine that is busy with other tests may take longer.
+MOST_LATENCY_SECONDS = 1.5
+
+
+@pytest.mark.parametrize(
+    ("runner", "window"),
+    [("FnApiRunner", "all"), ("DirectRunner", "10m/5m"), ("PrismRunner", "1h"), ("PrismRunner", "all")],
+)
+def test_a_file_is_totalled_to_the_last_digit_in_every_format(runner, window, tape, tmp_path, request):
+    if runner == "PrismRunner":
+        request.getfixturevalue("prism")
+    outputs = [tmp_path / f"totals.{ending}" for ending in ("jsonl", "avro", "parquet")]
+    done = run("--runner", runner, "--input", tape, "--window", window, "--output", *outputs)
+    assert done.status == 0, done.err
+    assert done.balance.read == ROWS
+    right = right_totals(tape.read_bytes(), window)
+    files = {path.suffix: sorted(tmp_path.glob(f"*{path.suffix}")) for path in outputs}
+    assert totals_of(files[".jsonl"]) == right
+    assert _avro_totals(files[".avro"]) == right
+    assert _parquet_totals(files[".parquet"]) == right
+    for path in outputs:
+        if window == "all":
+            assert f"wrote {path}" in done.lines
+        else:
+            number = len({start for start, _ in right})
+            assert f"wrote {number} files {tmp_path / 'totals-*'}{path.suffix}" in done.lines
+    if window != "10m/5m":
+        assert done.balance.used == sum(row[4] for row in right.values())
+    assert not list(tmp_path.glob(".*"))
+
+
+def _avro_totals(paths):
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:
+            for row in fastavro.reader(file):
+                found[_key(row)] = _values(row)
+    return found
+
+
+def _parquet_totals(paths):
+    return {_key(row): _values(row) for path in paths for row in pl.read_parquet(path).to_dicts()}
+
+
+def _key(row):
+    start = row["window_start"]
+    return (None if start is None else round(start.timestamp()) * 10**6), row["upc"]
+
+
+def _values(row):
+    return [row[name] for name in ("description", "quantity", "scale", "spend", "rows")]
+
+
+def test_one_document_per_window_has_what_the_rows_have(tape, tmp_path):
+    done = run("--input", tape, "--window", "1d", "--shape", "by-upc", "--output", tmp_path / "totals.jsonl")
+    assert done.status == 0, done.err
+    right = right_totals(tape.read_bytes(), "1d")
+    paths = sorted(tmp_path.glob("*.jsonl"))
+    starts = sorted({start for start, _ in right})
+    assert len(paths) == len(starts)
+    for path, start in zip(paths, starts):
+        document = json.loads(path.read_text(), parse_float=Decimal, parse_int=Decimal)
+        assert document == {upc: values[:4] for (window, upc), values in right.items() if window == start}
+
+
+def test_a_folder_of_every_dialect_is_one_total(tmp_path):
+    folder = tmp_path / "tape"
+    folder.mkdir()
+    plain = b""
+    dialects = {
+        "a.txt": Dialect("\t"),
+        "b.csv": Dialect(",", quoted=True, header=COLUMNS),
+        "c.txt.gz": Dialect(";"),
+        "d.txt.zst": Dialect("|", quoted=True),
+        "e.tsv": Dialect("\t", header=COLUMNS),
+    }
+    for seed, (name, dialect) in enumerate(dialects.items()):
+        write_tape(folder / name, 2_000, seed=seed, dialect=dialect)
+        plain += write_tape(tmp_path / "plain", 2_000, seed=seed).read_bytes()
+    done = run("--input", folder, "--output", tmp_path / "totals.jsonl")
+    assert done.status == 0, done.err
+    assert done.balance.read == 10_000
+    assert done.balance.rejected == 0
+    assert totals_of([tmp_path / "totals.jsonl"]) == right_totals(plain)
+
+
+def test_standard_input_is_read_to_its_end(prism, short_tape, tmp_path):
+    out = tmp_path / "totals.jsonl"
+    done = run("--input", "-", "--output", out, data=short_tape.read_bytes())
+    assert done.status == 0, done.err
+    assert totals_of([out]) == right_totals(short_tape.read_bytes())
+
+
+def test_registers_that_serve_lines_are_totalled_side_by_side(prism, tmp_path):
+    tapes = [tmp_path / f"{seed}.tsv" for seed in (1, 2)]
+    truths = [tmp_path / f"{seed}.json" for seed in (1, 2)]
+    plain = b"".join(write_tape(path, 3_000, seed=int(path.stem)).read_bytes() for path in tapes)
+    serve = ["--rows", 3_000, "--once", "--output", "tcp-listen://127.0.0.1:0"]
+    with (
+        simulator("--seed", 1, "--truth", truths[0], *serve) as one,
+        simulator("--seed", 2, "--truth", truths[1], *serve) as two,
+    ):
+        addresses = [f"tcp://127.0.0.1:{port_of(peer)}" for peer in (one, two)]
+        done = run("--input", *addresses, "--idle-timeout", "1s", "--output", tmp_path / "totals.jsonl")
+    assert done.status == 0, done.err
+    assert done.balance.read == 6_000
+    found = totals_of([tmp_path / "totals.jsonl"])
+    assert found == right_totals(plain)
+    _assert_agrees_with_truth(found, truths)
+
+
+def _assert_agrees_with_truth(found, truths):
+    """The truth counts every row of the department; all of those are sales."""
+    sent = [json.loads(path.read_text())["produce"] for path in truths]
+    for upc in {upc for each in sent for upc in each}:
+        sums = [each[upc] for each in sent if upc in each]
+        _, quantity, _, spend, rows = found[None, upc]
+        assert quantity == sum(Decimal(each["quantity"]) for each in sums)
+        assert spend == sum(Decimal(each["total"]) for each in sums)
+        assert rows == sum(each["rows"] for each in sums)
+
+
+def test_a_register_that_serves_one_record_per_connection_is_totalled(prism, tmp_path):
+    records = 400
+    plain = write_tape(tmp_path / "tape.tsv", records, seed=3).read_bytes()
+    with simulator(
+        "--rows", records, "--seed", 3, "--per-connection", "--output", "tcp-listen://127.0.0.1:0"
+    ) as register:
+        done = run(
+            "--runner=PrismRunner",
+            *("--input", f"tcp://127.0.0.1:{port_of(register)}"),
+            *("--max-records", records, "--window", "1h", "--output", tmp_path / "totals.jsonl"),
+        )
+    assert done.status == 0, done.err
+    assert done.balance.read == records
+    assert totals_of(sorted(tmp_path.glob("totals-*.jsonl"))) == right_totals(plain, "1h")
+
+
+def test_registers_that_push_are_totalled(prism, tmp_path):
+    plain = write_tape(tmp_path / "tape.tsv", 10_000, seed=4).read_bytes()
+    address = f"127.0.0.1:{free_port()}"
+    out = tmp_path / "totals.jsonl"
+    with started("--input", f"tcp-listen://{address}", "--max-records", 10_000, "--output", out) as program:
+        with simulator("--rows", 10_000, "--seed", 4, "--output", f"tcp://{address}") as register:
+            assert register.wait(30) == 0
+            done = program.finish()
+    assert done.status == 0, done.err
+    assert done.balance.read == 10_000
+    assert totals_of([out]) == right_totals(plain)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A tape with every fault, and the truth about it."""
+    folder = tmp_path_factory.mktemp("faulty")
+    tape, truth = folder / "tape.tsv", folder / "truth.json"
+    faults = ["--late", 0.02, "--duplicates", 0.02, "--disorder", 0.05, "--garbage", 0.03]
+    with simulator("--rows", ROWS, "--seed", 7, *faults, "--output", tape, "--truth", truth) as process:
+        assert process.wait(30) == 0
+    return tape, json.loads(truth.read_text())
+
+
+def test_every_garbage_record_is_rejected_and_shown(faulty, tmp_path):
+    tape, truth = faulty
+    out, rejected = tmp_path / "totals.jsonl", tmp_path / "rejected.jsonl"
+    done = run("--input", tape, "--output", out, "--rejected", rejected)
+    assert done.status == 0, done.err
+    assert done.balance.read == truth["rows"]
+    assert done.balance.rejected == truth["garbage"] > 0
+    records = assert_lines(rejected, truth["garbage"])
+    assert {record["origin"] for record in records} == {str(tape)}
+    lines = tape.read_bytes()
+    for record in records:
+        start = record["position"]
+        assert start == 0 or lines[start - 1 : start] == b"\n"
+        if "raw" in record:
+            assert lines[start:].startswith(record["raw"].encode())
+    assert totals_of([out]) == right_totals(lines)
+    assert f"wrote {truth['garbage']:,} rejected records to {rejected}" in done.lines
+
+
+@pytest.mark.parametrize(
+    ("more", "is_late"),
+    [
+        (["--disorder", "1s"], True),
+        (["--disorder", "3h"], False),
+        (["--disorder", "1s", "--lateness", "3h"], False),
+    ],
+)
+def test_late_records_are_used_or_counted_and_shown(more, is_late, faulty, prism, tmp_path):
+    tape, truth = faulty
+    late = tmp_path / "late.jsonl"
+    late.write_text("of an earlier run\n")
+    done = run(
+        *("--input", tape, "--rate", 40_000, "--window", "10m", *more),
+        *("--output", tmp_path / "totals.jsonl", "--late", late),
+    )
+    assert done.status == 0, done.err
+    assert done.balance.read == truth["rows"]
+    assert done.balance.rejected == truth["garbage"]
+    assert (done.balance.late > 0) == is_late
+    records = assert_lines(late, done.balance.late)
+    found = totals_of(sorted(tmp_path.glob("totals-*.jsonl")))
+    right = right_totals(tape.read_bytes(), "10m")
+    assert done.balance.used + done.balance.late == sum(row[4] for row in right.values())
+    if is_late:
+        # What was late is all that is missing.
+        for key, row in right_totals("".join(record["raw"] + "\n" for record in records).encode(), "10m").items():
+            for place in range(1, 5):
+                right[key][place] -= row[place]
+        right = {key: row[1:] for key, row in right.items() if row[4]}
+        found = {key: row[1:] for key, row in found.items()}
+    assert found == right
+
+
+def test_no_more_records_are_read_than_asked_for(tape, tmp_path):
+    out = tmp_path / "totals.jsonl"
+    done = run("--input", tape, "--max-records", 1_000, "--output", out)
+    assert done.balance.read == 1_000
+    first = b"".join(tape.read_bytes().splitlines(keepends=True)[:1_000])
+    assert totals_of([out]) == right_totals(first)
+
+
+@pytest.mark.parametrize(
+    ("pace", "least_seconds"),
+    [(["--rate", 1_000], 1.0), (["--interval", "0.001..0.003"], 1.5), (["--speed", 1_500], 1.5)],
+)
+def test_a_replay_keeps_its_pace(pace, least_seconds, short_tape, prism, tmp_path):
+    seconds = least_seconds
+    if pace[0] == "--speed":
+        times = [line.split(b"\t")[0].decode() for line in short_tape.read_bytes().splitlines()]
+        first, last = (datetime.fromisoformat(time) for time in (times[0], times[-1]))
+        seconds = (last - first).total_seconds() / 1_500
+    done = run("--input", short_tape, *pace, "--output", tmp_path / "totals.jsonl")
+    assert done.status == 0, done.err
+    took = float(done.err.partition(", in ")[2].partition(" s (")[0])
+    assert seconds - 0.1 < took < seconds + 4
+    assert totals_of([tmp_path / "totals.jsonl"]) == right_totals(short_tape.read_bytes())
+
+
+def test_early_tables_are_totals_so_far_and_files_are_written_once(tape, prism, tmp_path):
+    out = tmp_path / "totals.jsonl"
+    done = run("--input", tape, "--rate", 10_000, "--emit", "300ms", "--output", "-", out)
+    assert done.status == 0, done.err
+    tables = done.out.strip().split("\n\n")
+    titles = [table.partition("\n")[0] for table in tables]
+    assert len(tables) >= 4
+    assert all(title.startswith("all time, early") for title in titles[:-1])
+    assert titles[-1].startswith("all time, final")
+    # The best of each table: rank, upc, description, quantity, scale, spend, rows.
+    spends = [float(table.splitlines()[2].split()[-2]) for table in tables]
+    assert spends == sorted(spends)
+    assert f"wrote {out}" in done.lines
+    assert totals_of([out]) == right_totals(tape.read_bytes())
+
+
+def test_a_silent_register_ends_the_job_after_the_idle_timeout(prism, tmp_path):
+    out = tmp_path / "totals.jsonl"
+    began = time.monotonic()
+    done = run("--input", f"tcp-listen://127.0.0.1:{free_port()}", "--idle-timeout", "500ms", "--output", out)
+    assert done.status == 0, done.err
+    assert time.monotonic() - began < 15
+    assert done.balance.read == 0
+    assert done.lines[-1] == f"wrote nothing to {out}: there are no totals"
+    assert not out.exists()
+
+
+def test_with_no_input_the_demo_tape_is_made_once(tmp_path):
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    first = run(env=env, cwd=tmp_path)
+    (tape,) = (tmp_path / "cache").rglob("*.tsv")
+    made = tape.stat().st_mtime_ns
+    assert first.status == 0, first.err
+    assert first.balance.read == 100_000
+    assert first.out.startswith("all time, final · best 20 of ")
+    assert first.lines[-1] == "wrote out/produce.jsonl"
+    written = (tmp_path / "out" / "produce.jsonl").read_bytes()
+    second = run("--quiet", env=env, cwd=tmp_path)
+    assert second == type(second)(0, first.out, "")
+    assert tape.stat().st_mtime_ns == made
+    assert (tmp_path / "out" / "produce.jsonl").read_bytes() == written
+
+
+def test_without_a_home_the_demo_tape_is_kept_among_the_temporary_files(tmp_path):
+    env = {"HOME": "/dev/null", "XDG_CACHE_HOME": "", "TMPDIR": str(tmp_path)}
+    for _ in range(2):
+        done = run("--output", tmp_path / "totals.jsonl", env=env)
+        assert done.status == 0, done.err
+        assert done.balance.read == 100_000
+    assert len(list(tmp_path.rglob("*.tsv"))) == 1
+
+
+@pytest.mark.soak
+def test_a_live_window_is_out_soon_after_its_end(prism, tmp_path):
+    """A register sends ten records a second of the time that it is; a window is the second before."""
+    with listening() as server:
+        port = server.getsockname()[1]
+        is_over = threading.Event()
+        sender = threading.Thread(target=_send_time, args=(server, is_over))
+        sender.start()
+        options = ("--window", "1s", "--department", "all", "--output", tmp_path / "totals.jsonl")
+        try:
+            with started("--input", f"tcp://127.0.0.1:{port}", *options) as program:
+                wait_for(lambda: len(list(tmp_path.glob("totals-*.jsonl"))) >= 10)
+                program.process.terminate()
+                done = program.finish()
+        finally:
+            is_over.set()
+            sender.join()
+    assert done.status == 143, done.err
+    latencies = []
+    for path in sorted(tmp_path.glob("totals-*.jsonl"))[1:-2]:  # the last ones were closed by the drain
+        end = datetime.strptime(path.stem.rpartition("-")[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        latencies.append(path.stat().st_mtime - end.timestamp())
+    assert min(latencies) > 0
+    assert statistics.median(latencies) < MOST_LATENCY_SECONDS, latencies
+
+
+def _send_time(server: socket.socket, is_over: threading.Event) -> None:
+    peer, _ = server.accept()
+    with peer:
+        while not is_over.wait(0.05):
+            row = dict.fromkeys(COLUMNS, "0") | {"upc": "4011", "trans_type": "I", "quantity": "1", "total": "1"}
+            row["datetime"] = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+            try:
+                peer.sendall("\t".join(row.values()).encode() + b"\n")
+            except OSError:
+                return

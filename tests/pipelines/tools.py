@@ -1,0 +1,303 @@
+"""What the tests of pipelines share: the program in a process of its own, a terminal for it, and the right totals."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from schemas.records import Dialect
+from schemas.units import parse_duration, to_micros
+from schemas.wedge import TAPE
+from tests.oracle import parse, produce_totals
+from tests.simulators.tools import ROOT
+
+PATIENCE_SECONDS = 60
+#: Every process of a test carries this variable, and so do those that it starts.
+_MARK = "TEST_MARK"
+_BALANCE = re.compile(r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ ([\d,]+) rejected \+ ([\d,]+) late, in ")
+_SALE = (("trans_type", "department"), lambda row: row["trans_type"] in ("I", "D") and row["department"] == 2)
+
+Totals = dict[tuple[int | None, str], list[Any]]
+
+
+class Balance(NamedTuple):
+    read: int
+    used: int
+    filtered: int
+    rejected: int
+    late: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def balance(self) -> Balance:
+        """The summary, which has to be there once, and to balance."""
+        found = _BALANCE.findall(self.err)
+        assert len(found) == 1, self.err
+        balance = Balance(*(int(number.replace(",", "")) for number in found[0]))
+        assert balance.read == sum(balance[1:]), self.err
+        return balance
+
+    @property
+    def lines(self) -> list[str]:
+        """What it said on the standard error, less the lines of progress."""
+        return [line for line in self.err.splitlines() if " rows/s · " not in line]
+
+
+def command(*options: object, program: str = "pipelines.produce") -> list[str]:
+    return [sys.executable, "-m", program, *map(str, options)]
+
+
+def environment(mark: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), _MARK: mark, **(more or {})}
+
+
+def run(
+    *options: object, env: Mapping[str, str] | None = None, data: bytes | None = None, cwd: Path | None = None
+) -> Finished:
+    """Runs the pipeline to its end, and sees that it leaves no process behind and no traceback."""
+    mark = uuid.uuid4().hex
+    done = subprocess.run(
+        command(*options),
+        cwd=cwd or ROOT,
+        env=environment(mark, env),
+        input=data,
+        stdin=subprocess.DEVNULL if data is None else None,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert_nothing_left(mark)
+    finished = Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert "Traceback" not in finished.err, finished.err
+    return finished
+
+
+class Program:
+    """The pipeline while it runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
+        self.process = process
+        self.mark = mark
+
+    def finish(self) -> Finished:
+        """Waits for its end; everything that it started has to end with it."""
+        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+        assert_nothing_left(self.mark)
+        finished = Finished(self.process.returncode, out.decode(), err.decode())
+        assert "Traceback" not in finished.err, finished.err
+        return finished
+
+
+@contextlib.contextmanager
+def started(*options: object, **more: Any) -> Iterator[Program]:
+    """Starts the pipeline and ends it, whatever happens."""
+    mark = uuid.uuid4().hex
+    pipe = {name: subprocess.PIPE for name in ("stdout", "stderr") if name not in more}
+    process = subprocess.Popen(
+        command(*options), cwd=ROOT, env=environment(mark), stdin=subprocess.DEVNULL, **pipe, **more
+    )
+    try:
+        yield Program(process, mark)
+    finally:
+        process.kill()
+        process.communicate()
+        assert_nothing_left(mark)
+
+
+@contextlib.contextmanager
+def simulator(*options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts the registers and ends them."""
+    with subprocess.Popen(
+        command(*options, program="simulators.registers"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def processes_of(mark: str) -> dict[int, str]:
+    """Gives the processes that carry the mark, by id."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def assert_nothing_left(mark: str) -> None:
+    """Sees that no process of the mark is there; the last ones may be on their way out."""
+    wait_for(lambda: not processes_of(mark), lambda: f"left behind: {processes_of(mark)}", seconds=5)
+
+
+def wait_for(is_so: Callable[[], object], tell: Callable[[], object] = str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Terminal:
+    """The program on a terminal of its own, which it controls: Ctrl-C goes to its foreground processes."""
+
+    def __init__(self, *options: object, columns: int = 100, **more: str) -> None:
+        self.mark = uuid.uuid4().hex
+        self.shown = b""
+        self.columns = columns
+        self._pid, self._file = pty.fork()
+        if self._pid == 0:  # the child
+            os.chdir(ROOT)
+            os.execve(sys.executable, command(*options), environment(self.mark, {"TERM": "xterm", **more}))
+        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
+        self.status: int | None = None
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status is None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        os.close(self._file)
+        assert_nothing_left(self.mark)
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._file, keys)
+
+    def wait_for(self, text: str, seconds: float = 20) -> None:
+        """Reads until the text was shown."""
+        deadline = time.monotonic() + seconds
+        while text.encode() not in self.shown:
+            assert time.monotonic() < deadline, self.shown.decode()
+            assert self._read(), f"ended before {text!r}: {self.shown.decode()}"
+
+    def finish(self, seconds: float = 20) -> str:
+        """Reads to the end of the program and gives what stands on the screen then."""
+        deadline = time.monotonic() + seconds
+        while self._read():
+            assert time.monotonic() < deadline, self.shown.decode()
+        _, status = os.waitpid(self._pid, 0)
+        self.status = os.waitstatus_to_exitcode(status)
+        assert_nothing_left(self.mark)
+        assert "Traceback" not in self.shown.decode(), self.shown.decode()
+        return self.screen()
+
+    def screen(self) -> str:
+        return screen(self.shown.decode(), self.columns)
+
+    def _read(self) -> bool:
+        if select.select([self._file], [], [], 0.05)[0]:
+            try:
+                data = os.read(self._file, 1 << 16)
+            except OSError:  # Linux: nobody has the other side open any more
+                return False
+            self.shown += data
+            return bool(data)
+        return True
+
+
+def screen(text: str, columns: int) -> str:
+    """Gives what a terminal shows of a text: it knows ``\\r``, ``\\n``, erasing to the end of the line, colours."""
+    rows, row, column = [[" "] * columns], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[^\x1b]", text):
+        if part == "\x1b[K":
+            rows[row][column:] = [" "] * (columns - column)
+        elif part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+        elif part[0] != "\x1b":
+            if column == columns:  # a full line goes on in the next
+                row, column = row + 1, 0
+            rows += [[" "] * columns for _ in range(row + 1 - len(rows))]
+            rows[row][column] = part
+            column += 1
+        else:
+            assert part.endswith("m"), f"unknown control sequence {part!r}"
+        rows += [[" "] * columns for _ in range(row + 1 - len(rows))]
+    return "\n".join("".join(line).rstrip() for line in rows)
+
+
+def right_totals(data: bytes, window: str = "all") -> Totals:
+    """Gives the totals that are right: a record at a time, by the csv module and Decimal."""
+    length, _, step = ("0s" if window == "all" else window).partition("/")
+    rows, _, _ = parse(data, _with_sale_columns(), Dialect(separator="\t"), _SALE)
+    return produce_totals([row for _, row in rows], parse_duration(length), parse_duration(step or length))
+
+
+def _with_sale_columns() -> Any:
+    """The tape as the oracle reads it: it knows the columns that are typed, and the type of a row is not."""
+    from schemas.records import Column, RecordType
+
+    columns = (*TAPE.columns, Column("trans_type", "text"), Column("description", "text"))
+    return RecordType(TAPE.name, TAPE.names, columns, TAPE.event_time)
+
+
+def totals_of(paths: list[Path]) -> Totals:
+    """Gives the totals in files of JSON lines; each key has to be there once."""
+    found: Totals = {}
+    for path in paths:
+        for line in path.read_text().splitlines():
+            row = json.loads(line, parse_float=Decimal, parse_int=Decimal)
+            assert list(row) == "window_start window_end upc description quantity scale spend rows".split()
+            start = row["window_start"] and to_micros_of(row["window_start"])
+            assert (start, row["upc"]) not in found
+            found[start, row["upc"]] = [row[name] for name in ("description", "quantity", "scale", "spend", "rows")]
+    return found
+
+
+def to_micros_of(text: str) -> int:
+    from datetime import datetime
+
+    return to_micros(datetime.fromisoformat(text.replace("Z", "+00:00")))
+
+
+def assert_lines(path: Path, number: int) -> list[dict[str, Any]]:
+    """Sees that a file has so many records that were not used; gives them."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(records) == number
+    for record in records:
+        assert set(record) in ({"origin", "position", "reason", "raw"}, {"origin", "position", "reason", "raw_base64"})
+    return records
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.address import Address, parse_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("-", Address("-", "-")),
+        ("data/*.txt", Address("data/*.txt", "file", path="data/*.txt")),
+        ("C:odd", Address("C:odd", "file", path="C:odd")),
+        ("file:///var/a b", Address("file:///var/a b", "file", path="/var/a b")),
+        ("tcp://till:12000", Address("tcp://till:12000", "tcp", host="till", port=12_000)),
+        ("tcp://:1", Address("tcp://:1", "tcp", host="127.0.0.1", port=1)),
+        ("tcp://[::1]:65535", Address("tcp://[::1]:65535", "tcp", host="::1", port=65_535)),
+        ("tcp-listen://:12000", Address("tcp-listen://:12000", "tcp-listen", host="127.0.0.1", port=12_000)),
+        ("tcp-listen://0.0.0.0:0", Address("tcp-listen://0.0.0.0:0", "tcp-listen", host="0.0.0.0")),  # noqa: S104
+    ],
+)
+def test_every_form_of_address_is_understood(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+    assert pickle.loads(pickle.dumps(address)) == address
+    assert address.is_live == (address.scheme != "file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected an address, got an empty text"),
+        ("  ", "expected an address, got an empty text"),
+        ("file://", "expected file://path, got 'file://'"),
+        ("udp://a:1", "unknown scheme in 'udp://a:1': expected a path, - or one of tcp://, tcp-listen://"),
+        ("tcp://host", "expected tcp://host:port with a port up to 65535, got 'tcp://host'"),
+        ("tcp://host:", "got 'tcp://host:'"),
+        ("tcp://host:x", "got 'tcp://host:x'"),
+        ("tcp://host:-1", "got 'tcp://host:-1'"),
+        ("tcp://host:65536", "got 'tcp://host:65536'"),
+        ("tcp://host:" + "9" * 5_000, "expected tcp://host:port with a port up to 65535"),
+        ("tcp://host:٣", "got 'tcp://host:٣'"),
+        ("tcp://host/path:1", "got 'tcp://host/path:1'"),
+        ("tcp://a b:1", "got 'tcp://a b:1'"),
+        ("tcp://[::1:1", "got 'tcp://[::1:1'"),
+        ("tcp://host:0", "port 0 cannot be connected to, got 'tcp://host:0'"),
+    ],
+)
+def test_a_wrong_address_is_refused_with_one_line_that_shows_it(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        parse_address(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text() | st.text("tcp-listen:/@[]0123456789 .\n").map("tcp://".__add__))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return
+    assert address.text == text
+    assert address.scheme in ("file", "-", "tcp", "tcp-listen")
+    assert (address.scheme == "file") == bool(address.path)
+    assert 0 <= address.port <= 65_535
+
+
+@pytest.mark.parametrize("text", ["tcp://till:12000", "tcp://[fe80::1]:7", "tcp-listen://127.0.0.1:0"])
+def test_the_endpoint_parses_back(text: str) -> None:
+    address = parse_address(text)
+    assert parse_address(f"{address.scheme}://{address.endpoint}") == address

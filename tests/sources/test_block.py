@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from apache_beam.coders import registry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.records import Dialect, Rejected
+from sources.block import NOTHING_IS_LATE, Block, Span
+
+parts = st.lists(
+    st.tuples(st.binary(min_size=1, max_size=9), st.sampled_from(["a.txt", "till:1", "stdin"]), st.integers(0, 2**50)),
+    min_size=1,
+    max_size=6,
+)
+
+
+def make_block(parts: list[tuple[bytes, str, int]]) -> Block:
+    spans, start = [], 0
+    for data, origin, position in parts:
+        spans.append(Span(start, origin, position))
+        start += len(data)
+    return Block(b"".join(data for data, _, _ in parts), tuple(spans))
+
+
+@given(parts)
+def test_every_byte_is_located_in_the_part_that_it_came_from(parts: list[tuple[bytes, str, int]]) -> None:
+    block = make_block(parts)
+    expected = [(origin, position + at) for data, origin, position in parts for at in range(len(data))]
+    assert [block.locate(offset) for offset in range(len(block.data))] == expected
+
+
+def test_a_rejected_record_lacks_its_line_end_only() -> None:
+    block = make_block([(b"one\n", "a", 100), (b" two \r\n", "b", 7)])
+    assert block.rejected(4, 11, "odd") == Rejected("b", 7, "odd", b" two ")
+
+
+@given(parts, st.sampled_from([NOTHING_IS_LATE, 0, -1, 2**62]), st.sampled_from(["", "torn"]))
+def test_blocks_pass_through_their_coder(parts: list[tuple[bytes, str, int]], watermark: int, fault: str) -> None:
+    dialect = Dialect("|", quoted=True, encoding="latin-1", header=("a", "ä"), skip=9)
+    block = make_block(parts)._replace(dialect=dialect, watermark=watermark, fault=fault)
+    coder = registry.get_coder(Block)
+    decoded = coder.decode(coder.encode(block))
+    assert decoded == block
+    assert type(decoded) is Block
+    assert decoded.locate(0) == block.locate(0)
+    assert decoded.dialect.header == ("a", "ä")

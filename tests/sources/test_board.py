@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sources import board
+
+
+@pytest.fixture(autouse=True)
+def _clean_board():
+    board.reset()
+    yield
+    board.reset()
+
+
+def test_counts_add_up_whichever_thread_adds() -> None:
+    threads = [threading.Thread(target=lambda: [board.add("read", 2) for _ in range(500)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    board.add("bytes", 7)
+    assert board.counts() == {"read": 4_000, "bytes": 7}
+
+
+def test_counts_are_a_copy() -> None:
+    board.add("read", 1)
+    board.counts()["read"] = 99
+    assert board.counts()["read"] == 1
+    assert board.counts()["never"] == 0
+
+
+def test_the_watermark_is_unknown_until_it_is_set() -> None:
+    assert board.watermark() is None
+    board.set_watermark(5)
+    board.set_watermark(9)
+    assert board.watermark() == 9
+
+
+def test_a_reset_forgets_everything() -> None:
+    board.add("read", 1)
+    board.set_watermark(5)
+    board.reset()
+    assert board.counts() == {}
+    assert board.watermark() is None

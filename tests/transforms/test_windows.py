@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+import polars as pl
+import pytest
+from apache_beam.transforms.window import GlobalWindow, WindowFn
+from apache_beam.utils.timestamp import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.units import to_micros
+from tests import oracle
+from tests.strategies import microseconds, windows
+from transforms.windows import Windows
+
+SECOND = 10**6
+MINUTE = 60 * SECOND
+small_windows = st.integers(1, 12).flatmap(lambda length: st.builds(Windows, st.just(length), st.integers(1, length)))
+
+
+def moment(micros: int) -> datetime:
+    return datetime(1970, 1, 1) + timedelta(microseconds=micros)
+
+
+def values(expression: pl.Expr, *moments: datetime) -> list[int]:
+    """What an expression over the column ``t`` gives for some event times."""
+    frame = pl.DataFrame({"t": moments}, {"t": pl.Datetime("us")})
+    return frame.with_columns(value=expression)["value"].to_list()
+
+
+@given(windows())
+def test_the_text_of_windows_reads_back(some):
+    assert Windows.parse(str(some)) == some
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "step"),
+    [
+        ("all", 0, 0),
+        (" all ", 0, 0),
+        ("10m", 10 * MINUTE, 10 * MINUTE),
+        ("10m/5m", 10 * MINUTE, 5 * MINUTE),
+        ("1d", 1440 * MINUTE, 1440 * MINUTE),
+        ("90", 90 * SECOND, 90 * SECOND),
+        ("0.5s", SECOND // 2, SECOND // 2),
+        ("10m/10m", 10 * MINUTE, 10 * MINUTE),
+        ("1h/7m", 60 * MINUTE, 7 * MINUTE),
+    ],
+)
+def test_windows_are_written_as_people_name_them(text, length, step):
+    assert Windows.parse(text) == Windows(length, step)
+
+
+@pytest.mark.parametrize("text", ["", "-5m", "0s", "/5m", "10m/", "10m/0s", "5m/10m", "1y", "all/5m", "0.1us"])
+def test_what_is_no_window_is_named(text):
+    with pytest.raises(ValueError, match="window") as error:
+        Windows.parse(text)
+    assert repr(text) in str(error.value)
+
+
+def test_a_step_longer_than_the_window_is_refused_by_its_lengths():
+    with pytest.raises(ValueError, match="got 5m/10m"):
+        Windows(5 * MINUTE, 10 * MINUTE)
+    with pytest.raises(ValueError, match="window must be positive, got -1 us"):
+        Windows(-1)
+
+
+@given(small_windows, st.integers(-60, 60))
+def test_beam_puts_a_time_into_every_window_that_has_it_and_no_other(some, micros):
+    starts = [n * some.step for n in range(-100, 100) if n * some.step <= micros < n * some.step + some.length]
+    assigned = some.beam().assign(WindowFn.AssignContext(Timestamp(micros=micros)))
+    assert sorted((window.start.micros, window.end.micros) for window in assigned) == [
+        (start, start + some.length) for start in starts
+    ]
+
+
+@given(windows(), microseconds, st.integers(0, 10**11))
+def test_windows_moved_later_have_what_was_moved_later(some, when, shift):
+    assigned = some.beam(shift).assign(WindowFn.AssignContext(Timestamp(micros=to_micros(when) + shift)))
+    if not some.length:
+        assert assigned == [GlobalWindow()]
+        return
+    assert sorted((window.start.micros - shift, window.end.micros - shift) for window in assigned) == sorted(
+        oracle.windows_of(when, some.length, some.step)
+    )
+
+
+@given(small_windows, st.integers(-60, 60))
+def test_the_last_end_is_that_of_the_last_window(some, micros):
+    ends = [
+        n * some.step + some.length for n in range(-100, 100) if n * some.step <= micros < n * some.step + some.length
+    ]
+    assert values(some.last_end(pl.col("t")), moment(micros)) == [max(ends)]
+
+
+@given(small_windows, st.integers(-60, 60))
+def test_a_bucket_lies_wholly_inside_or_outside_of_every_window(some, micros):
+    (start,) = values(some.bucket_start(pl.col("t")), moment(micros))
+    assert start <= micros < start + some.bucket
+    expected = oracle.windows_of(moment(micros), some.length, some.step)
+    for other in range(start, start + some.bucket):
+        assert oracle.windows_of(moment(other), some.length, some.step) == expected
+
+
+@given(small_windows)
+def test_a_bucket_is_as_long_as_can_be(some):
+    edges = {edge for n in range(-30, 30) for edge in (n * some.step, n * some.step + some.length)}
+    assert some.bucket == math.gcd(*edges)
+
+
+@given(windows(), st.lists(microseconds, max_size=9))
+def test_buckets_start_before_and_after_1970_alike(some, moments):
+    starts = values(some.bucket_start(pl.col("t")), *moments)
+    bucket = some.bucket
+    assert starts == [to_micros(when) // bucket * bucket if bucket else 0 for when in moments]
+
+
+def test_all_time_is_one_bucket():
+    assert Windows().bucket == 0
+    assert values(Windows().bucket_start(pl.col("t")), moment(-1), moment(5)) == [0, 0]
