@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 
 from simulators.batch import Stream, Streams
@@ -29,7 +29,8 @@ def serve_streams(
 ) -> int:
     """Sends each client a full stream of its own; with ``once`` ends after the first that got all of it.
 
-    Without ``once`` it ends when the clock is stopped. A client that goes away ends its own stream only.
+    With ``once`` they are served one after the other, for a client that has got all may be back at once for more.
+    Without, it ends when the clock is stopped. A client that goes away ends its own stream only.
 
     Raises:
         OSError: the address cannot be listened on, or making the records fails.
@@ -38,8 +39,9 @@ def serve_streams(
     with _listening(address, announce) as server, ThreadPoolExecutor(MAX_CLIENTS) as pool:
         try:
             while not clock.is_stopped:
-                client = _accept(server)
-                if client is not None:
+                if once and clients:
+                    wait(clients, _POLL_SECONDS)
+                elif (client := _accept(server)) is not None:
                     clients[pool.submit(_serve_one, streams, client, pace, clock)] = client
                 for done in [future for future in clients if future.done()]:
                     clients.pop(done).close()

@@ -142,7 +142,8 @@ def are_plain(data: bytes, lines: Lines, dialect: Dialect, width: int) -> Flags:
     """
     separators = find_bits(data, ord(dialect.separator))
     if not dialect.quoted or b'"' not in data:
-        return np.asarray(Ranks(separators).within(lines) == width - 1)
+        # There are none between the lines, so that one look per line is enough.
+        return np.asarray(np.diff(Ranks(separators).before(lines.stops), prepend=0) == width - 1)
     quotes = find_bits(data, QUOTE)
     is_odd = Ranks(quotes).within(lines) % 2 == 1
     # A line with a quote too few must not turn the next ones inside out: it gets one more, at its end.

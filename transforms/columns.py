@@ -34,7 +34,12 @@ _MISSING = ("", " ", "NULL")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-_USUAL_TIME = r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-5][0-9]:[0-5][0-9]$"
+#: Every time that there is from the year 1000 on, but for the 29th of February: what matches needs no other check.
+_USUAL_TIME = (
+    r"^[1-9][0-9]{3}-(?:"
+    r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
+    r") (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+)
 _INTEGER_BITS = 63
 #: A text of so many characters, one of them the point, cannot have more than DECIMAL_PLACES places.
 _SHORT_DECIMAL = DECIMAL_PLACES + 1
@@ -108,17 +113,17 @@ def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") 
 
 
 def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
-    """Tells of which rows the typed column cannot be taken as it is."""
+    """Tells of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
     text = pl.col(raw)
     unread = pl.col(typed).is_null()
     if not column.required:
         unread &= ~text.is_in(_MISSING)
     if column.kind == "text":
-        # What is left is a text of blanks, or one with blanks around NULL.
-        return unread | text.str.contains(r"^ *(?:NULL)? *$") & ~text.is_in(_MISSING)
+        # Blanks may mean missing, and so may blanks around NULL.
+        return unread | (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~text.is_in(_MISSING)
     if column.kind == "decimal":
         return unread | (text.str.len_bytes() > _SHORT_DECIMAL) | text.str.contains("[eE]")
     if column.kind == "time":
-        # Polars reads one-digit months, signs, wide blanks, the year 0 and the second 60, too.
-        return unread | ~text.str.contains(_USUAL_TIME)
+        # Polars itself reads one-digit months, signs, wide blanks, the year 0 and the second 60, too.
+        return ~text.str.contains(_USUAL_TIME)
     return unread

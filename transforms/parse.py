@@ -167,6 +167,7 @@ class Parser:
         first = dict.fromkeys((record_type.event_time, *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
         self._type = record_type
+        self._reads = frozenset(reads)
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         self._first = tuple(map(record_type.column, first))
         self._then = tuple(map(record_type.column, then))
@@ -230,8 +231,9 @@ class Parser:
             row_index_name=RECORD,
         )
         raw = {column.name: f"_raw_{column.name}" for column in (*self._first, *self._then)}
-        first = [fast_type(column, raw[column.name]).alias(self._name(column.name)) for column in self._first]
-        then = [fast_type(column, raw[column.name]).alias(column.name) for column in self._then]
+        typed = {c.name: fast_type(c, raw[c.name]).alias(self._name(c.name)) for c in (*self._first, *self._then)}
+        first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
+        then = typed.values()
         is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
         is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
         return (

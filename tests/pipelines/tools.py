@@ -9,7 +9,6 @@ import os
 import pty
 import re
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -35,7 +34,13 @@ PATIENCE_SECONDS = 60
 #: Every process of a test carries this variable, and so do those that it starts.
 _MARK = "TEST_MARK"
 _BALANCE = re.compile(r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ ([\d,]+) rejected \+ ([\d,]+) late, in ")
+#: Makes the terminal that is the standard input the one that controls the session, and becomes the program.
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
 _SALE = (("trans_type", "department"), lambda row: row["trans_type"] in ("I", "D") and row["department"] == 2)
+
+_COLUMNS = ["window_start", "window_end", "upc", "description", "quantity", "scale", "spend", "rows"]
 
 Totals = dict[tuple[int | None, str], list[Any]]
 
@@ -179,26 +184,34 @@ class Terminal:
         self.mark = uuid.uuid4().hex
         self.shown = b""
         self.columns = columns
-        self._pid, self._file = pty.fork()
-        if self._pid == 0:  # the child
-            os.chdir(ROOT)
-            os.execve(sys.executable, command(*options), environment(self.mark, {"TERM": "xterm", **more}))
+        self._file, side = pty.openpty()
         fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _TAKE_TERMINAL, *command(*options)],
+                cwd=ROOT,
+                env=environment(self.mark, {"TERM": "xterm", **more}),
+                stdin=side,
+                stdout=side,
+                stderr=side,
+                start_new_session=True,
+            )
+        finally:
+            os.close(side)
         self.status: int | None = None
 
     def __enter__(self) -> Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.status is None:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+        self._process.kill()
+        self._process.wait()
         os.close(self._file)
         assert_nothing_left(self.mark)
 
     @property
     def pid(self) -> int:
-        return self._pid
+        return self._process.pid
 
     def press(self, keys: bytes) -> None:
         os.write(self._file, keys)
@@ -215,8 +228,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while self._read():
             assert time.monotonic() < deadline, self.shown.decode()
-        _, status = os.waitpid(self._pid, 0)
-        self.status = os.waitstatus_to_exitcode(status)
+        self.status = self._process.wait(seconds)
         assert_nothing_left(self.mark)
         assert "Traceback" not in self.shown.decode(), self.shown.decode()
         return self.screen()
@@ -278,7 +290,7 @@ def totals_of(paths: list[Path]) -> Totals:
     for path in paths:
         for line in path.read_text().splitlines():
             row = json.loads(line, parse_float=Decimal, parse_int=Decimal)
-            assert list(row) == "window_start window_end upc description quantity scale spend rows".split()
+            assert list(row) == _COLUMNS
             start = row["window_start"] and to_micros_of(row["window_start"])
             assert (start, row["upc"]) not in found
             found[start, row["upc"]] = [row[name] for name in ("description", "quantity", "scale", "spend", "rows")]
