@@ -41,7 +41,9 @@ class StreamOptions(PipelineOptions):
             help="files, globs and folders (also .gz and .zst), tcp://host:port to connect, tcp-listen://host:port to "
             "be connected to, - for standard input; several are read side by side",
         )
-        group.add_argument("--max-records", type=_positive, metavar="N", help="end after so many records")
+        group.add_argument(
+            "--max-records", type=_positive, metavar="N", help="end after so many records (files and live input each)"
+        )
         group.add_argument(
             "--idle-timeout",
             type=_checked(_positive_duration),
@@ -53,7 +55,7 @@ class StreamOptions(PipelineOptions):
             type=_checked(parse_duration),
             metavar="TIME",
             help="how far records may be out of order in event time before they are late; matters for live and paced "
-            f"input only (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
+            f"input and with --max-records (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
         )
         group = parser.add_argument_group("pace of a replay (default: as fast as possible)")
         pace = group.add_mutually_exclusive_group()

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from schemas.units import to_datetime
 from sinks.console import PRINTING, before_printing
@@ -22,6 +22,7 @@ _ERASE = "\r\x1b[K"
 #: Room at the end of a terminal's line for the ``^C`` that it shows itself.
 _MARGIN_COLUMNS = 3
 _FALLBACK_COLUMNS = 80
+_TURN_SECONDS = 0.5
 
 
 class Progress:
@@ -49,13 +50,13 @@ class Progress:
             return
         self._due = time.monotonic() + self._seconds
         line = self._line()
-        with PRINTING:
+        with _turn():
             self._stands = self._is_terminal
             _write(_ERASE + line[: _columns() - _MARGIN_COLUMNS] if self._is_terminal else line + "\n")
 
     def clear(self) -> None:
         """Takes the line away, if it stands on the terminal."""
-        with PRINTING:
+        with _turn():
             if self._stands:
                 self._stands = False
                 _write(_ERASE)
@@ -63,9 +64,10 @@ class Progress:
     def note(self, text: str) -> None:
         """Prints a line that stays."""
         if not self._quiet:
-            with PRINTING:
-                self.clear()
-                _write(text + "\n")
+            with _turn():
+                self._stands = False
+                # Even where no line stands, the terminal may have shown ``^C``.
+                _write((_ERASE if self._is_terminal else "") + text + "\n")
 
     def _line(self) -> str:
         counts, now = board.counts(), time.monotonic()
@@ -81,6 +83,17 @@ class Progress:
             parts.append(f"watermark {to_datetime(watermark):%Y-%m-%d %H:%M:%S}")
         parts.append(f"{counts['rejected']:,} rejected, {counts['late']:,} late")
         return " · ".join(parts)
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Waits until nothing else is printed, but not for ever: a table may hang in a pipe that nobody reads."""
+    is_mine = PRINTING.acquire(timeout=_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if is_mine:
+            PRINTING.release()
 
 
 def _write(text: str) -> None:

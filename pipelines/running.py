@@ -31,6 +31,9 @@ from transforms.counting import COUNTS, NAMESPACE
 OK, FAILED, USAGE = 0, 1, 2
 #: After Ctrl-C the exit status is 130, after SIGTERM 143: what a shell makes of a program that a signal has ended.
 _SIGNALLED = 128
+_PATIENCE = 2
+#: How long the standard streams may take to be flushed at the end: nobody may read them any longer.
+_FLUSH_SECONDS = 1.0
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
 #: How often the main thread looks what there is to show.
@@ -114,7 +117,10 @@ def _runner_name(text: str) -> str:
 
 
 class _Signals:
-    """Counts Ctrl-C and SIGTERM. The first one may ask for a drain; any other ends what the main thread is at."""
+    """Counts Ctrl-C and SIGTERM. The first may ask for a drain; any other ends what the main thread is at.
+
+    A third one, should the main thread be stuck, ends the process.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -135,6 +141,8 @@ class _Signals:
         # No printing in here: the main thread may be in the middle of it.
         self.count += 1
         self.status = _SIGNALLED + number
+        if self.count > _PATIENCE:
+            os._exit(self.status)
         if self.count == 1 and self.on_first is not None:
             self.on_first()
         else:
@@ -249,7 +257,13 @@ def refuse(error: UsageError) -> int:
 
 def leave(status: int) -> None:
     """Leaves the process without waiting for the threads of a job that was stopped."""
+    flushing = threading.Thread(target=_flush, daemon=True)
+    flushing.start()
+    flushing.join(_FLUSH_SECONDS)
+    os._exit(status)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads it any longer, which was told already
             stream.flush()
-    os._exit(status)

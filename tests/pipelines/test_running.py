@@ -178,6 +178,35 @@ def test_a_second_ctrl_c_stops_at_once(prism, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_second_ctrl_c_stops_a_drain_that_hangs(short_tape, prism, tmp_path):
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:  # until the pipe is full, so that the table finds no room in it
+            os.write(writing, bytes(1 << 12))
+    os.set_blocking(writing, True)
+    late = tmp_path / "rejected.jsonl"
+    try:
+        with (
+            register(short_tape.read_bytes() + b"no record\n") as address,
+            started("--input", address, "--output", "-", "--rejected", late, stdout=writing) as program,
+        ):
+            wait_for(lambda: late.exists() and late.stat().st_size)
+            program.process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                program.process.wait(2)
+            program.process.send_signal(signal.SIGINT)
+            program.process.wait(5)
+            assert program.process.returncode == 130
+            assert program.process.stderr.read().decode().splitlines() == [
+                "draining: open windows are being written; again to stop at once"
+            ]
+            assert not processes_of(program.mark)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
 def test_ctrl_c_ends_the_start_up_without_a_word(share, prism, tmp_path, start_up_seconds):
     with Terminal("--input", "tcp://127.0.0.1:9", "--output", tmp_path / "totals.jsonl") as terminal:

@@ -1,0 +1,42 @@
+"""What is said of the files that were written."""
+
+from __future__ import annotations
+
+from pipelines.options import StreamOptions, parse_command_line
+from pipelines.written import where_written
+
+NONE = {"rejected": 0, "late": 0}
+
+
+def said(argv, files, records=NONE):
+    return list(where_written(parse_command_line(StreamOptions, "prog", "", argv), files, records))
+
+
+def test_a_file_is_named():
+    assert said(["--output", "out/a.jsonl", "-"], {"out/a.jsonl": 1}) == ["wrote out/a.jsonl"]
+
+
+def test_files_of_windows_are_counted():
+    argv = ["--window", "1h", "--output", "out/a.jsonl", "b.avro"]
+    assert said(argv, {"out/a.jsonl": 1_024, "b.avro": 1}) == [
+        "wrote 1,024 files out/a-*.jsonl",
+        "wrote 1 file b-*.avro",
+    ]
+
+
+def test_what_was_not_written_is_told_and_that_what_is_there_is_older(tmp_path):
+    old = tmp_path / "a.jsonl"
+    old.write_text("")
+    assert said(["--output", "new.jsonl", str(old)], {}) == [
+        "wrote nothing to new.jsonl: there are no totals",
+        f"wrote nothing to {old}: there are no totals; what is there is older",
+    ]
+
+
+def test_records_that_were_not_used_are_counted():
+    argv = ["--output", "-", "--rejected", "r", "--late", "l"]
+    assert said(argv, {}, {"rejected": 1, "late": 2_000}) == [
+        "wrote 1 rejected record to r",
+        "wrote 2,000 late records to l",
+    ]
+    assert said(argv, {}) == []
