@@ -272,7 +272,7 @@ def test_a_replay_keeps_its_pace(pace, least_seconds, short_tape, prism, tmp_pat
     done = run("--input", short_tape, *pace, "--output", tmp_path / "totals.jsonl")
     assert done.status == 0, done.err
     took = float(done.err.partition(", in ")[2].partition(" s (")[0])
-    assert seconds - 0.1 < took < seconds + 4
+    assert seconds - 0.1 < took < seconds + 15
     assert totals_of([tmp_path / "totals.jsonl"]) == right_totals(short_tape.read_bytes())
 
 

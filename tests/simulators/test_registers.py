@@ -54,10 +54,16 @@ def test_wrong_use_of_the_program_itself() -> None:
 
 
 def test_a_failure_is_one_line_and_exit_code_one(tmp_path: Path) -> None:
-    done = run("--rows", 10, "--output", tmp_path / "nowhere" / "tape.txt")
+    (tmp_path / "file").touch()
+    done = run("--rows", 10, "--output", tmp_path / "file" / "tape.txt")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
-    assert b"No such file or directory" in done.stderr
+    assert b"file" in done.stderr
+
+
+def test_the_folder_of_a_tape_is_made(tmp_path: Path) -> None:
+    assert run("--rows", 10, "--output", tmp_path / "new" / "folder" / "tape.txt").returncode == 0
+    assert (tmp_path / "new" / "folder" / "tape.txt").read_bytes().count(b"\n") == 10
 
 
 def test_help_is_complete_and_in_groups() -> None:
