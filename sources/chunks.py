@@ -154,9 +154,10 @@ def _read_piece(
 ) -> Iterator[Chunk]:
     """Reads on behind ``carry``, which are the bytes at ``offset`` that were read already."""
     while piece.stop < 0 or offset < piece.stop:
-        if not carry and (data := _read_in_place(file, offset, chunk_bytes, piece.stop)):
+        if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
             yield Chunk(data, number, offset, offset + len(data), dialect)
             offset += len(data)
+            carry = b""
             continue
         window = carry + _read(file, chunk_bytes - len(carry))
         if not window and piece.stop >= 0:

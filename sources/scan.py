@@ -155,12 +155,16 @@ def are_plain(data: bytes, lines: Lines, dialect: Dialect, width: int) -> Flags:
     return np.asarray((fields == width) & ~is_odd & (Ranks(strays).within(lines) == 0))
 
 
-def lines_beyond_ascii(data: bytes, lines: Lines) -> Offsets:
-    """Gives the numbers of the lines that have bytes beyond ASCII in them."""
-    if data.isascii():
-        return np.zeros(0, np.int64)
+def are_utf8(data: bytes, lines: Lines) -> Flags:
+    """Tells which lines are UTF-8; only those with bytes beyond ASCII are looked at."""
     found = np.flatnonzero(np.frombuffer(data, np.uint8) > 0x7F)  # noqa: PLR2004
-    return np.unique(np.searchsorted(lines.starts, found, side="right") - 1)
+    is_utf8 = np.ones(len(lines.starts), bool)
+    for number in np.unique(np.searchsorted(lines.starts, found, side="right") - 1).tolist():
+        try:
+            data[lines.starts[number] : lines.stops[number]].decode()
+        except UnicodeDecodeError:
+            is_utf8[number] = False
+    return is_utf8
 
 
 def join_lines(data: bytes, lines: Lines, which: Flags) -> bytes:

@@ -87,6 +87,10 @@ class FrameCoder(Coder):
         """Gives the frame."""
         return decode_frame(encoded)
 
+    def estimate_size(self, value: pl.DataFrame) -> int:
+        """Gives about the bytes of the stream: Beam asks for those of most elements, and shall not encode them."""
+        return int(value.estimated_size())
+
     def is_deterministic(self) -> bool:
         """A frame is never a key."""
         return False
@@ -115,6 +119,9 @@ class _FieldsCoder(Coder):
 
     def decode(self, encoded: bytes) -> Any:
         return self._of(*self._fields.decode(encoded))
+
+    def estimate_size(self, value: Any) -> int:
+        return cast(int, self._fields.estimate_size(tuple(value)))
 
     def is_deterministic(self) -> bool:
         return False

@@ -25,10 +25,10 @@ from sources.scan import (
     Flags,
     Lines,
     are_plain,
+    are_utf8,
     count_in_lines,
     find_lines,
     join_lines,
-    lines_beyond_ascii,
 )
 from transforms.columns import EVENT_TIME, POLARS_TYPES, fast_type, looks_odd, read_value
 from transforms.counting import FILTERED, READ, REJECTED, count
@@ -183,10 +183,15 @@ class Parser:
         if missing:
             raise ValueError(f"{block.spans[0].origin} has no column {min(missing)!r}, by its header row")
         lines = find_lines(block.data)
-        is_plain, slow = self._sort_out(block, lines)
+        is_plain = self._are_plain(block, lines)
+        try:
+            rows = self._parse_plain(block, lines, is_plain)
+        except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
+            is_plain &= are_utf8(block.data, lines)
+            rows = self._parse_plain(block, lines, is_plain)
+        slow = np.flatnonzero(~is_plain).tolist()
         frames = []
-        if is_plain.any():
-            rows = self._parse_plain(join_lines(block.data, lines, is_plain), block.dialect)
+        if rows is not None:
             if slow:
                 numbers = pl.Series(np.flatnonzero(is_plain).astype(np.uint32))
                 rows = rows.with_columns(numbers.gather(rows[RECORD]).alias(RECORD))
@@ -202,23 +207,27 @@ class Parser:
     def _name(self, column: str) -> str:
         return EVENT_TIME if column == self._type.event_time else column
 
-    def _sort_out(self, block: Block, lines: Lines) -> tuple[Flags, list[int]]:
-        """Gives the lines for the plan, and the numbers of the others."""
+    def _are_plain(self, block: Block, lines: Lines) -> Flags:
+        """Tells which lines the plan may have; whether they are UTF-8 is for polars to say."""
         data, dialect = block.data, block.dialect
         is_plain = are_plain(data, lines, dialect, len(self._type.order(dialect)))
         if b"\r" in data:  # polars drops one at the end of any field
             is_plain &= count_in_lines(data, RETURN, lines) == 0
-        if dialect.encoding == "utf-8" and not (data.isascii() or _is_utf8(data)):
-            for number in lines_beyond_ascii(data, lines).tolist():
-                is_plain[number] &= _is_utf8(data[lines.starts[number] : lines.stops[number]])
-        if is_plain.any():
-            # A byte order mark at the beginning of the block would be dropped.
-            first = int(np.argmax(is_plain))
-            is_plain[first] &= not data.startswith(codecs.BOM_UTF8, int(lines.starts[first]))
-        return is_plain, np.flatnonzero(~is_plain).tolist()
+        return is_plain
 
-    def _parse_plain(self, data: bytes, dialect: Dialect) -> pl.DataFrame:
-        """Types the columns that the filter needs, filters, types the others; rows that need a second look are _ODD."""
+    def _parse_plain(self, block: Block, all_lines: Lines, is_plain: Flags) -> pl.DataFrame | None:
+        """Types the columns that the filter needs, filters, types the others; rows that need a second look are _ODD.
+
+        None if there are no such lines. A line that polars would misread is taken out of ``is_plain``.
+        """
+        for number in np.flatnonzero(is_plain):
+            if not block.data.startswith(codecs.BOM_UTF8, int(all_lines.starts[number])):
+                break
+            is_plain[number] = False  # at the beginning, polars would drop the byte order mark
+        if not is_plain.any():
+            return None
+        dialect = block.dialect
+        data = join_lines(block.data, all_lines, is_plain)
         if dialect.encoding != "utf-8" and not data.isascii():
             data = data.decode(dialect.encoding).encode()
         lines = pl.scan_csv(
@@ -294,11 +303,3 @@ class Parser:
                 values[column.name] = None
                 fault = fault or str(error)
         return values, fault
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

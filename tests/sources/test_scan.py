@@ -16,13 +16,13 @@ from sources.scan import (
     Lines,
     Ranks,
     are_plain,
+    are_utf8,
     count_in_lines,
     event_times,
     find_bits,
     find_byte,
     find_lines,
     join_lines,
-    lines_beyond_ascii,
 )
 from tests.sources.test_liveness import TICK, micros
 from tests.strategies import SALE, dialects, sale_data, times
@@ -92,9 +92,10 @@ def test_a_byte_is_counted_line_by_line(data: bytes, byte: int) -> None:
 
 
 @given(blobs)
-def test_lines_beyond_ascii_are_found(data: bytes) -> None:
-    numbers = lines_beyond_ascii(data, find_lines(data)).tolist()
-    assert numbers == [n for n, (start, stop) in enumerate(lines_of(data)) if not data[start:stop].isascii()]
+def test_lines_that_are_no_utf8_are_found(data: bytes) -> None:
+    texts = [data[start:stop].decode("utf-8", "replace") for start, stop in lines_of(data)]
+    again = [text.encode() == data[start:stop] for text, (start, stop) in zip(texts, lines_of(data))]
+    assert are_utf8(data, find_lines(data)).tolist() == again
 
 
 @settings(max_examples=500)
