@@ -24,7 +24,7 @@ from transforms.windows import Windows
 #: The pane number of a window's final result, higher than that of any early one.
 FINAL_PANE = 2**31 - 1
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
-COMPACT_ROWS = 100_000
+COMPACT_ROWS = 500_000
 _MILLIS_PER_SECOND = _MICROS_PER_MILLI = 1_000
 _BUCKET = "_bucket"
 _SHARD = "_shard"
@@ -192,16 +192,18 @@ class _ReduceFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._parts: list[pl.DataFrame] = []
         self._rows = 0
+        self._most_rows = COMPACT_ROWS
 
     def process(self, batch: Batch) -> None:
         count(USED, batch.rows.height)
         bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(_BUCKET)
         self._parts.append(self._reduction.reduce(batch.rows, bucket))
         self._rows += self._parts[-1].height
-        if self._rows > COMPACT_ROWS:
+        if self._rows > self._most_rows:
             merged = self._reduction.merge(self._parts, _BUCKET)
             self._parts = [merged]
-            self._rows = merged.height // 2  # so that what does not get smaller is not merged each time
+            self._rows = merged.height
+            self._most_rows = max(COMPACT_ROWS, 2 * merged.height)  # what does not get smaller is not merged each time
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if not self._parts:

@@ -168,8 +168,8 @@ class Last(Aggregation):
 
     @staticmethod
     def _latest(value: pl.Expr, time: pl.Expr) -> dict[str, pl.Expr]:
-        known = time.filter(value.is_not_null())
-        return {"value": value.filter(value.is_not_null()).filter(known == known.max()).max(), "time": known.max()}
+        known = pl.when(value.is_not_null()).then(time)
+        return {"value": value.sort_by(known, value).last(), "time": known.max()}
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ class First(Aggregation):
 
     @staticmethod
     def _earliest(value: pl.Expr, time: pl.Expr) -> dict[str, pl.Expr]:
-        known = time.filter(value.is_not_null())
-        return {"value": value.filter(value.is_not_null()).filter(known == known.min()).min(), "time": known.min()}
+        known = pl.when(value.is_not_null()).then(time)
+        return {"value": value.sort_by(known, value, nulls_last=True).first(), "time": known.min()}
 
 
 @dataclass(frozen=True)
