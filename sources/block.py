@@ -72,7 +72,7 @@ class BlockCoder(Coder):
         return row._replace(spans=tuple(row.spans), dialect=dialect)
 
     def estimate_size(self, value: Block) -> int:
-        """Gives about the bytes of the encoded block: Beam asks for most elements, and shall not encode them for that."""
+        """Gives about the bytes of the encoded block: Beam asks that of most elements, and shall not encode them."""
         return len(value.data)
 
     def is_deterministic(self) -> bool:
