@@ -184,7 +184,7 @@ def _read_piece(
 def _read_in_place(file: BinaryIO, offset: int, size: int, stop: int) -> bytes:
     """Reads whole lines, nearly ``size`` bytes of them, in the middle of a plain file; nothing where that cannot be.
 
-    It looks for the last line end first, so that nothing has to be copied: that is a tenth of the time of a replay.
+    It looks for the last line end first, so that nothing has to be copied.
     """
     if not isinstance(file, io.FileIO) or 0 <= stop <= offset + size:
         return b""
