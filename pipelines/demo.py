@@ -7,8 +7,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from simulators.registers import write_tape
-
 NAME = "transaction-streams"
 ROWS = 100_000
 SEED = 1
@@ -19,6 +17,8 @@ def demo_tape() -> str:
 
     Where that folder cannot be written, a folder of the user's own among the temporary ones takes its place.
     """
+    from simulators.registers import write_tape  # noqa: PLC0415 - costs a tenth of a second, which few have to pay
+
     for folder in (_cache, _temporary):
         with contextlib.suppress(OSError, RuntimeError):  # the next one, then: no home, or not ours to write to
             path = folder() / f"registers-{ROWS}-{SEED}.tsv"

@@ -18,6 +18,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PortableOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from pipelines import imports_are_done
 from pipelines.memory import keep_freed_memory
 from pipelines.messages import showing_messages
 from pipelines.options import StreamOptions, UsageError
@@ -60,6 +61,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
     """
     board.reset()
     drain.reset()
+    imports_are_done()
     keep_freed_memory()
     progress = Progress(quiet=options.quiet, total_bytes=total_bytes)
     level = options.view_as(WorkerOptions).default_sdk_harness_log_level

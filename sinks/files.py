@@ -18,6 +18,7 @@ from sinks.disk import write_whole
 from sinks.json_lines import json_by_key, json_lines
 from sinks.layout import lay_out, require
 from transforms.frames import Result
+from transforms.threads import ThreadedFn
 
 Shape = Literal["rows", "by_key"]
 
@@ -125,11 +126,14 @@ def _encode_rows(rows: pl.DataFrame, kind: Format) -> bytes:
     return json_lines(rows)
 
 
-class _WriteFn(beam.DoFn):
+class _WriteFn(ThreadedFn[Result, str]):
     def __init__(self, options: WriteResults) -> None:
         self._options = options
 
-    def process(self, element: Result) -> Iterator[Written]:
+    def work(self, element: Result) -> str:
         path = self._options.path_of(element)
         write_whole(path, self._options.encode(element))
-        yield Written(path, element.rows.height)
+        return path
+
+    def outputs(self, done: str, element: Result) -> Iterator[Written]:
+        yield Written(done, element.rows.height)

@@ -24,11 +24,17 @@ from transforms.windows import Windows
 #: The pane number of a window's final result, higher than that of any early one.
 FINAL_PANE = 2**31 - 1
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
-COMPACT_ROWS = 500_000
+COMPACT_ROWS = 100_000
+#: So many windows travel in one frame where all are given at the end.
+WINDOWS_TOGETHER = 64
 _MILLIS_PER_SECOND = _MICROS_PER_MILLI = 1_000
 _BUCKET = "_bucket"
 _SHARD = "_shard"
 _EDGES = ("window_start", "window_end")
+_ONCE: dict[str, Any] = {
+    "trigger": trigger.AfterWatermark(),
+    "accumulation_mode": trigger.AccumulationMode.DISCARDING,
+}
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,10 @@ class Reduction:
         ]
         return pl.concat(frames).lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
 
-    def results(self, accumulators: pl.DataFrame) -> pl.DataFrame:
+    def results(self, accumulators: pl.DataFrame, *also_by: str) -> pl.DataFrame:
         """Gives the results, by ascending key."""
         values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
-        return accumulators.select(*self.by, *values).sort(self.by)
+        return accumulators.select(*also_by, *self.by, *values).sort(*also_by, *self.by)
 
 
 @beam.typehints.with_input_types(Batch)
@@ -87,6 +93,7 @@ class Aggregate(beam.PTransform):
         lateness_micros: how long after its end a window still takes rows.
         shards: into how many parts the keys of a window are split, each of them a result of its own: more than one
             lets several machines merge.
+        at_end: give all windows when the input ends, not each in its time: for a replay that nobody waits for.
     """
 
     by: tuple[str, ...]
@@ -95,6 +102,7 @@ class Aggregate(beam.PTransform):
     emit_micros: int = 0
     lateness_micros: int = 0
     shards: int = 1
+    at_end: bool = False
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -110,6 +118,8 @@ class Aggregate(beam.PTransform):
         for name in ("emit_micros", "lateness_micros"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
+        if self.at_end and self.emit_micros:
+            raise ValueError(f"results are given at the end or every {self.emit_micros} us, not both")
         for name in self.values:
             if name in self.by:
                 raise ValueError(f"{name!r} is both a key column and a value")
@@ -120,11 +130,20 @@ class Aggregate(beam.PTransform):
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduces once, and merges once for the final results and once for the early ones."""
         reduction = Reduction(tuple(self.by), dict(self.values))
+        # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
+        together = self.at_end and self.windows.step == self.windows.length
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "ReduceFrames" >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards))
+            | "ReduceFrames" >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards, together=together))
         )
+        if together:
+            return (
+                reduced
+                | "AtEnd" >> beam.WindowInto(GlobalWindows(), **_ONCE)
+                | "MergeAll" >> beam.CombinePerKey(MergeFramesFn(reduction, (_BUCKET,)))
+                | "Results" >> beam.ParDo(_SplitResultsFn(reduction, self.windows, self.shards))
+            )
         shift = self.lateness_micros if self.windows.length else 0
         final = reduced
         if shift:
@@ -132,12 +151,7 @@ class Aggregate(beam.PTransform):
             final = final | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
         final = (
             final
-            | "FinalWindows"
-            >> beam.WindowInto(
-                self.windows.beam(shift),
-                trigger=trigger.AfterWatermark(),
-                accumulation_mode=trigger.AccumulationMode.DISCARDING,
-            )
+            | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
             | "MergeFinal" >> beam.CombinePerKey(MergeFramesFn(reduction))
             | "FinalResults" >> beam.ParDo(_ResultFn(reduction, self.shards, shift, is_final=True))
         )
@@ -182,12 +196,16 @@ class _AfterMillis(trigger.AfterProcessingTime):
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class _ReduceFn(beam.DoFn):
-    """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end."""
+    """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end.
 
-    def __init__(self, reduction: Reduction, windows: Windows, shards: int) -> None:
+    Or some buckets ``together`` in a frame; the key then tells which ones, and the shard by its remainder.
+    """
+
+    def __init__(self, reduction: Reduction, windows: Windows, shards: int, *, together: bool = False) -> None:
         self._reduction = reduction
         self._windows = windows
         self._shards = shards
+        self._together = together
 
     def start_bundle(self) -> None:
         self._parts: list[pl.DataFrame] = []
@@ -208,14 +226,23 @@ class _ReduceFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if not self._parts:
             return
-        merged = self._reduction.merge(self._parts, _BUCKET)
-        self._parts = []
+        parts, self._parts = self._parts, []
         shard = pl.struct(self._reduction.by).hash(seed=0) % self._shards if self._shards > 1 else pl.lit(0)
-        parts = merged.with_columns(shard.cast(pl.Int64).alias(_SHARD)).partition_by(
-            _BUCKET, _SHARD, as_dict=True, include_key=False
-        )
-        for (start, number), frame in parts.items():
-            yield WindowedValue((int(number), frame), Timestamp(micros=int(start)), (GlobalWindow(),))
+        number = shard.cast(pl.Int64)
+        if not self._together:
+            keyed = self._reduction.merge(parts, _BUCKET).with_columns(number.alias(_SHARD))
+            for key, frame in keyed.partition_by(_BUCKET, _SHARD, as_dict=True, include_key=False).items():
+                yield _at(key[0], (int(key[1]), frame))
+            return
+        number += pl.col(_BUCKET) // (WINDOWS_TOGETHER * self._windows.length or 1) * self._shards
+        keyed = pl.concat(parts).with_columns(number.alias(_SHARD))
+        del parts  # a part of the whole after the other takes the least memory
+        for key, frame in keyed.partition_by(_SHARD, as_dict=True, include_key=False).items():
+            yield _at(frame[0, _BUCKET], (int(key[0]), self._reduction.merge([frame], _BUCKET)))
+
+
+def _at(micros: int, element: tuple[int, pl.DataFrame]) -> WindowedValue:
+    return WindowedValue(element, Timestamp(micros=micros), (GlobalWindow(),))
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
@@ -234,9 +261,10 @@ class _ShiftFn(beam.DoFn):
 class MergeFramesFn(beam.CombineFn):
     """Merges frames of accumulators; gathers them first, since one group-by over many is cheaper than many."""
 
-    def __init__(self, reduction: Reduction) -> None:
-        """Takes the reduction whose accumulators these are."""
+    def __init__(self, reduction: Reduction, also_by: tuple[str, ...] = ()) -> None:
+        """Takes the reduction whose accumulators these are, and the columns that are keys besides its own."""
         self._reduction = reduction
+        self._also_by = also_by
 
     def create_accumulator(self) -> list[pl.DataFrame]:
         """Begins with no frame."""
@@ -253,7 +281,7 @@ class MergeFramesFn(beam.CombineFn):
 
     def compact(self, accumulator: list[pl.DataFrame]) -> list[pl.DataFrame]:
         """Merges the frames into one, before they are encoded."""
-        return [self._reduction.merge(accumulator)] if len(accumulator) > 1 else accumulator
+        return [self._reduction.merge(accumulator, *self._also_by)] if len(accumulator) > 1 else accumulator
 
     def extract_output(self, accumulator: list[pl.DataFrame]) -> pl.DataFrame:
         """Gives the merged frame, still of accumulators."""
@@ -292,10 +320,36 @@ class _ResultFn(beam.DoFn):
         bounds = (None, None)
         if isinstance(window, IntervalWindow):
             bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
-        rows = self._reduction.results(accumulators)
-        edges = [
-            pl.lit(micros, pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
-            for name, micros in zip(_EDGES, bounds, strict=True)
-        ]
+        rows = self._reduction.results(accumulators).select(*_edges(*map(pl.lit, bounds)), pl.all())
         number = FINAL_PANE if self._is_final else pane.index
-        yield Result(*bounds, shard, self._shards, number, self._is_final, rows.select(*edges, pl.all()))
+        yield Result(*bounds, shard, self._shards, number, self._is_final, rows)
+
+
+@beam.typehints.with_output_types(Result)
+class _SplitResultsFn(beam.DoFn):
+    """Gives the results of all windows out of one frame."""
+
+    def __init__(self, reduction: Reduction, windows: Windows, shards: int) -> None:
+        self._reduction = reduction
+        self._length = windows.length
+        self._shards = shards
+
+    def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[Result]:
+        key, accumulators = element
+        rows = self._reduction.results(accumulators, _BUCKET)
+        starts = pl.col(_BUCKET) if self._length else pl.lit(None)
+        runs = rows.select(pl.col(_BUCKET).rle()).unnest(_BUCKET)
+        rows = rows.select(*_edges(starts, starts + self._length), pl.exclude(_BUCKET)).rechunk()
+        first = 0
+        for height, bucket in runs.rows():
+            start, end = (bucket, bucket + self._length) if self._length else (None, None)
+            yield Result(start, end, key % self._shards, self._shards, FINAL_PANE, True, rows.slice(first, height))
+            first += height
+
+
+def _edges(start: pl.Expr, end: pl.Expr) -> list[pl.Expr]:
+    """Gives the columns of the window's bounds from expressions of microseconds."""
+    return [
+        micros.cast(pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
+        for name, micros in zip(_EDGES, (start, end), strict=True)
+    ]

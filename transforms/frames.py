@@ -21,7 +21,8 @@ RECORD = "_record"
 def encode_frame(frame: pl.DataFrame) -> bytes:
     """Gives the frame as an Arrow IPC stream."""
     sink = io.BytesIO()
-    frame.write_ipc_stream(sink, compat_level=None)
+    # The newest level is far slower where texts lie in the buffers of many blocks.
+    frame.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
     return sink.getvalue()
 
 
