@@ -85,7 +85,7 @@ def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses)
         windows=options.windows,
         emit_micros=options.emit_micros,
         lateness_micros=options.lateness_micros,
-        at_end=not options.needs_clock,
+        tuned_for="live" if options.needs_clock else "replay",
     )
     write_results(totals, options, by="spend", document=DOCUMENT if options.shape == "by-upc" else ())
     write_records(parsed["rejected"], options.rejected, "WriteRejected")

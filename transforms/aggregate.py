@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import apache_beam as beam
 import polars as pl
@@ -18,57 +18,27 @@ from schemas.units import MICROS_PER_SECOND
 from transforms.aggregations import Aggregation
 from transforms.columns import EVENT_TIME
 from transforms.counting import USED, count
+from transforms.filling import FillWindowsFn
 from transforms.frames import Batch, FrameCoder, Result
+from transforms.reduction import EDGES, FINAL_PANE, Reduction, edges
 from transforms.windows import Windows
 
-#: The pane number of a window's final result, higher than that of any early one.
-FINAL_PANE = 2**31 - 1
+Tuning = Literal["any", "replay", "live"]
+
+__all__ = ["FINAL_PANE", "Aggregate", "MergeFramesFn", "Reduction"]
+
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
 COMPACT_ROWS = 100_000
 #: So many windows travel in one frame where all are given at the end.
 WINDOWS_TOGETHER = 64
-_MILLIS_PER_SECOND = _MICROS_PER_MILLI = 1_000
+#: A window up to so long may keep all frames that come until it ends.
+SHORT_MICROS = 3_600 * MICROS_PER_SECOND
 _BUCKET = "_bucket"
 _SHARD = "_shard"
-_EDGES = ("window_start", "window_end")
 _ONCE: dict[str, Any] = {
     "trigger": trigger.AfterWatermark(),
     "accumulation_mode": trigger.AccumulationMode.DISCARDING,
 }
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """The pure part: frames of rows to frames of accumulators, merged, to frames of results."""
-
-    by: tuple[str, ...]
-    values: Mapping[str, Aggregation]
-
-    def _columns(self, name: str) -> dict[str, str]:
-        return {part: f"{name}:{part}" for part in self.values[name].reduce()}
-
-    def reduce(self, rows: pl.DataFrame, *also_by: pl.Expr) -> pl.DataFrame:
-        """Gives a row of accumulators per key; and per value of ``also_by``."""
-        accumulators = [
-            part.alias(self._columns(name)[key])
-            for name, aggregation in self.values.items()
-            for key, part in aggregation.reduce().items()
-        ]
-        return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
-
-    def merge(self, frames: Iterable[pl.DataFrame], *also_by: str) -> pl.DataFrame:
-        """Gives a row of accumulators per key from several frames of them."""
-        accumulators = [
-            part.alias(self._columns(name)[key])
-            for name, aggregation in self.values.items()
-            for key, part in aggregation.merge(self._columns(name)).items()
-        ]
-        return pl.concat(frames).lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
-
-    def results(self, accumulators: pl.DataFrame, *also_by: str) -> pl.DataFrame:
-        """Gives the results, by ascending key."""
-        values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
-        return accumulators.select(*also_by, *self.by, *values).sort(*also_by, *self.by)
 
 
 @beam.typehints.with_input_types(Batch)
@@ -82,18 +52,21 @@ class Aggregate(beam.PTransform):
         batches | Aggregate(by=("upc",), values={"spend": Sum("total"), "rows": Count()}, windows=Windows.parse("1d"))
 
     Each window is given once and finally, when the watermark and the lateness have passed it. Before, it is given as it
-    stands every ``emit_micros``, if that is set, or else, if there is lateness, at its end and after each late row.
+    stands every ``emit_micros``, if that is set, or else, if there is lateness, at its end and after each late row;
+    but not to a replay.
 
     Attributes:
         by: the key columns.
         values: the result columns and how each comes about.
         windows: how event time is cut.
-        emit_micros: how often to give early results, in microseconds of real time; 0 for never. Needs a runner that
-            fires by the clock.
+        emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end a window still takes rows.
         shards: into how many parts the keys of a window are split, each of them a result of its own: more than one
             lets several machines merge.
-        at_end: give all windows when the input ends, not each in its time: for a replay that nobody waits for.
+        tuned_for: how the totals are kept; they are the same. ``any`` leaves that to Beam and runs everywhere.
+            ``replay`` gives all windows when the input ends, which is cheapest where nobody waits for them. ``live``
+            keeps what is merged, not all that came, so that it can go on for ever; it needs timers of the clock, which
+            Prism and Flink have.
     """
 
     by: tuple[str, ...]
@@ -102,7 +75,7 @@ class Aggregate(beam.PTransform):
     emit_micros: int = 0
     lateness_micros: int = 0
     shards: int = 1
-    at_end: bool = False
+    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -118,26 +91,28 @@ class Aggregate(beam.PTransform):
         for name in ("emit_micros", "lateness_micros"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
-        if self.at_end and self.emit_micros:
-            raise ValueError(f"results are given at the end or every {self.emit_micros} us, not both")
+        if self.tuned_for not in get_args(Tuning):
+            raise ValueError(f"tuned_for must be {', '.join(get_args(Tuning))}, got {self.tuned_for!r}")
+        if self.emit_micros and self.tuned_for != "live":
+            raise ValueError(f"early results every {self.emit_micros} us need tuned_for='live', got {self.tuned_for!r}")
         for name in self.values:
             if name in self.by:
                 raise ValueError(f"{name!r} is both a key column and a value")
         for name in (*self.by, *self.values):
-            if name in _EDGES:
+            if name in EDGES:
                 raise ValueError(f"{name!r} is the name of a column of every result")
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Reduces once, and merges once for the final results and once for the early ones."""
+        """Reduces, shuffles, merges."""
         reduction = Reduction(tuple(self.by), dict(self.values))
-        # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
-        together = self.at_end and self.windows.step == self.windows.length
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "ReduceFrames" >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards, together=together))
+            | "ReduceFrames"
+            >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards, together=self.tuned_for == "replay"))
         )
-        if together:
+        if self.tuned_for == "replay":
+            # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
             return (
                 reduced
                 | "AtEnd" >> beam.WindowInto(GlobalWindows(), **_ONCE)
@@ -145,25 +120,27 @@ class Aggregate(beam.PTransform):
                 | "Results" >> beam.ParDo(_SplitResultsFn(reduction, self.windows, self.shards))
             )
         shift = self.lateness_micros if self.windows.length else 0
-        final = reduced
+        moved = reduced
         if shift:
             # A window of the final results is one that ends later by the lateness.
-            final = final | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
+            moved = reduced | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
+        moved = moved | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
+        if self.tuned_for == "live" and (self.emit_micros or not 0 < self.windows.length <= SHORT_MICROS):
+            fill = FillWindowsFn(reduction, self.shards, self.emit_micros, shift)
+            return moved | "FillWindows" >> beam.ParDo(fill) | "Results" >> beam.WindowInto(GlobalWindows())
         final = (
-            final
-            | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
+            moved
             | "MergeFinal" >> beam.CombinePerKey(MergeFramesFn(reduction))
             | "FinalResults" >> beam.ParDo(_ResultFn(reduction, self.shards, shift, is_final=True))
         )
-        fires = self._early_trigger()
-        if fires is None:
+        if not shift:
             return final
-        early = (
+        late = (
             reduced
             | "EarlyWindows"
             >> beam.WindowInto(
                 self.windows.beam(),
-                trigger=fires,
+                trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
                 accumulation_mode=trigger.AccumulationMode.ACCUMULATING,
                 allowed_lateness=self.lateness_micros / MICROS_PER_SECOND,
             )
@@ -171,34 +148,14 @@ class Aggregate(beam.PTransform):
             | "EarlyResults" >> beam.ParDo(_ResultFn(reduction, self.shards, 0, is_final=False))
             | "EarlyAllTime" >> beam.WindowInto(GlobalWindows())
         )
-        return (final | "FinalAllTime" >> beam.WindowInto(GlobalWindows()), early) | "Results" >> beam.Flatten()
-
-    def _early_trigger(self) -> trigger.TriggerFn | None:
-        if self.emit_micros:
-            return trigger.Repeatedly(_AfterMillis(max(1, self.emit_micros // _MICROS_PER_MILLI)))
-        if self.lateness_micros and self.windows.length:
-            return trigger.AfterWatermark(late=trigger.AfterCount(1))
-        return None
-
-
-class _AfterMillis(trigger.AfterProcessingTime):
-    """Fires so long after the first element; Beam's own trigger takes whole seconds only."""
-
-    def __init__(self, millis: int) -> None:
-        super().__init__(millis / _MILLIS_PER_SECOND)
-        self._millis = millis
-
-    def to_runner_api(self, context: Any) -> Any:
-        proto = trigger.AfterProcessingTime(0).to_runner_api(context)
-        proto.after_processing_time.timestamp_transforms[0].delay.delay_millis = self._millis
-        return proto
+        return (final | "FinalAllTime" >> beam.WindowInto(GlobalWindows()), late) | "Results" >> beam.Flatten()
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class _ReduceFn(beam.DoFn):
     """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end.
 
-    Or some buckets ``together`` in a frame; the key then tells which ones, and the shard by its remainder.
+    Or some windows ``together`` in a frame; the key then tells which ones, and the shard by its remainder.
     """
 
     def __init__(self, reduction: Reduction, windows: Windows, shards: int, *, together: bool = False) -> None:
@@ -234,9 +191,10 @@ class _ReduceFn(beam.DoFn):
             for key, frame in keyed.partition_by(_BUCKET, _SHARD, as_dict=True, include_key=False).items():
                 yield _at(key[0], (int(key[1]), frame))
             return
-        number += pl.col(_BUCKET) // (WINDOWS_TOGETHER * self._windows.length or 1) * self._shards
-        keyed = pl.concat(parts).with_columns(number.alias(_SHARD))
-        del parts  # a part of the whole after the other takes the least memory
+        number += pl.col(_BUCKET) // (WINDOWS_TOGETHER * self._windows.step or 1) * self._shards
+        whole = pl.concat(parts).with_columns(self._windows.starts(pl.col(_BUCKET)).alias(_BUCKET)).explode(_BUCKET)
+        keyed = whole.with_columns(number.alias(_SHARD))
+        del parts, whole  # a part of the whole after the other takes the least memory
         for key, frame in keyed.partition_by(_SHARD, as_dict=True, include_key=False).items():
             yield _at(frame[0, _BUCKET], (int(key[0]), self._reduction.merge([frame], _BUCKET)))
 
@@ -317,12 +275,11 @@ class _ResultFn(beam.DoFn):
         if pane.is_last and not self._is_final:
             return  # the final result is due at the same time, and says the same
         shard, accumulators = element
-        bounds = (None, None)
+        bounds: tuple[int | None, int | None] = (None, None)
         if isinstance(window, IntervalWindow):
             bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
-        rows = self._reduction.results(accumulators).select(*_edges(*map(pl.lit, bounds)), pl.all())
         number = FINAL_PANE if self._is_final else pane.index
-        yield Result(*bounds, shard, self._shards, number, self._is_final, rows)
+        yield self._reduction.result(accumulators, bounds, shard, self._shards, number)
 
 
 @beam.typehints.with_output_types(Result)
@@ -339,17 +296,9 @@ class _SplitResultsFn(beam.DoFn):
         rows = self._reduction.results(accumulators, _BUCKET)
         starts = pl.col(_BUCKET) if self._length else pl.lit(None)
         runs = rows.select(pl.col(_BUCKET).rle()).unnest(_BUCKET)
-        rows = rows.select(*_edges(starts, starts + self._length), pl.exclude(_BUCKET)).rechunk()
+        rows = rows.select(*edges(starts, starts + self._length), pl.exclude(_BUCKET)).rechunk()
         first = 0
         for height, bucket in runs.rows():
             start, end = (bucket, bucket + self._length) if self._length else (None, None)
             yield Result(start, end, key % self._shards, self._shards, FINAL_PANE, True, rows.slice(first, height))
             first += height
-
-
-def _edges(start: pl.Expr, end: pl.Expr) -> list[pl.Expr]:
-    """Gives the columns of the window's bounds from expressions of microseconds."""
-    return [
-        micros.cast(pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
-        for name, micros in zip(_EDGES, (start, end), strict=True)
-    ]

@@ -72,6 +72,15 @@ class Windows:
         micros = time.to_physical()
         return micros - micros % self.bucket
 
+    def starts(self, bucket: pl.Expr) -> pl.Expr:
+        """Gives a list of the starts of all windows that a bucket lies in, from the start of the bucket."""
+        if not self.length:
+            return pl.concat_list(pl.lit(0, pl.Int64) + 0 * bucket)
+        last = bucket - bucket % self.step
+        # The first that still has the bucket's end in it, at a multiple of the step.
+        first = last - (self.length - self.bucket - bucket % self.step) // self.step * self.step
+        return pl.int_ranges(first, last + 1, self.step, dtype=pl.Int64)
+
     def last_end(self, time: pl.Expr) -> pl.Expr:
         """Gives the end, in microseconds, of the last window that has each event time in it."""
         micros = time.to_physical()

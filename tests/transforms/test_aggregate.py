@@ -180,8 +180,9 @@ def test_steps_pickle():
         ({"by": ()}, "at least one key column and one value, got \\(\\)"),
         ({"values": {}}, "at least one key column and one value"),
         ({"shards": 0}, "shards must be positive, got 0"),
-        ({"emit_micros": -1}, "must not be negative, got -1 us"),
-        ({"at_end": True, "emit_micros": 5}, "at the end or every 5 us, not both"),
+        ({"emit_micros": -1, "tuned_for": "live"}, "must not be negative, got -1 us"),
+        ({"emit_micros": 5}, "early results every 5 us need tuned_for='live', got 'any'"),
+        ({"tuned_for": "speed"}, "tuned_for must be any, replay, live, got 'speed'"),
         ({"lateness_micros": -5}, "must not be negative, got -5 us"),
         ({"values": {"key": Count()}}, "'key' is both a key column and a value"),
         ({"values": {"window_end": Count()}}, "'window_end' is the name of a column of every result"),
@@ -221,19 +222,19 @@ def totals_by_window(rows: list[dict], some: Windows) -> dict:
     return {key: amount_count_note(group) for key, group in groups.items()}
 
 
-#: name: (windows, shards, lateness, whether all are given at the end)
+#: name: (windows, shards, lateness, what for)
 AGGREGATES = {
-    "AllTime": (Windows(), 1, 0, False),
-    "AllTimeInShards": (Windows(), 3, 10 * MINUTE, False),
-    "AllTimeAtEnd": (Windows(), 2, 0, True),
-    "Fixed": (Windows.parse("10m"), 1, 0, False),
-    "FixedInShards": (Windows.parse("10m"), 3, 7 * MINUTE, False),
-    "FixedAtEnd": (Windows.parse("10m"), 1, 0, True),
-    "FixedInShardsAtEnd": (Windows.parse("10m"), 3, 7 * MINUTE, True),
-    "Sliding": (Windows.parse("10m/5m"), 1, 0, False),
-    "SlidingLate": (Windows.parse("10m/5m"), 2, 13 * MINUTE, False),
-    "SlidingUneven": (Windows.parse("10m/4m"), 1, 0, False),
-    "SlidingAtEnd": (Windows.parse("10m/5m"), 1, 0, True),
+    "AllTime": (Windows(), 1, 0, "any"),
+    "AllTimeInShards": (Windows(), 3, 10 * MINUTE, "any"),
+    "AllTimeReplay": (Windows(), 2, 0, "replay"),
+    "Fixed": (Windows.parse("10m"), 1, 0, "any"),
+    "FixedInShards": (Windows.parse("10m"), 3, 7 * MINUTE, "any"),
+    "FixedReplay": (Windows.parse("10m"), 1, 0, "replay"),
+    "FixedInShardsReplay": (Windows.parse("10m"), 3, 7 * MINUTE, "replay"),
+    "Sliding": (Windows.parse("10m/5m"), 1, 0, "any"),
+    "SlidingLate": (Windows.parse("10m/5m"), 2, 13 * MINUTE, "any"),
+    "SlidingUneven": (Windows.parse("10m/4m"), 1, 0, "any"),
+    "SlidingReplay": (Windows.parse("10m/5m"), 1, 0, "replay"),
 }
 
 
@@ -266,9 +267,9 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options):
     assert len({oracle.windows_of(row[EVENT_TIME], 10 * MINUTE, 10 * MINUTE)[0] for row in rows}) > 3
     pipeline = beam.Pipeline(options=options)
     parsed = pipeline | beam.Create(blocks) | ParseDelimited(SALE, where=pl.col("pieces") > 0)
-    for name, (some, shards, lateness, at_end) in AGGREGATES.items():
+    for name, (some, shards, lateness, tuned) in AGGREGATES.items():
         split = parsed["records"] | f"SplitLate{name}" >> SplitLate(some, lateness)
-        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness, shards, at_end)
+        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness, shards, tuned)
         assert_that(results, check_results(name, rows), label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()

@@ -120,3 +120,12 @@ def test_buckets_start_before_and_after_1970_alike(some, moments):
 def test_all_time_is_one_bucket():
     assert Windows().bucket == 0
     assert values(Windows().bucket_start(pl.col("t")), moment(-1), moment(5)) == [0, 0]
+
+
+@given(windows(), microseconds)
+def test_a_bucket_lies_in_the_windows_that_its_moments_lie_in(some, time):
+    (starts,) = values(some.starts(some.bucket_start(pl.col("t"))), time)
+    if not some.length:
+        assert starts == [0]
+    else:
+        assert sorted(starts) == sorted(start for start, _ in oracle.windows_of(time, some.length, some.step))
