@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from schemas.times import read_iso_time, read_log_time
 from schemas.units import to_micros
 
-Kind = Literal["text", "integer", "decimal", "time"]
+Kind = Literal["text", "integer", "decimal", "time", "ip", "boolean"]
+#: How records are written: fields with separators, one JSON object a line, or the common (or combined) log format.
+Form = Literal["delimited", "json", "clf"]
 
 #: Digits after the point that a decimal column keeps; more than these is a rejected record, never rounding. Real tape
 #: has weights with six.
 DECIMAL_PLACES = 9
+#: The texts of a delimited record, blanks around them left out, that mean that there is no value.
+MISSING = ("", "NULL")
+#: Where an access log has its time.
+LOG_TIME = re.compile(r"\[([^\]]*)\]")
 
 
 class Rejected(NamedTuple):
@@ -53,15 +62,20 @@ class Column:
 
 @dataclass(frozen=True)
 class RecordType:
-    """A kind of delimited record.
+    """A kind of record.
+
+    A record without an event time happened when it arrived, if its type allows that: where the event time's column is
+    not required, or where there is none.
 
     Attributes:
         name: what people call it, for messages.
-        names: every column, in the order in which they stand in a record without a header row.
+        names: every column, in the order in which they stand in a delimited record without a header row. Of JSON they
+            are the fields that are known: others are passed over.
         columns: those that are typed; the others are text.
-        event_time: the column that says when it happened.
-        time_format: its ``strptime`` format.
+        event_time: the column that says when it happened; empty where none does.
+        time_format: its ``strptime`` format, in delimited records.
         separator: what to take where a sample does not tell.
+        form: how the records are written.
     """
 
     name: str
@@ -70,11 +84,12 @@ class RecordType:
     event_time: str
     time_format: str = "%Y-%m-%d %H:%M:%S"
     separator: str = "\t"
+    form: Form = "delimited"
 
     def __post_init__(self) -> None:
         """Checks that the typed columns and the event time are among the names."""
         for column in (*(c.name for c in self.columns), self.event_time):
-            if column not in self.names:
+            if column not in self.names and column:
                 raise ValueError(f"{self.name} has no column {column!r}, only {', '.join(self.names)}")
 
     @property
@@ -90,17 +105,45 @@ class RecordType:
         """Gives the columns in the order in which they stand in records of that dialect."""
         return dialect.header or self.names
 
-    def event_micros(self, record: bytes, dialect: Dialect) -> int | None:
+    @property
+    def takes_arrival(self) -> bool:
+        """Whether a record without an event time happened when it arrived."""
+        return not (self.event_time and self.column(self.event_time).required)
+
+    def event_micros(self, record: bytes, dialect: Dialect, arrival: int | None = None) -> int | None:
         """Gives the event time of one raw record in microseconds, or None where it cannot be read.
 
-        This is for watermarks, a record or two a block; parsing reads the rest.
+        It is ``arrival`` where the record has none and its type allows that. This is for watermarks, a record or two a
+        block; parsing reads the rest.
         """
+        try:
+            moment = self._event_time(record, dialect) if self.event_time else None
+        except (ValueError, RecursionError):
+            return None
+        if moment is None:
+            return arrival if self.takes_arrival else None
+        return to_micros(moment)
+
+    def _event_time(self, record: bytes, dialect: Dialect) -> datetime | None:
+        """Gives the event time of a record, None where it has none.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if self.form == "json":
+            fields = json.loads(record.decode())
+            if not isinstance(fields, dict):
+                raise ValueError("no object")
+            text = fields.get(self.event_time)
+            return None if text is None else read_iso_time(str(text))
+        if self.form == "clf":
+            found = LOG_TIME.search(record.decode("latin-1"))
+            if found is None:
+                raise ValueError("no time in brackets")
+            return read_log_time(found[1])
         place = self.order(dialect).index(self.event_time)
         fields = record.split(dialect.separator.encode(), place + 1)
         if len(fields) <= place:
-            return None
+            raise ValueError("too few fields")
         text = fields[place].strip(b'"\r\n').decode("ascii", "replace")
-        try:
-            return to_micros(datetime.strptime(text, self.time_format))
-        except ValueError:
-            return None
+        return None if text.strip(" ") in MISSING else datetime.strptime(text, self.time_format)

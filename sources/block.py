@@ -6,6 +6,7 @@ One Beam element per record costs some 25 microseconds in Python; a block of a t
 from __future__ import annotations
 
 import bisect
+import time
 from typing import NamedTuple, cast
 
 from apache_beam.coders import Coder, RowCoder, registry
@@ -16,6 +17,11 @@ from schemas.records import Dialect, Rejected
 
 #: The watermark of a source of which no record can be late: a file that is read as fast as possible.
 NOTHING_IS_LATE = -(2**63)
+
+
+def now_micros() -> int:
+    """Gives the wall clock in microseconds of UTC."""
+    return time.time_ns() // 1_000
 
 
 class Span(NamedTuple):
@@ -36,6 +42,7 @@ class Block(NamedTuple):
         watermark: event time in microseconds that the source had promised before these records: one whose every
             window ended before it is late. NOTHING_IS_LATE where the source is complete.
         fault: empty, or why these bytes are one record that cannot be used (too long, torn off).
+        arrival: when the first of the bytes were received, in microseconds of UTC; 0 where nobody knows.
     """
 
     data: bytes
@@ -43,6 +50,7 @@ class Block(NamedTuple):
     dialect: Dialect = Dialect()
     watermark: int = NOTHING_IS_LATE
     fault: str = ""
+    arrival: int = 0
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Gives origin and position there of the byte at ``offset`` of the block."""

@@ -63,9 +63,11 @@ def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
 
     Where the sample does not tell (it is empty, or garbage), the dialect is the record type's own. A sample without
     quotes does not tell whether there may be some later: where a comma or semicolon separates, there may, because
-    programs that write those quote only what has to be.
+    programs that write those quote only what has to be. JSON lines and access logs have no dialects: they are UTF-8.
     """
     bom = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    if record_type.form != "delimited":
+        return Dialect(skip=bom)
     text = head if len(head) < SAMPLE_BYTES else head[: head.rfind(b"\n") + 1] or head
     lines = [line.removesuffix(b"\r") for line in text[bom:].split(b"\n")[:_MAX_LINES] if line.strip()]
     if not lines:
@@ -93,7 +95,7 @@ def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
 
 
 def _wanted(record_type: RecordType) -> set[str]:
-    return {record_type.event_time, *record_type.typed}
+    return {record_type.event_time, *record_type.typed} - {""}
 
 
 def _fields(line: bytes, separator: str) -> Iterator[list[str]]:

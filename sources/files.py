@@ -19,14 +19,14 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from schemas.coders import register_row
 from schemas.records import RecordType
 from sources import board
-from sources.block import NOTHING_IS_LATE, Block, Span
+from sources.block import NOTHING_IS_LATE, Block, Span, now_micros
 from sources.chunks import Chunk, Piece, is_compressed, piece_size, read_chunks
 from sources.drain import draining
 from sources.pacing import Pace
 from sources.scan import Lines, Offsets, event_times, find_lines
 
 #: 16 MB are read, parsed and reduced in some 40 ms; smaller blocks cost more each, bigger ones only memory.
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 #: Below this a file is not worth splitting.
 MIN_SPLIT_BYTES = 64 << 20
 #: A paced replay looks so far ahead.
@@ -55,7 +55,8 @@ class FileReplay(UnboundedSource):
 
     Without a pace it is complete and has no order: it splits by file and byte range, its watermark stands still until
     the end, and so no record in it is late. With a pace, or with a limit to the number of records, it is one ordered
-    stream, whose watermark is the greatest event time so far less ``disorder_micros``.
+    stream, whose watermark is the greatest event time so far less ``disorder_micros``. Records arrive when they are
+    handed out.
 
     A checkpoint mark is (piece, byte offset, records before it, watermark); a reader made from it gives exactly the
     rest, though for a compressed file it reads over what came before. A pace begins anew there. The dialect
@@ -69,6 +70,7 @@ class FileReplay(UnboundedSource):
         max_records: end after so many, blank lines not counted.
         block_bytes: the most that a block holds; a longer record is a fault.
         clock: seconds that go on evenly.
+        wall_clock: microseconds of UTC, for when records are read.
     """
 
     pieces: tuple[Piece, ...]
@@ -78,6 +80,7 @@ class FileReplay(UnboundedSource):
     max_records: int | None = None
     block_bytes: int = BLOCK_BYTES
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], int] = now_micros
 
     @property
     def is_ordered(self) -> bool:
@@ -200,9 +203,11 @@ class _Reading(ABC):
     def close(self) -> None:
         """Closes what is open; may be called again."""
 
-    def _hand_out(self, chunk: Chunk, data: bytes, offset: int, after: int, records: int, watermark: int) -> None:
+    def _hand_out(
+        self, chunk: Chunk, data: bytes, offset: int, after: int, records: int, watermark: int, arrival: int
+    ) -> None:
         span = Span(0, self.source.pieces[chunk.piece].path, offset)
-        self.block = Block(data, (span,), chunk.dialect, self.mark.watermark, fault=chunk.fault)
+        self.block = Block(data, (span,), chunk.dialect, self.mark.watermark, chunk.fault, arrival)
         self.mark = FileMark(chunk.piece, after, self.mark.records + records, watermark, self.mark.token)
         board.add("bytes", after - offset)
 
@@ -223,7 +228,7 @@ class _FastReading(_Reading):
             self.is_done = True
             return False
         self._next = self._thread.submit(next, self._chunks, None)
-        self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE)
+        self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE, self.source.wall_clock())
         return True
 
     def close(self) -> None:
@@ -297,10 +302,13 @@ class _PacedReading(_Reading):
         is_whole = self._line == len(self._times)
         stop = len(chunk.data) if is_whole else int(self._lines.starts[self._line])
         after = chunk.after if is_whole else chunk.offset + stop
-        greatest = int(self._times[first : self._line].max()) - self.source.disorder_micros
-        self._hand_out(
-            chunk, chunk.data[start:stop], chunk.offset + start, after, count, max(self.mark.watermark, greatest)
-        )
+        arrival = self.source.wall_clock()
+        greatest = int(self._times[first : self._line].max())
+        if greatest == NOTHING_IS_LATE:
+            last = chunk.data[int(self._lines.starts[self._line - 1]) : int(self._lines.stops[self._line - 1])]
+            greatest = self.source.record_type.event_micros(last, chunk.dialect, arrival) or greatest
+        watermark = max(self.mark.watermark, greatest - self.source.disorder_micros)
+        self._hand_out(chunk, chunk.data[start:stop], chunk.offset + start, after, count, watermark, arrival)
 
     def close(self) -> None:
         """Closes the file."""

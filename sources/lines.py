@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from schemas.records import Dialect, RecordType
+from sources.block import now_micros
 from sources.live import PACKET_BYTES, POLL_SECONDS, STOPPED, LineSource, Receiver
 from sources.liveness import Backlog, Sniff, Stream
 
@@ -18,11 +19,15 @@ OVERLONG_KEPT_BYTES = 4096
 
 
 class Piece(NamedTuple):
-    r"""Some whole records, each ended by ``\n``, and the position of the first byte; or one record with a fault."""
+    r"""Some whole records, each ended by ``\n``, and the position of the first byte; or one record with a fault.
+
+    ``arrival`` is when they were there, in microseconds of the wall clock.
+    """
 
     data: bytes
     position: int
     fault: str = ""
+    arrival: int = 0
 
 
 class LineCutter:
@@ -126,6 +131,7 @@ class StdinLines(LineSource):
     sniff: Sniff | None = None
     max_records: int | None = None
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], int] = now_micros
 
     def receiver(self, backlog: Backlog) -> Receiver:
         """Gives the thread that reads the standard input."""

@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from schemas.records import Dialect, RecordType
 from sources import board
-from sources.block import Block
+from sources.block import Block, now_micros
 from sources.drain import draining
 from sources.liveness import Backlog, Sniff, Taken, Watermark
 
@@ -138,6 +138,7 @@ class LineSource(UnboundedSource):
         sniff: finds the dialect of a stream from its first line; without it, fields are separated as the type says.
         max_records: end the stream after so many records; None never does.
         clock: seconds that never go back.
+        wall_clock: microseconds of UTC, for when records arrive.
     """
 
     record_type: RecordType
@@ -149,6 +150,7 @@ class LineSource(UnboundedSource):
     sniff: Sniff | None
     max_records: int | None
     clock: Callable[[], float]
+    wall_clock: Callable[[], int] = staticmethod(now_micros)
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -223,6 +225,7 @@ class LineReader(UnboundedReader):
                 Watermark(source.disorder_micros, mark and mark.watermark),
                 dialect=source.dialect,
                 sniff=source.sniff,
+                wall_clock=source.wall_clock,
             )
             if mark is not None:
                 backlog.records, backlog.blocks, backlog.connections = mark.records, mark.blocks, mark.connections

@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from schemas.records import Dialect, RecordType
 from schemas.units import MICROS_PER_SECOND
-from sources.block import NOTHING_IS_LATE, Block, Span
+from sources.block import NOTHING_IS_LATE, Block, Span, now_micros
 
 if TYPE_CHECKING:
     from sources.lines import LineCutter, Piece
@@ -80,6 +80,8 @@ class Watermark:
     To doubt every leap would be no more exact, since a stream that leaps over a closed weekend looks the same. Times
     that Beam cannot represent, or that would mean its end of time, are never believed.
 
+    Where the record type allows records without a time, the time of one is its arrival, here too.
+
     >>> watermark = Watermark(disorder_micros=5)
     >>> watermark.take(Stream("a", cutter=None), 100)
     >>> watermark.move([], listened=0.0)
@@ -140,6 +142,7 @@ class Backlog:
         dialect: Dialect | None = None,
         sniff: Sniff | None = None,
         max_waiting_bytes: int = 32 << 20,
+        wall_clock: Callable[[], int] = now_micros,
     ) -> None:
         """Takes ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line."""
         self.watermark = watermark
@@ -149,6 +152,7 @@ class Backlog:
         self._sniff = sniff
         self._plain = dialect or Dialect(separator=record_type.separator)
         self._max_waiting_bytes = max_waiting_bytes
+        self._wall_clock = wall_clock
         self._waiting_bytes = 0
         self._room = threading.Condition()
         self._streams: dict[int, Stream] = {}
@@ -231,6 +235,8 @@ class Backlog:
             stream.dialect = stream.dialect._replace(skip=0)
         if not pieces:
             return
+        arrival = self._wall_clock()
+        pieces = [piece._replace(arrival=arrival) for piece in pieces]
         promise = self._first_time(stream, pieces) if stream.promised is None else None
         with self._room:
             self.connections += not stream.has_brought
@@ -255,15 +261,15 @@ class Backlog:
         """Gives the event time of the first record that has one, among a few."""
         for piece in pieces:
             for record in () if piece.fault else piece.data.split(b"\n", _HEAD_RECORDS)[:_HEAD_RECORDS]:
-                micros = self._event_time(record, stream.dialect)
+                micros = self._event_time(record, stream.dialect, piece.arrival) if record else None
                 if micros is not None:
                     return micros
         return None
 
-    def _event_time(self, record: bytes, dialect: Dialect | None) -> int | None:
+    def _event_time(self, record: bytes, dialect: Dialect | None, arrival: int) -> int | None:
         """Gives the event time of one record if it can be read and believed."""
         try:
-            micros = self._record_type.event_micros(record, dialect or self._plain)
+            micros = self._record_type.event_micros(record, dialect or self._plain, arrival)
         except ValueError:  # a header row without the event time
             return None
         return micros if micros is not None and _EARLIEST_MICROS <= micros <= _LATEST_MICROS else None
@@ -315,6 +321,8 @@ class Backlog:
         parts = []
         start = 0
         first_time: int | None = None
+        # A block has one arrival; the earliest, for the watermark is behind that of every record that waited.
+        arrival = min(piece.arrival for _, run in runs for piece in run)
         for stream, run in runs:
             spans.append(Span(start, stream.origin, run[0].position))
             data = run[0].data if len(run) == 1 else b"".join([piece.data for piece in run])
@@ -324,7 +332,7 @@ class Backlog:
                 continue
             last_line = data.rfind(b"\n", 0, len(data) - 1) + 1
             ends = [data[: data.find(b"\n")], data[last_line:]] if last_line else [data]
-            times = [self._event_time(record, stream.dialect) for record in ends]
+            times = [self._event_time(record, stream.dialect, arrival) for record in ends]
             if first_time is None and not parts[1:]:
                 first_time = times[0]
             for micros in times:
@@ -336,6 +344,7 @@ class Backlog:
             dialect=runs[0][0].dialect or self._plain,
             watermark=NOTHING_IS_LATE if promised is None else promised,
             fault=runs[0][1][0].fault,
+            arrival=arrival,
         )
         return Taken(block, first_time)
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.records import Dialect, RecordType
+from sources import board
 from sources.address import Address
+from sources.block import now_micros
 from sources.lines import LineCutter
 from sources.live import PACKET_BYTES, POLL_SECONDS, STOPPED, LineSource, Receiver
 from sources.liveness import Backlog, Sniff, Stream
@@ -67,6 +69,7 @@ class TcpLines(LineSource):
     sniff: Sniff | None = None
     max_records: int | None = None
     clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], int] = now_micros
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -170,6 +173,8 @@ class TcpReceiver(Receiver):
                     raise unusable(address, error) from error
                 self.bound.append(sock.getsockname()[:2])
                 _LOGGER.info("listening on %s:%d", *self.bound[-1])
+                if not address.port:  # nobody could know it otherwise
+                    board.note(f"listening on {endpoint_of(self.bound[-1])}")
         except OSError:
             self.hang_up(is_interrupted=True)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -226,3 +226,172 @@ def windows(draw) -> Windows:
     length = draw(st.integers(0, 12))
     step = draw(st.integers(1, length)) if length else 0
     return Windows(length * unit, step * unit)
+
+
+@st.composite
+def panes(draw) -> list[tuple[int, int, dict[str, int]]]:
+    """Results in any order, some of them more than once: window, pane, and the value of each key that it has."""
+    count = draw(st.integers(1, 6))
+    content = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 9), max_size=4)
+    whole = draw(st.dictionaries(st.tuples(st.integers(0, 2), st.integers(0, 4)), content, min_size=1, max_size=count))
+    given = [(window, pane, values) for (window, pane), values in whole.items()]
+    repeated = draw(st.lists(st.sampled_from(given), max_size=4))
+    return draw(st.permutations([*given, *repeated]))
+
+
+#: A JSON record type that has a field of each kind, required and not.
+VISIT = RecordType(
+    name="visit",
+    names=("when", "ip", "code", "value", "known", "page"),
+    columns=(
+        Column("when", "time"),
+        Column("ip", "ip", required=True),
+        Column("code", "integer", required=True),
+        Column("value", "decimal"),
+        Column("known", "boolean"),
+        Column("page", "text"),
+    ),
+    event_time="when",
+    form="json",
+)
+iso_times = st.builds(
+    lambda moment, mark, fraction, zone: f"{moment:%Y-%m-%d}{mark}{moment:%H:%M:%S}{fraction}{zone}",
+    st.datetimes(datetime(1000, 1, 2)),
+    st.sampled_from(" T"),
+    st.sampled_from(["", "", ".5", ".000001", ".25", ".123456"]),
+    st.sampled_from(["", "", "Z", "+02:00", "-0330", "+0000", "+23:59", "-23:59"]),
+)
+odd_iso_times = st.sampled_from(
+    ["", "NULL", "2019-05-06", "2019-05-06t17:24:53", "2019-05-06 17:24:53.", "2019-05-06 17:24:53.1234567",
+     "2019-02-29 00:00:00", "2020-02-29 00:00:00", "1900-02-29T00:00:00Z", "2000-02-29T00:00:00Z",
+     "2019-05-06 24:00:00",
+     "2019-05-06 23:59:60", "2019-05-06 17:24:53+24:00", "2019-05-06 17:24:53+02:60", "2019-05-06 17:24:53 +02:00",
+     "9999-12-31 23:59:59-00:01", "9999-12-31 23:59:59", "0001-01-01 00:00:00+00:01", "0999-01-01 00:00:00",
+     "2019-5-06 17:24:53", "2019-05-06 17:24:53\\u005a", "+019-05-06 17:24:53", "２019-05-06 17:24:53"]
+)  # fmt: skip
+ips = st.ip_addresses().map(str) | st.sampled_from(["10.0.186.98", "::1", "2001:db8::1"])
+odd_ips = st.sampled_from(
+    ["", "10.0.0.256", "10.0.0.01", "10.0.0", "10.0.0.1 ", "::ffff:10.0.0.1", "::FFFF:A00:1", "2001:DB8:0:0::1",
+     "fe80::1%eth0",
+     "localhost", "10.0.0.1/8", "1.1.1.1.1", "::1.2.3.4", "\\u0031.1.1.1", "１.1.1.1", ":::"]
+)  # fmt: skip
+json_strings = st.text(st.characters(codec="utf-8"), max_size=5).map(
+    lambda text: "".join("x" if c in '"\\' or ord(c) < 0x20 else c for c in text)
+) | st.sampled_from(
+    ["\\u00e9", '\\"', "\\\\", "\\ud83e\\udd54", "\\ud800", "\\udfff\\ud800", "\\x", "\\u00g0", "\\n", "\\/", "\t",
+     "\\", "NULL", " ",
+     "\x7f", "\\u0000"]
+)  # fmt: skip
+json_numbers = (
+    st.integers(-(2**64), 2**64).map(str)
+    | st.integers(0, 600).map(str)
+    | st.decimals(-(10**6), 10**6, places=2).map(str)
+    | st.decimals(-(10**18), 10**18, places=9).map("{:f}".format)
+    | st.sampled_from(
+        ["-0", "01", "+1", "5.0", "5.", ".5", "1e3", "1E-3", "-1.5e+2", "1e-9", "1e-10", "0e99999999999", "1e17",
+         "1e18",
+         "12345678901234567.8e1", "1e999999999999", "1.0000000000", "1.0000000001", "NaN", "Infinity", "-Infinity",
+         "9" * 18,
+         "9" * 19, "9" * 5000, "0.00000000000000000001e15", "100e-11", "100e-10", "9223372036854775807",
+         "-9223372036854775808"]
+    )
+)  # fmt: skip
+json_values = (
+    st.sampled_from(
+        ["true", "false", "null", "{}", "[1]", '{"ip":"10.0.0.1"}', "nul", "", "[" * 3000, "[" * 3000 + "]" * 3000]
+    )
+    | json_numbers
+    | (json_strings | iso_times | ips | odd_ips).map('"{}"'.format)
+)
+_JSON_FIELDS = {
+    "when": (iso_times | iso_times | odd_iso_times).map('"{}"'.format),
+    "ip": (ips | ips | odd_ips).map('"{}"'.format),
+    "code": st.integers(200, 599).map(str),
+    "value": json_numbers,
+    "known": st.sampled_from(["true", "false"]),
+    "page": json_strings.map('"{}"'.format),
+    "extra": json_values,
+}
+
+
+@st.composite
+def visit_lines(draw, keys: tuple[str, ...]) -> bytes:
+    """One line with such fields, mostly right; its bytes without line end."""
+    kind = draw(st.integers(0, 19))
+    if kind == 0:
+        return draw(st.binary(max_size=20)).replace(b"\n", b"")
+    fields = [(key, draw(json_values if draw(st.integers(0, 9)) == 0 else _JSON_FIELDS[key])) for key in keys]
+    if kind == 1:
+        fields = draw(st.permutations(fields))
+    if kind == 2:
+        fields = draw(st.lists(st.sampled_from(fields), max_size=8))
+    comma, colon, border = draw(
+        st.sampled_from([(",", ":", ""), (", ", ": ", ""), (" ,\t", " : ", " "), (",", ":", "\r")])
+    )
+    text = border + "{" + comma.join(f'"{key}"{colon}{value}' for key, value in fields) + "}" + border
+    line = text.encode()
+    if kind == 3:
+        place = draw(st.integers(0, len(line)))
+        line = (
+            line[:place]
+            + draw(st.sampled_from([b'"', b"\xff", b"\\", b"\r", b",", b"}", b"\xef\xbb\xbf", b"\0"]))
+            + line[place:]
+        )
+    return line
+
+
+@st.composite
+def visit_data(draw) -> bytes:
+    """Some lines, most of them with the same fields in the same order."""
+    keys = st.lists(st.sampled_from(list(_JSON_FIELDS)), min_size=2, unique=True).map(tuple)
+    shapes = st.sampled_from([("when", "ip", "code"), ("code", "ip", "extra"), tuple(_JSON_FIELDS)]) | keys
+    shape = draw(shapes)
+    lines = draw(lists_up_to(8, visit_lines(shape)))
+    ends = draw(st.lists(st.sampled_from([b"\n", b"\r\n", b"\n\n"]), min_size=len(lines), max_size=len(lines)))
+    data = b"".join(line + end for line, end in zip(lines, ends))
+    return data if draw(st.booleans()) else data.removesuffix(b"\n")
+
+
+@st.composite
+def log_data(draw) -> bytes:
+    """Some lines of an access log, mostly right."""
+    quoted = st.sampled_from(["-", "", "GET / HTTP/1.1", 'a \\" b', "\\\\", "-x", "ä", "\\", 'a " b', "\t"])
+    moment = st.datetimes(datetime(1000, 1, 2)).map("{:%d/%b/%Y:%H:%M:%S}".format)
+    odd_time = st.sampled_from(
+        ["29/Feb/2019:00:00:00 +0000", "29/Feb/2020:00:00:00 +0000", "31/Apr/2019:00:00:00 +0000",
+         "6/May/2019:17:24:53 +0200",
+         "06/Mai/2019:17:24:53 +0200", "06/May/2019:17:24:53", "06/May/2019:17:24:60 +0000",
+         "31/Dec/9999:23:59:59 -0001", "",
+         "06/may/2019:17:24:53 +0000", "06/May/2019:17:24:53 +2400", "06/May/0999:17:24:53 +0000"]
+    )  # fmt: skip
+    zone = st.sampled_from(["+0000", "+0200", "-0330", "-2359"])
+    time = st.builds("{} {}".format, moment, zone) | odd_time
+    line = st.builds(
+        '{} {} {} [{}] "{}" {} {}{}'.format,
+        ips | ips | odd_ips,
+        st.sampled_from(["-", "-", "a b", "", "[x"]),
+        st.sampled_from(["-", "frank"]),
+        time,
+        quoted,
+        st.integers(200, 599) | st.sampled_from(["-", "2000", "20", ""]),
+        st.integers(0, 10**6) | st.sampled_from(["-", "9" * 19, "9" * 5000, "-1", "007"]),
+        st.builds(' "{}" "{}"'.format, quoted, quoted) | st.sampled_from(["", "", ' "-"', " x"]),
+    ).map(str.encode)
+    lines = draw(lists_up_to(8, line | line | line | st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b""))))
+    return b"".join(line + draw(st.sampled_from([b"\n", b"\r\n"])) for line in lines)
+
+
+#: Responses of a web server as (moment, visitor, status): around midnight, the end of a year, a weekend and the 29th of
+#: February.
+http_responses = lists_up_to(
+    60,
+    st.tuples(
+        st.builds(
+            lambda base, seconds: base + timedelta(seconds=seconds),
+            st.sampled_from([datetime(2020, 2, 28, 23, 59, 58), datetime(2019, 12, 31, 23, 59, 59)]),
+            st.integers(0, 200_000),
+        ),
+        st.sampled_from([0, 1, 2, 2**32]),
+        st.sampled_from([200, 404, 499, 500, 503, 599, 600, 999]),
+    ),
+)

@@ -8,11 +8,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import BoundedWindow
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.records import Dialect
-from sources.block import Block, Span
+from sources.block import Block, Span, now_micros
 
 #: A block is closed as soon as it has so many lines or bytes: parsing has a cost a block, and gains no more beyond.
 MAX_BLOCK_LINES = 10_000
@@ -30,9 +30,10 @@ class BlocksOfLines(beam.PTransform):
     An element is one record, with or without its line end; an empty one is none. ``str`` is encoded as UTF-8. One with
     a line break inside becomes a block with a fault, so that it is rejected as the one record that it was.
 
-    A block has lines of one window and of one bundle, and the earliest of their timestamps. Lines in sliding windows
-    come once per window, as they do from Beam's WindowInto. What rejected records show as their origin is ``element``,
-    and as their position how many lines of the bundle came before.
+    A block has lines of one window and of one bundle, and the earliest of their timestamps, which is its arrival, too:
+    a record without an event time of its own has that. Where elements have no timestamp, it is now. Lines in sliding
+    windows come once per window, as they do from Beam's WindowInto. What rejected records show as their origin is
+    ``element``, and as their position how many lines of the bundle came before.
 
     Nothing is late here: a source of lines tells nobody what it had promised. Its watermark must not run ahead of the
     event times in the records; what does come later than that, the runner drops.
@@ -67,7 +68,8 @@ class _Gathering:
         for line, number in zip(self.lines, self.numbers, strict=True):
             spans.append(Span(start, ORIGIN, number))
             start += len(line) + 1
-        return Block(b"\n".join(self.lines) + b"\n", tuple(spans), dialect)
+        arrival = self.timestamp.micros if self.timestamp > MIN_TIMESTAMP else now_micros()
+        return Block(b"\n".join(self.lines) + b"\n", tuple(spans), dialect, arrival=arrival)
 
 
 @beam.typehints.with_output_types(Block)

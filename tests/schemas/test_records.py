@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.bank import TRANSFERS
+from schemas.http import ACCESS_LOG, RESPONSES
 from schemas.records import Column, Dialect, RecordType
 from schemas.units import to_micros
 from schemas.wedge import COLUMNS, DEPARTMENTS, PRODUCE, TAPE
@@ -47,6 +50,41 @@ def test_garbage_has_an_event_time_or_none_and_never_raises(record: bytes) -> No
 def test_any_event_time_is_exact(moment: datetime) -> None:
     record = f"k\t{moment:%Y-%m-%d %H:%M:%S}\n".encode()
     assert SALE.event_micros(record, Dialect()) == to_micros(moment.replace(microsecond=0))
+
+
+@pytest.mark.parametrize(
+    ("record_type", "record", "micros"),
+    [
+        (RESPONSES, '{"x":{"time":"2001-01-01 00:00:00"},"time":"2011-04-01T10:40:23Z","ip":"::1"}\r\n', MICROS),
+        (RESPONSES, '{"time":"2011-04-01 12:40:23+02:00"}', MICROS),
+        (RESPONSES, '{"time":"2011-04-01"}', None),
+        (RESPONSES, '{"time":20110401}', None),
+        (RESPONSES, '{"ip":"::1"}', None),
+        (RESPONSES, "[1]", None),
+        (RESPONSES, "[" * 100_000, None),
+        (TRANSFERS, '{"transfer_time":"2011-04-01 10:40:23"}', MICROS),
+        (TRANSFERS, '{"transfer_time":"soon"}', None),
+        (TRANSFERS, '{"transfer_time":null}', 7),
+        (TRANSFERS, "{}", 7),
+        (TRANSFERS, "oops", None),
+        (ACCESS_LOG, '::1 - - [01/Apr/2011:12:40:23 +0200] "GET /[x] HTTP/1.1" 200 1', MICROS),
+        (ACCESS_LOG, '::1 - - [01/Apr/2011] "GET / HTTP/1.1" 200 1', None),
+        (ACCESS_LOG, "oops", None),
+        (replace(SALE, columns=(Column("when", "time"),)), "k\tNULL\t", 7),
+        (replace(SALE, columns=(Column("when", "time"),)), "k\toops\t", None),
+        (replace(SALE, columns=(Column("when", "time"),)), "k", None),
+        (replace(SALE, event_time=""), "anything", 7),
+    ],
+)
+def test_a_record_without_a_time_happened_when_it_arrived_if_its_type_allows_that(
+    record_type: RecordType, record: str, micros: int | None
+) -> None:
+    assert record_type.event_micros(record.encode(), Dialect(), arrival=7) == micros
+
+
+@given(st.binary(max_size=60), st.sampled_from([RESPONSES, TRANSFERS, ACCESS_LOG]))
+def test_garbage_of_any_form_has_an_event_time_or_none_and_never_raises(record: bytes, record_type: RecordType) -> None:
+    assert record_type.event_micros(record, Dialect()) is None
 
 
 def test_columns_are_found_by_name_and_are_text_unless_typed() -> None:

@@ -37,7 +37,7 @@ def test_a_rejected_record_lacks_its_line_end_only() -> None:
 @given(parts, st.sampled_from([NOTHING_IS_LATE, 0, -1, 2**62]), st.sampled_from(["", "torn"]))
 def test_blocks_pass_through_their_coder(parts: list[tuple[bytes, str, int]], watermark: int, fault: str) -> None:
     dialect = Dialect("|", quoted=True, encoding="latin-1", header=("a", "ä"), skip=9)
-    block = make_block(parts)._replace(dialect=dialect, watermark=watermark, fault=fault)
+    block = make_block(parts)._replace(dialect=dialect, watermark=watermark, fault=fault, arrival=1_300_000_000_000_000)
     coder = registry.get_coder(Block)
     decoded = coder.decode(coder.encode(block))
     assert decoded == block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Dialect
+from schemas.http import ACCESS_LOG, RESPONSES
+from schemas.records import Dialect, RecordType
 from schemas.wedge import COLUMNS, TAPE
 from sources.block import Block, Span
 from sources.chunks import Piece, read_chunks
@@ -296,3 +298,15 @@ def test_real_tape_is_recognised(name: str) -> None:
     if not path.exists():
         pytest.skip(f"{name} is not here")
     assert sniff_dialect(path.read_bytes()[: 1 << 18], TAPE) == Dialect("\t")
+
+
+@pytest.mark.parametrize("record_type", [RESPONSES, ACCESS_LOG])
+@pytest.mark.parametrize("line", [b'{"time":"x","ip":"y"}\n', b"time,ip,status_code\n", b"\xe9;\xe9\n", b""])
+def test_json_lines_and_access_logs_have_no_dialects(record_type: RecordType, line: bytes) -> None:
+    assert sniff_dialect(line * 3, record_type) == Dialect()
+    assert sniff_dialect(codecs.BOM_UTF8 + line * 3, record_type) == Dialect(skip=3)
+
+
+def test_a_type_without_an_event_time_has_a_header_too() -> None:
+    dialect = sniff_dialect(b"note,pieces,key,amount,when\n", replace(SALE, event_time=""))
+    assert dialect.header == ("note", "pieces", "key", "amount", "when")

@@ -11,6 +11,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.bank import TRANSFERS
 from schemas.wedge import TAPE
 from sources import drain, files
 from sources.block import NOTHING_IS_LATE
@@ -453,3 +455,17 @@ def test_a_reader_that_is_still_open_hands_its_reading_over_and_its_pace(tmp_pat
                 seen += records_in(second.get_current().data)
         second.close()
     assert b"".join(line.rstrip(b"\n") + b"\n" for line in seen) == b"".join(tick(n, n) for n in range(40))
+
+
+@pytest.mark.parametrize("pace", [Pace(), Pace(rate=1), Pace(speed=1)])
+def test_records_of_files_arrive_when_they_are_read(tmp_path: Path, pace: Pace) -> None:
+    clock = FakeClock()
+    source = replay(
+        write(tmp_path / "a", b"{}\n", b"{}\n"), pace=pace, clock=clock, wall_clock=lambda: micros(int(clock()))
+    )
+    driver, marks = drive(replace(source, record_type=TRANSFERS, disorder_micros=5))
+    arrivals = [block.arrival for block in driver.blocks]
+    assert arrivals == ([micros(0), micros(1)] if pace.rate else [micros(0)])
+    if pace.is_paced:
+        assert [block.watermark for block in driver.blocks][1:] == [arrival - 5 for arrival in arrivals[:-1]]
+        assert [mark.watermark for mark in marks if mark.records][-1] == arrivals[-1] - 5

@@ -9,6 +9,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.bank import TRANSFERS
 from schemas.records import Dialect, RecordType
 from schemas.units import to_datetime, to_micros
 from sources.block import NOTHING_IS_LATE
@@ -195,7 +196,7 @@ def test_each_stream_is_sniffed_once_and_dialects_never_share_a_block() -> None:
 class Epochs(RecordType):
     """Records that are nothing but microseconds."""
 
-    def event_micros(self, record: bytes, dialect: Dialect) -> int | None:
+    def event_micros(self, record: bytes, dialect: Dialect, arrival: int | None = None) -> int | None:
         return int(record)
 
 
@@ -254,3 +255,64 @@ def test_many_tiny_packets_fill_the_backlog_too() -> None:
     assert packets < 200
     backlog.take(1 << 20)
     assert backlog.wait_for_room(0)
+
+
+def arriving_backlog(wall: FakeClock, disorder: int = 0) -> Backlog:
+    """A backlog of transfers, which need no time."""
+    return Backlog(TRANSFERS, Watermark(disorder), wall_clock=lambda: micros(0) + int(wall() * 1_000_000))
+
+
+def test_a_record_without_a_time_moves_the_watermark_to_its_arrival() -> None:
+    wall = FakeClock()
+    backlog = arriving_backlog(wall, disorder=5)
+    stream = new_stream(backlog)
+    for second in (3, 7):
+        wall.now = second
+        backlog.receive(stream, b'{"account_id":1}\n')
+        found = backlog.take(1 << 20)
+        assert found.block.arrival == found.micros == micros(second)
+        assert backlog.watermark.value == micros(second) - 5
+
+
+def test_a_block_has_the_earliest_arrival_and_the_watermark_never_passes_it() -> None:
+    wall = FakeClock()
+    backlog = arriving_backlog(wall)
+    first, second = new_stream(backlog, "first:1"), new_stream(backlog, "second:1")
+    for stream, moment in ((first, 1), (second, 2), (first, 3), (second, 4), (first, 5)):
+        wall.now = moment
+        backlog.receive(stream, b"{}\n")
+    promised = NOTHING_IS_LATE
+    arrivals = []
+    while (found := backlog.take(3)) is not None:
+        arrivals.append(found.block.arrival)
+        assert promised <= found.block.watermark <= found.block.arrival
+        promised = backlog.watermark.value
+    assert arrivals == [micros(1), micros(2), micros(3), micros(4), micros(5)]
+    for stream in (first, second):
+        backlog.receive(stream, b"{}\n")
+    wall.now = 9
+    backlog.receive(first, b"{}\n")
+    assert backlog.take(1 << 20).block.arrival == micros(5)
+
+
+def test_a_record_with_an_unreadable_time_does_not_move_the_watermark_to_now() -> None:
+    wall = FakeClock(9)
+    backlog = arriving_backlog(wall)
+    backlog.receive(new_stream(backlog), b'{"transfer_time":"2020-01-01T00:00:01Z"}\n{"transfer_time":"soon"}\noops\n')
+    assert backlog.take(1 << 20).block.arrival == micros(9)
+    assert backlog.watermark.value == micros(1)
+
+
+def test_a_silent_stream_of_records_without_a_time_does_not_hold_the_others() -> None:
+    wall, clock = FakeClock(1), FakeClock()
+    backlog = arriving_backlog(wall)
+    silent, quick = new_stream(backlog, "silent:1"), new_stream(backlog, "quick:1")
+    for second in range(1, 9):
+        wall.now = second
+        clock.pass_seconds(1)
+        backlog.listened([silent, quick] if second == 1 else [quick], clock())
+        if second == 1:
+            backlog.receive(silent, b"{}\n")
+        backlog.receive(quick, b"{}\n")
+        backlog.take(1 << 20)
+        assert backlog.watermark.value == micros(second)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from schemas.http import ACCESS_LOG, RESPONSES
 from schemas.records import Dialect
 from sources import scan
 from sources.dialect import split_record
@@ -25,7 +27,7 @@ from sources.scan import (
     join_lines,
 )
 from tests.sources.test_liveness import TICK, micros
-from tests.strategies import SALE, dialects, sale_data, times
+from tests.strategies import SALE, dialects, iso_times, sale_data, times
 
 blobs = st.lists(
     st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b",", b'"', b'"a"', b',"b,c",', b'""', b"\xff", b"x" * 61]),
@@ -160,3 +162,27 @@ def test_event_times_of_lines_with_too_few_fields_are_those_of_their_neighbours(
     assert found == [micros(1), micros(1), micros(1), micros(3)]
     nothing = Lines(np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert event_times(b"", nothing, TICK, Dialect()).tolist() == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(times | iso_times | st.sampled_from(["garbage", ""]), max_size=8))
+def test_event_times_of_json_lines_are_those_of_the_records_one_by_one(moments: list[str]) -> None:
+    data = "".join(f'{{"ip":"::1", "time" : "{moment}", "status_code":200}}\n' for moment in moments).encode()
+    known = [RESPONSES.event_micros(line, Dialect()) for line in data.splitlines()]
+    found = event_times(data, find_lines(data), RESPONSES, Dialect(), otherwise=7).tolist()
+    assert [moment for moment, exact in zip(found, known) if exact is not None] == [m for m in known if m is not None]
+    assert len(found) == len(moments)
+    if not any(known):
+        assert set(found) <= {7}
+
+
+def test_event_times_of_an_access_log_are_in_utc() -> None:
+    data = (
+        b'oops\n::1 - - [01/Jan/2020:02:00:01 +0200] "GET /[x]" 200 1\n::1 - - [01/Jan/2020:00:00:02 +0000] "x" 200 1\n'
+    )
+    assert event_times(data, find_lines(data), ACCESS_LOG, Dialect()).tolist() == [micros(1), micros(1), micros(2)]
+
+
+def test_records_of_a_type_without_a_time_have_none() -> None:
+    data = b"a\nb\n"
+    assert event_times(data, find_lines(data), replace(SALE, event_time=""), Dialect(), otherwise=7).tolist() == [7, 7]

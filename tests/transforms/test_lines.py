@@ -8,11 +8,12 @@ import pytest
 from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, IntervalWindow, TimestampedValue
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Dialect
+from sources.block import now_micros
 from tests import oracle
 from tests.strategies import SALE, sale_lines
 from transforms import lines as lines_module
@@ -30,7 +31,9 @@ def gather(elements: list, dialect: Dialect = Dialect()) -> list:
     """The windowed blocks of one bundle of (element, timestamp, window)."""
     step = _GatherLinesFn(dialect)
     step.start_bundle()
-    blocks = [block for element, when, window in elements for block in step.process(element, Timestamp(when), window)]
+    blocks = [
+        block for element, when, window in elements for block in step.process(element, Timestamp.of(when), window)
+    ]
     return [*blocks, *step.finish_bundle()]
 
 
@@ -94,6 +97,14 @@ def test_a_block_has_lines_of_one_window_and_the_earliest_of_their_times():
         (b"b\nd\n", Timestamp(11), (late,)),
     ]
     assert [block.value.locate(2) for block in blocks] == [("element", 2), ("element", 3)]
+
+
+def test_lines_have_arrived_at_the_earliest_of_their_timestamps_or_now() -> None:
+    (stamped,) = gather([("a", 5, ALL), ("b", 3, ALL)])
+    assert stamped.value.arrival == 3_000_000
+    before = now_micros()
+    (unstamped,) = gather([("a", MIN_TIMESTAMP, ALL)])
+    assert before <= unstamped.value.arrival <= now_micros()
 
 
 def test_a_block_is_closed_when_it_is_full(monkeypatch):

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Dialect
+from schemas.http import ACCESS_LOG, RESPONSES
+from schemas.records import Column, Dialect, RecordType, Rejected
 from schemas.wedge import TAPE
 from sources.block import Block, Span
+from sources.scan import find_lines
 from tests import oracle
-from tests.strategies import SALE, dialects, sale_data
+from tests.strategies import SALE, dialects, ips, odd_ips, odd_times, sale_data, times
+from transforms.access_log import ParseAccessLog
+from transforms.json_lines import ParseJson
 from transforms.parse import ParseDelimited, Parser
+from transforms.parsing import parse_as
 
 
 def block(data: bytes, dialect: Dialect = Dialect()) -> Block:
@@ -120,3 +125,40 @@ def test_a_parser_pickles():
 def test_an_unknown_column_is_named():
     with pytest.raises(ValueError, match="sale has no column 'prize'"):
         ParseDelimited(SALE, ("prize",))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            times | odd_times,
+            ips | odd_ips | st.sampled_from([" ", "NULL", " 10.0.0.1 "]),
+            st.sampled_from(["true", "false", "True", "1", "", " true", "NULL"]),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([None, pl.col("event_time").dt.hour() < 12, pl.col("known"), pl.col("ip") == "::1"]),
+)
+def test_records_that_may_lack_a_time_are_read_fast_as_they_are_slowly(records, where) -> None:
+    names = ("when", "ip", "known")
+    columns = (Column("when", "time"), Column("ip", "ip"), Column("known", "boolean"))
+    data = "".join("\t".join(fields) + "\n" for fields in records).encode()
+    for event_time in ("when", ""):
+        parser = Parser(RecordType("hit", names, columns, event_time), (), where)
+        blocks = block(data)._replace(arrival=1_557_163_493_000_000)
+        fast = parser(blocks)
+        rejected: list[Rejected] = []
+        lines = find_lines(data)
+        slow = parser._parse_slowly(blocks, lines, list(range(len(lines.starts))), rejected)
+        assert fast.rows.equals(slow, null_equal=True)
+        assert fast.rejected == sorted(rejected)
+        if not event_time or all(when in ("", "NULL") for when, _, _ in records):
+            assert set(fast.rows["event_time"]) <= {datetime(2019, 5, 6, 17, 24, 53)}
+
+
+def test_the_form_of_the_records_says_which_parser_they_need() -> None:
+    for record_type, kind in ((TAPE, ParseDelimited), (RESPONSES, ParseJson), (ACCESS_LOG, ParseAccessLog)):
+        where = pl.col(record_type.columns[-1].name).is_not_null()
+        parse = parse_as(record_type, (record_type.names[1],), where)
+        assert type(parse) is kind
+        assert (parse.record_type, parse.columns, parse.where) == (record_type, (record_type.names[1],), where)
