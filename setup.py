@@ -2,7 +2,11 @@
 
 from setuptools import setup
 
+POSTGRESQL = [
+    "psycopg[binary]>=3.2",
+]
 TEST = [
+    *POSTGRESQL,
     "hypothesis>=6.170",
     "mypy>=2.4,<2.5",
     "pytest>=9.2",
@@ -30,7 +34,8 @@ setup(
         "polars>=2.1",
         "pyarrow>=18",
         "rich>=13",
+        "sqlalchemy>=2.0.30",
         "zstandard>=0.23",
     ],
-    extras_require={"test": TEST, "bench": BENCH, "dev": [*TEST, "pre-commit>=4.7"]},
+    extras_require={"postgresql": POSTGRESQL, "test": TEST, "bench": BENCH, "dev": [*TEST, "pre-commit>=4.7"]},
 )

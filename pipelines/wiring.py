@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from sinks.files import WriteResults
 from sinks.records import WriteRejected, prepare
 from sources.chunks import find_files
 from sources.reading import ReadAddresses
+
+#: The table that a database takes results in, where neither its address nor the pipeline names one.
+TABLE = "results"
+_NANOS_PER_MICRO = 1_000
 
 
 def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses:
@@ -40,12 +45,13 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
         raise UsageError(str(error)) from None
 
 
-def check_outputs(options: StreamOptions, *, is_document: bool = False) -> None:
+def check_outputs(options: StreamOptions, *, is_document: bool = False, table: str = TABLE) -> None:
     """Looks whether everything can be written, before a record is read. Changes no file that is there.
 
     Args:
         options: what was asked for.
         is_document: whether results are written as one JSON document per window.
+        table: the table that a database takes results in, where its address names none.
 
     Raises:
         UsageError: something cannot be written.
@@ -64,6 +70,11 @@ def check_outputs(options: StreamOptions, *, is_document: bool = False) -> None:
             check_writable(path)
         for path in records:
             _check_appendable(path)
+        for output in options.outputs:
+            if output.url is not None:
+                from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
+
+                check_sql(output.url, output.table or table)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 
@@ -88,18 +99,29 @@ def write_results(
     options: StreamOptions,
     by: str,
     document: Sequence[str] = (),
+    table: str = TABLE,
+    key: tuple[str, ...] = ("upc",),
 ) -> None:
-    """Writes results to every output.
+    """Writes results to every output: databases and the console get early ones, too.
 
     Args:
         results: the results.
         options: what was asked for.
         by: the column whose greatest values the console shows.
         document: the values of a JSON document per window, or none for a row per key.
+        table: the table that a database takes results in, where its address names none.
+        key: the columns that tell the rows of a table apart.
     """
     for number, output in enumerate(options.outputs):
         if output.kind == "console":
             results | f"PrintResults{number}" >> PrintResults(by=by)
+            continue
+        if output.url is not None:
+            from sinks.table import WriteTable  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
+
+            run = time.time_ns() // _NANOS_PER_MICRO
+            stored = results | f"WriteTable{number}" >> WriteTable(output.url, output.table or table, key, run=run)
+            stored | f"CountStored{number}" >> CountWritten(output.path, rows=True)
             continue
         written = results | f"WriteResults{number}" >> _writer(output.path, document)
         written | f"CountWritten{number}" >> CountWritten(output.path)

@@ -1,4 +1,4 @@
-"""Where the results are: files are counted as they are written, and named when the run is over."""
+"""Where the results are: files, and rows of databases, are counted as they are written, and named at the end."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ NAMESPACE = "written"
 @beam.typehints.with_input_types(Written)
 @dataclass(eq=False)
 class CountWritten(beam.PTransform):
-    """Counts the files that were written for a path; gives nothing."""
+    """Counts the files that were written for a path, or the ``rows`` of a database; gives nothing."""
 
     path: str
+    rows: bool = False
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -30,16 +31,18 @@ class CountWritten(beam.PTransform):
 
     def expand(self, written: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
-        return written | "CountFiles" >> beam.ParDo(_CountFn(self.path))
+        return written | "CountFiles" >> beam.ParDo(_CountFn(self.path, rows=self.rows))
 
 
 class _CountFn(beam.DoFn):
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, rows: bool) -> None:
         self._path = path
+        self._rows = rows
 
-    def process(self, element: Written) -> None:  # noqa: ARG002
-        Metrics.counter(NAMESPACE, self._path).inc()
-        board.add(self._path, 1)
+    def process(self, element: Written) -> None:
+        number = element.rows if self._rows else 1
+        Metrics.counter(NAMESPACE, self._path).inc(number)
+        board.add(self._path, number)
 
 
 def where_written(options: StreamOptions, files: Mapping[str, int], records: Mapping[str, int]) -> Iterator[str]:
@@ -47,7 +50,7 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
 
     Args:
         options: what was asked for.
-        files: how many files were written, by path.
+        files: how many files, or final rows of a database, were written, by path.
         records: how many records were rejected and late.
     """
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "file"):
@@ -60,6 +63,11 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
             yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
         else:
             yield f"wrote {path}"
+    for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
+        if files.get(path):
+            yield f"wrote {files[path]:,} row{'' if files[path] == 1 else 's'} to {path}"
+        else:
+            yield f"wrote nothing to {path}: there are no totals"
     for kind, path in (("rejected", options.rejected), ("late", options.late)):
         if path and records[kind]:
             yield f"wrote {records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'} to {path}"

@@ -1,52 +1,75 @@
-"""Where output goes, as people type it: a file by its ending, or ``-`` for the console."""
+"""Where output goes, as people type it: a file by its ending, a database, or ``-`` for the console."""
 
 from __future__ import annotations
 
 import errno
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sinks.disk import make_folder, one_line_errors, temporary_beside
 
-Kind = Literal["file", "console"]
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+Kind = Literal["file", "console", "sql"]
 Format = Literal["jsonl", "json", "avro", "parquet"]
 
 #: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
+#: The schemes of databases, and what SQLAlchemy calls them.
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _EXPECTED = ".jsonl, .avro, .parquet"
+_OTHERS = "sqlite:///PATH, postgresql://... or - for the console"
 
 
 class Output(NamedTuple):
-    """A parsed address: ``path`` and ``format`` are for files."""
+    """A parsed address.
+
+    Attributes:
+        kind: what is written to.
+        path: the path of a file; the address of a database as it may be shown, without its password.
+        format: of a file.
+        url: of a database; it shows itself without its password.
+        table: of a database, where one was named.
+    """
 
     kind: Kind
     path: str = ""
     format: Format | None = None
+    url: URL | None = None
+    table: str = ""
 
 
 def parse_output(text: str) -> Output:
     """Parses the address of an output.
 
     >>> parse_output("out/totals.avro")
-    Output(kind='file', path='out/totals.avro', format='avro')
+    Output(kind='file', path='out/totals.avro', format='avro', url=None, table='')
+    >>> parse_output("sqlite:///credit.db?table=regions").table
+    'regions'
 
     Raises:
-        ValueError: it is no path with a known ending, and not ``-``.
+        ValueError: it is no path with a known ending, no address of a database, and not ``-``.
     """
     if not text.strip():
-        raise ValueError(f"expected a path ending in {_EXPECTED} or - for the console, got an empty text")
+        raise ValueError(f"expected a path ending in {_EXPECTED}, {_OTHERS}, got an empty text")
     if text == "-":
         return Output("console")
     scheme, found, rest = text.partition("://")
+    if scheme in DRIVERS and found:
+        from sinks.sql import parse_sql, shown  # noqa: PLC0415 (what costs 0.2 s to import is for those who ask for it)
+
+        url, table = parse_sql(text)
+        return Output("sql", shown(url), url=url, table=table)
     if found and scheme != "file":
         # The rest may hold a password.
-        raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED} or - for the console")
+        raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED}, {_OTHERS}")
     path = rest if found else text
     try:
         return Output("file", path, format_of(path))
     except ValueError as error:
-        raise ValueError(f"{error} or - for the console") from None
+        raise ValueError(f"{error}, {_OTHERS}") from None
 
 
 def format_of(path: str) -> Format:

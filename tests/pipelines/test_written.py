@@ -24,6 +24,15 @@ def test_files_of_windows_are_counted():
     ]
 
 
+def test_rows_of_databases_are_counted_and_passwords_left_out():
+    argv = ["--output", "sqlite:///a.db?table=t", "postgresql://me:secret@h/x", "sqlite:///b.db"]
+    assert said(argv, {"sqlite:///a.db": 1, "postgresql://me@h/x": 1_024}) == [
+        "wrote 1 row to sqlite:///a.db",
+        "wrote 1,024 rows to postgresql://me@h/x",
+        "wrote nothing to sqlite:///b.db: there are no totals",
+    ]
+
+
 def test_what_was_not_written_is_told_and_that_what_is_there_is_older(tmp_path):
     old = tmp_path / "a.jsonl"
     old.write_text("")

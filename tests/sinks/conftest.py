@@ -1,13 +1,17 @@
-"""What the sink tests share: results."""
+"""What the sink tests share: results, and databases."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
+import pytest
 
 from schemas.units import to_micros
+from tests.servers import Postgres, running_postgres
 from transforms.frames import Result
 
 DECIMAL = pl.Decimal(38, 9)
@@ -37,3 +41,15 @@ def totals(*rows: tuple[str | None, str | None, str, str, str]) -> pl.DataFrame:
 def result(rows: pl.DataFrame, window: tuple[int | None, int | None] = (None, None), **fields: object) -> Result:
     whole = Result(window[0], window[1], shard=0, shards=1, pane=0, final=True, rows=rows)
     return whole._replace(**fields)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database of each kind, with nothing in it."""
+    return f"sqlite:///{tmp_path}/x.db" if request.param == "sqlite" else request.getfixturevalue("postgres").empty()

@@ -5,6 +5,8 @@ import pytest
 from sinks.address import Output, check_writable, parse_output
 from sinks.disk import SinkError
 
+ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://... or - for the console"
+
 
 @pytest.mark.parametrize(
     ("text", "output"),
@@ -22,20 +24,30 @@ def test_an_address_tells_kind_path_and_format(text, output):
 
 
 @pytest.mark.parametrize(
+    ("text", "path", "database", "table"),
+    [
+        ("sqlite:///credit.db", "sqlite:///credit.db", "credit.db", ""),
+        ("sqlite:////data/a.db?table=Regions_2", "sqlite:////data/a.db", "/data/a.db", "Regions_2"),
+        ("postgresql://me:secret@h:1/shop?table=t&sslmode=require", "postgresql://me@h:1/shop", "shop", "t"),
+        ("postgres://h/shop", "postgresql://h/shop", "shop", ""),
+    ],
+)
+def test_the_address_of_a_database_tells_its_table_and_hides_its_password(text, path, database, table):
+    output = parse_output(text)
+    assert (output.kind, output.path, output.url.database, output.table) == ("sql", path, database, table)
+    assert "secret" not in repr(output)
+    assert "table" not in output.url.query
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x.csv", "unknown ending in 'x.csv': expected .jsonl, .avro, .parquet or - for the console"),
-        ("out/", "unknown ending in 'out/': expected .jsonl, .avro, .parquet or - for the console"),
-        (".jsonl", "unknown ending in '.jsonl': expected .jsonl, .avro, .parquet or - for the console"),
-        (" ", "expected a path ending in .jsonl, .avro, .parquet or - for the console, got an empty text"),
-        (
-            "postgresql://me:secret@db/totals",
-            "not yet an output: postgresql://, expected a path ending in .jsonl, .avro, .parquet or - for the console",
-        ),
-        (
-            "kafka://h:9092/x.jsonl",
-            "not yet an output: kafka://, expected a path ending in .jsonl, .avro, .parquet or - for the console",
-        ),
+        ("x.csv", f"unknown ending in 'x.csv': expected {ENDINGS}"),
+        ("out/", f"unknown ending in 'out/': expected {ENDINGS}"),
+        (".jsonl", f"unknown ending in '.jsonl': expected {ENDINGS}"),
+        (" ", f"expected a path ending in {ENDINGS}, got an empty text"),
+        ("mysql://me:secret@db/totals", f"not yet an output: mysql://, expected a path ending in {ENDINGS}"),
+        ("kafka://h:9092/x.jsonl", f"not yet an output: kafka://, expected a path ending in {ENDINGS}"),
     ],
 )
 def test_what_is_no_output_is_refused_in_one_line(text, message):
