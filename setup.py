@@ -5,8 +5,25 @@ from setuptools import setup
 POSTGRESQL = [
     "psycopg[binary]>=3.2",
 ]
+#: Names of people, for simulated transfers.
+NAMES = [
+    "mimesis>=22",
+]
+#: Charts of credit flow.
+PLOT = [
+    "matplotlib>=3.9",
+]
+#: Sketches, for counts of visitors that need not be exact.
+SKETCHES = [
+    "datasketches>=5.2",
+]
 TEST = [
     *POSTGRESQL,
+    *NAMES,
+    *PLOT,
+    *SKETCHES,
+    "ipykernel>=6.29",
+    "nbclient>=0.10",
     "hypothesis>=6.170",
     "mypy>=2.4,<2.5",
     "pytest>=9.2",
@@ -35,7 +52,16 @@ setup(
         "pyarrow>=18",
         "rich>=13",
         "sqlalchemy>=2.0.30",
+        "tomli>=2.0; python_version < '3.11'",
         "zstandard>=0.23",
     ],
-    extras_require={"postgresql": POSTGRESQL, "test": TEST, "bench": BENCH, "dev": [*TEST, "pre-commit>=4.7"]},
+    extras_require={
+        "postgresql": POSTGRESQL,
+        "names": NAMES,
+        "plot": PLOT,
+        "sketches": SKETCHES,
+        "test": TEST,
+        "bench": BENCH,
+        "dev": [*TEST, "pre-commit>=4.7"],
+    },
 )

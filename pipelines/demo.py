@@ -1,10 +1,11 @@
-"""The tape that a pipeline reads when it is given none: made by the project's own simulator, once, and kept."""
+"""What a pipeline reads when it is given nothing: made by the project's own simulators, once, and kept."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 NAME = "transaction-streams"
@@ -13,17 +14,43 @@ SEED = 1
 
 
 def demo_tape() -> str:
-    """Gives the path of the demo tape in the user's cache folder; makes it if it is not there yet.
+    """Gives the path of the demo tape; makes it if it is not there yet."""
+
+    def make(path: Path) -> None:
+        from simulators.registers import write_tape  # noqa: PLC0415 - costs a tenth of a second, which few have to pay
+
+        write_tape(path, ROWS, seed=SEED)
+
+    return _kept(f"registers-{ROWS}-{SEED}.tsv", make)
+
+
+def demo_responses() -> str:
+    """Gives the path of the demo responses of a web server; makes them if they are not there yet."""
+
+    def make(path: Path) -> None:
+        from simulators import http  # noqa: PLC0415 - as above
+
+        status = http.main(["--rows", str(ROWS), "--seed", str(SEED), "--output", str(path), "--quiet"])
+        if status:
+            raise OSError(f"cannot make {path}")
+
+    return _kept(f"responses-{ROWS}-{SEED}.jsonl", make)
+
+
+def _kept(name: str, make: Callable[[Path], None]) -> str:
+    """Gives the path of a file in the user's cache folder, made if it is not there.
 
     Where that folder cannot be written, a folder of the user's own among the temporary ones takes its place.
     """
-    from simulators.registers import write_tape  # noqa: PLC0415 - costs a tenth of a second, which few have to pay
-
     for folder in (_cache, _temporary):
         with contextlib.suppress(OSError, RuntimeError):  # the next one, then: no home, or not ours to write to
-            path = folder() / f"registers-{ROWS}-{SEED}.tsv"
-            return str(path if path.is_file() else write_tape(path, ROWS, seed=SEED))
-    return str(write_tape(Path(tempfile.mkdtemp(prefix=NAME)) / "registers.tsv", ROWS, seed=SEED))
+            path = folder() / name
+            if not path.is_file():
+                make(path)
+            return str(path)
+    path = Path(tempfile.mkdtemp(prefix=NAME)) / name
+    make(path)
+    return str(path)
 
 
 def _cache() -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from schemas.config import Translate, add_config_options, with_config
 from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import Output, parse_output
 from sources.address import Address, parse_address
@@ -39,7 +41,13 @@ class StreamOptions(PipelineOptions):
             type=_checked(parse_address),
             metavar="ADDRESS",
             help="files, globs and folders (also .gz and .zst), tcp://host:port to connect, tcp-listen://host:port to "
-            "be connected to, - for standard input; several are read side by side",
+            "be connected to, udp-listen://host:port to receive datagrams, exec:COMMAND to read what it prints, - for "
+            "standard input; several are read side by side",
+        )
+        group.add_argument(
+            "--follow",
+            action="store_true",
+            help="go on with what is appended to the files, as tail -F does, until Ctrl-C or --idle-timeout",
         )
         group.add_argument(
             "--max-records", type=_positive, metavar="N", help="end after so many records (files and live input each)"
@@ -98,6 +106,7 @@ class StreamOptions(PipelineOptions):
         group.add_argument("--rejected", metavar="PATH", help="write records that cannot be read here, as JSON lines")
         group.add_argument("--late", metavar="PATH", help="write records that came too late here, as JSON lines")
         group.add_argument("--quiet", action="store_true", help="no progress and no summary")
+        add_config_options(parser)
 
     @property
     def inputs(self) -> list[Address]:
@@ -141,18 +150,35 @@ class StreamOptions(PipelineOptions):
         return parse_duration(text) / MICROS_PER_SECOND if text else None
 
     @property
+    def is_following(self) -> bool:
+        """Whether files are followed as they grow, which makes them live."""
+        return bool(self._get("follow"))
+
+    @property
     def needs_clock(self) -> bool:
         """Whether results are due while records still come, so that the runner must not hold them back."""
-        return bool(self.emit_micros) or self.pace.is_paced or any(address.is_live for address in self.inputs)
+        is_live = self.is_following or any(address.is_live for address in self.inputs)
+        return bool(self.emit_micros) or self.pace.is_paced or is_live
 
     def _get(self, name: str) -> Any:
         return getattr(self, name)
 
 
 def parse_command_line(
-    options_class: type[StreamOptions], prog: str, description: str, argv: Sequence[str] | None
+    options_class: type[StreamOptions],
+    prog: str,
+    description: str,
+    argv: Sequence[str] | None,
+    translate: Translate | None = None,
 ) -> StreamOptions:
-    """Reads a command line: our options, and any of Beam's and of its runners'.
+    """Reads a command line: our options, and any of Beam's and of its runners', and the file of ``--config``.
+
+    Args:
+        options_class: the options of the pipeline.
+        prog: what the user has typed to start it.
+        description: for the help.
+        argv: the command line, or None for that of the process.
+        translate: makes options of what a configuration file has in keys of its own.
 
     Raises:
         SystemExit: 0 after ``--help``; 2 with one line for wrong usage, an unknown option among it.
@@ -175,20 +201,30 @@ def parse_command_line(
         "All of Apache Beam's own pipeline options are understood, too;\n"
         "--default_sdk_harness_log_level=ERROR, say, shows what Beam logs when a job fails."
     )
-    _, others = parser.parse_known_args(argv)
-    _check_beam_options(parser, others)
-    flags = list(argv) if argv is not None else None
+    beam_parser = _beam_parser(parser)
+    try:
+        flags = with_config(parser, sys.argv[1:] if argv is None else argv, [beam_parser], translate)
+    except ValueError as error:
+        parser.error(str(error))
+    _, others = parser.parse_known_args(flags)
+    _check_beam_options(parser, beam_parser, others)
     options: StreamOptions = PipelineOptions(flags).view_as(options_class)
     return options
 
 
-def _check_beam_options(parser: argparse.ArgumentParser, others: list[str]) -> None:
-    """Finds options that neither we nor Beam know, which Beam itself would pass over with a warning."""
+def _beam_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     beam_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options_class in _subclasses(PipelineOptions):
         if not issubclass(options_class, StreamOptions):
             options_class._add_argparse_args(beam_parser)
     beam_parser.error = parser.error  # type: ignore[method-assign]
+    return beam_parser
+
+
+def _check_beam_options(
+    parser: argparse.ArgumentParser, beam_parser: argparse.ArgumentParser, others: list[str]
+) -> None:
+    """Finds options that neither we nor Beam know, which Beam itself would pass over with a warning."""
     _, unknown = beam_parser.parse_known_args(others)
     if unknown:
         known = [flag for each in (parser, beam_parser) for flag in each._option_string_actions]

@@ -19,8 +19,9 @@ import polars as pl
 from pipelines.demo import demo_tape
 from pipelines.options import StreamOptions, UsageError, parse_command_line
 from pipelines.running import leave, refuse, run
-from pipelines.wiring import check_outputs, open_input, write_records, write_results
+from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
 from schemas.wedge import PRODUCE, SALE_TYPES, TAPE
+from sinks.console import PrintResults
 from sources.reading import ReadAddresses
 from transforms.aggregate import Aggregate
 from transforms.aggregations import Count, Last, Sum
@@ -75,6 +76,11 @@ def sold(departments: Sequence[str]) -> pl.Expr:
     return is_sale & pl.col("department").is_in([int(number) for number in departments])
 
 
+def table_of(options: ProduceOptions) -> Table:
+    """Tells how the totals are named, and in which shape."""
+    return Table("produce", key=("upc",), document=DOCUMENT if options.shape == "by-upc" else ())
+
+
 def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses) -> None:
     """Reads, parses, splits off what is late, totals, writes."""
     parsed = pipeline | "ReadTape" >> read | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department))
@@ -87,7 +93,7 @@ def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses)
         lateness_micros=options.lateness_micros,
         tuned_for="live" if options.needs_clock else "replay",
     )
-    write_results(totals, options, by="spend", document=DOCUMENT if options.shape == "by-upc" else ())
+    write_results(totals, options, table_of(options), PrintResults(by="spend"))
     write_records(parsed["rejected"], options.rejected, "WriteRejected")
     write_records(timely["late"], options.late, "WriteLate")
 
@@ -101,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.output is None:
             options.output = ["-", "out/produce.jsonl"]
         read = open_input(options, TAPE)
-        check_outputs(options, is_document=options.shape == "by-upc")
+        check_outputs(options, table_of(options))
     except UsageError as error:
         return refuse(error)
     return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from schemas.units import to_datetime
-from sinks.console import PRINTING, before_printing
+from sinks.console import PRINTING, before_printing, something_stays
 from sources import board
 
 _TERMINAL_SECONDS = 0.25
@@ -68,6 +68,7 @@ class Progress:
                 self._stands = False
                 # Even where no line stands, the terminal may have shown ``^C``.
                 _write((_ERASE if self._is_terminal else "") + text + "\n")
+                something_stays()
 
     def _line(self) -> str:
         counts, now = board.counts(), time.monotonic()

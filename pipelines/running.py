@@ -60,6 +60,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
         total_bytes: how much there is to read, for the progress line; None where nobody knows.
     """
     board.reset()
+    board.watch()
     drain.reset()
     imports_are_done()
     keep_freed_memory()
@@ -185,9 +186,11 @@ class _Job:
             if self._signals.count and not is_noted:
                 is_noted = True
                 progress.note("draining: open windows are being written; again to stop at once")
+            self._show_notes()
             progress.show()
         self._signals.on_first = None
         progress.clear()
+        self._show_notes()
         counts = self._counters(NAMESPACE, COUNTS)
         progress.note(summary(counts, time.monotonic() - began))
         if self._failure is not None:
@@ -197,7 +200,13 @@ class _Job:
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
         for line in where_written(self._options, files, counts):
             progress.note(line)
+        if board.failures():
+            return _fail("; ".join(board.failures()))
         return self._signals.status if self._signals.count else OK
+
+    def _show_notes(self) -> None:
+        for line in board.take_notes():
+            self._progress.note(line)
 
     def _work(self) -> None:
         try:

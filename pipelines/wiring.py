@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
@@ -13,16 +14,51 @@ import apache_beam as beam
 from pipelines.options import StreamOptions, UsageError
 from pipelines.written import CountWritten
 from schemas.records import RecordType
-from sinks.address import check_writable
-from sinks.console import PrintResults
+from sinks.address import Output, check_writable
 from sinks.files import WriteResults
 from sinks.records import WriteRejected, prepare
 from sources.chunks import find_files
 from sources.reading import ReadAddresses
 
-#: The table that a database takes results in, where neither its address nor the pipeline names one.
-TABLE = "results"
 _NANOS_PER_MICRO = 1_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """One of the tables that a pipeline gives.
+
+    Attributes:
+        name: what a database calls it, where its address names none.
+        key: the columns that tell the rows of a window apart.
+        part: what is added to the names of files, and of a table that an address names, if it is not the main table.
+        document: the values of one JSON document per window, or none for a row per key.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    part: str = ""
+    document: tuple[str, ...] = ()
+
+    def path(self, output: Output) -> str:
+        """Gives the path of the file of an output that takes this table."""
+        path = Path(output.path)
+        return str(path.with_name(f"{path.stem}-{self.part}{path.suffix}")) if self.part else output.path
+
+    def table(self, output: Output) -> str:
+        """Gives the name of the table in the database of an output."""
+        if not output.table:
+            return self.name
+        return f"{output.table}_{self.part.replace('-', '_')}" if self.part else output.table
+
+    def writer(self, output: Output) -> WriteResults:
+        """Gives the transform that writes into files.
+
+        Raises:
+            ValueError: the ending of the path does not go with a document.
+        """
+        if self.document:
+            return WriteResults(self.path(output), "by_key", self.key[0], values=self.document)
+        return WriteResults(self.path(output), key=self.key)
 
 
 def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses:
@@ -40,41 +76,42 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
             options.disorder_micros(is_live=True),
             options.idle_timeout_seconds,
             options.get_all_options()["max_records"],
+            options.is_following,
         )
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 
 
-def check_outputs(options: StreamOptions, *, is_document: bool = False, table: str = TABLE) -> None:
+def check_outputs(options: StreamOptions, *tables: Table) -> None:
     """Looks whether everything can be written, before a record is read. Changes no file that is there.
 
     Args:
         options: what was asked for.
-        is_document: whether results are written as one JSON document per window.
-        table: the table that a database takes results in, where its address names none.
+        tables: what the pipeline is going to give.
 
     Raises:
         UsageError: something cannot be written.
     """
-    files = [output.path for output in options.outputs if output.kind == "file"]
+    outputs = [(table, output) for output in options.outputs for table in tables]
+    files = [(table.path(output), table, output) for table, output in outputs if output.kind == "file"]
     records = [path for path in (options.rejected, options.late) if path]
     try:
         inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
-        for path in (*files, *records):
+        for path in (*(path for path, *_ in files), *records):
             if _is_among(path, inputs):
                 raise UsageError(f"{path!r} is read, so it cannot be written")
-        for path in files:
+        for path, table, output in files:
             if _is_among(path, records):
                 raise UsageError(f"{path!r} cannot take both results and records")
-            _writer(path, ("",) if is_document else ())
+            table.writer(output)
             check_writable(path)
         for path in records:
             _check_appendable(path)
-        for output in options.outputs:
+        for table, output in outputs:
             if output.url is not None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
-                check_sql(output.url, output.table or table)
+                check_sql(output.url, table.table(output))
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 
@@ -90,41 +127,30 @@ def _check_appendable(path: str) -> None:
         raise UsageError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
 
 
-def _writer(path: str, document: Sequence[str]) -> WriteResults:
-    return WriteResults(path, "by_key", values=tuple(document)) if document else WriteResults(path)
-
-
 def write_results(
-    results: beam.PCollection,
-    options: StreamOptions,
-    by: str,
-    document: Sequence[str] = (),
-    table: str = TABLE,
-    key: tuple[str, ...] = ("upc",),
+    results: beam.PCollection, options: StreamOptions, table: Table, show: beam.PTransform | None = None
 ) -> None:
     """Writes results to every output: databases and the console get early ones, too.
 
     Args:
         results: the results.
         options: what was asked for.
-        by: the column whose greatest values the console shows.
-        document: the values of a JSON document per window, or none for a row per key.
-        table: the table that a database takes results in, where its address names none.
-        key: the columns that tell the rows of a table apart.
+        table: how they are named.
+        show: what prints them, if the console is among the outputs.
     """
+    if show is not None and any(output.kind == "console" for output in options.outputs):
+        results | f"Show {table.name}" >> show
     for number, output in enumerate(options.outputs):
-        if output.kind == "console":
-            results | f"PrintResults{number}" >> PrintResults(by=by)
-            continue
+        label = f"{table.name} {number}"
         if output.url is not None:
             from sinks.table import WriteTable  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
             run = time.time_ns() // _NANOS_PER_MICRO
-            stored = results | f"WriteTable{number}" >> WriteTable(output.url, output.table or table, key, run=run)
-            stored | f"CountStored{number}" >> CountWritten(output.path, rows=True)
-            continue
-        written = results | f"WriteResults{number}" >> _writer(output.path, document)
-        written | f"CountWritten{number}" >> CountWritten(output.path)
+            stored = results | f"WriteTable {label}" >> WriteTable(output.url, table.table(output), table.key, run=run)
+            stored | f"CountStored {label}" >> CountWritten(output.path, rows=True)
+        elif output.kind == "file":
+            written = results | f"WriteFiles {label}" >> table.writer(output)
+            written | f"CountWritten {label}" >> CountWritten(table.path(output))
 
 
 def write_records(records: beam.PCollection, path: str | None, label: str) -> None:

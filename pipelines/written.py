@@ -63,6 +63,8 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
             yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
         else:
             yield f"wrote {path}"
+    for path in sorted(files.keys() - {output.path for output in options.outputs}):
+        yield f"wrote {path}"
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
         if files.get(path):
             yield f"wrote {files[path]:,} row{'' if files[path] == 1 else 's'} to {path}"

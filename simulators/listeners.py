@@ -16,11 +16,11 @@ from sources.pacing import Pace
 MAX_CLIENTS = 64
 _BACKLOG = 128
 #: How often a listener looks up from waiting for clients.
-_POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1
 #: How long a client of a few records may keep all others waiting.
-_SEND_TIMEOUT_SECONDS = 10.0
+SEND_TIMEOUT_SECONDS = 10.0
 #: How long to wait for a client to close after the end: one that went away with records unread says so here.
-_FAREWELL_SECONDS = 2.0
+FAREWELL_SECONDS = 2.0
 _DRAIN_BYTES = 65_536
 
 
@@ -36,12 +36,12 @@ def serve_streams(
         OSError: the address cannot be listened on, or making the records fails.
     """
     clients: dict[Future[int | None], socket.socket] = {}
-    with _listening(address, announce) as server, ThreadPoolExecutor(MAX_CLIENTS) as pool:
+    with listening(address, announce) as server, ThreadPoolExecutor(MAX_CLIENTS) as pool:
         try:
             while not clock.is_stopped:
                 if once and clients:
-                    wait(clients, _POLL_SECONDS)
-                elif (client := _accept(server)) is not None:
+                    wait(clients, POLL_SECONDS)
+                elif (client := accept_one(server)) is not None:
                     clients[pool.submit(_serve_one, streams, client, pace, clock)] = client
                 for done in [future for future in clients if future.done()]:
                     clients.pop(done).close()
@@ -73,17 +73,17 @@ def serve_pieces(
     preamble = stream.preamble
     sent = 0
     try:
-        with _listening(address, announce) as server:
+        with listening(address, announce) as server:
             while not clock.is_stopped:
-                client = _accept(server)
+                client = accept_one(server)
                 if client is None:
                     continue
                 with client:
-                    client.settimeout(_SEND_TIMEOUT_SECONDS)
-                    if _deliver(client, preamble):
+                    client.settimeout(SEND_TIMEOUT_SECONDS)
+                    if deliver(client, preamble):
                         preamble = b""
                         sent += _serve_few(client, stream, supply, records)
-                        _hang_up(client, 0)
+                        hang_up(client, 0)
                 if not supply.has_more():
                     break
     finally:
@@ -96,14 +96,14 @@ def _serve_one(streams: Streams, client: socket.socket, pace: Pace, clock: Clock
     stream = streams()
     rows = 0
     try:
-        if not _deliver(client, stream.preamble):
+        if not deliver(client, stream.preamble):
             return None
         for piece in metered(stream.batches, pace, clock):
-            if not _deliver(client, piece.data):
+            if not deliver(client, piece.data):
                 return None
             stream.on_sent(piece)
             rows += piece.rows
-        is_there = _hang_up(client, _FAREWELL_SECONDS)
+        is_there = hang_up(client, FAREWELL_SECONDS)
     finally:
         stream.on_end()
     return rows if is_there and not clock.is_stopped else None
@@ -115,7 +115,7 @@ def _serve_few(client: socket.socket, stream: Stream, supply: Supply, records: i
         piece = supply.take(records - sent)
         if piece is None:
             break
-        if not _deliver(client, piece.data):
+        if not deliver(client, piece.data):
             supply.put_back(piece)
             break
         stream.on_sent(piece)
@@ -123,7 +123,7 @@ def _serve_few(client: socket.socket, stream: Stream, supply: Supply, records: i
     return sent
 
 
-def _deliver(client: socket.socket, data: bytes | memoryview) -> bool:
+def deliver(client: socket.socket, data: bytes | memoryview) -> bool:
     """Sends, and says whether the client is still there."""
     try:
         client.sendall(data)
@@ -132,7 +132,7 @@ def _deliver(client: socket.socket, data: bytes | memoryview) -> bool:
     return True
 
 
-def _hang_up(client: socket.socket, patience_seconds: float) -> bool:
+def hang_up(client: socket.socket, patience_seconds: float) -> bool:
     """Says that nothing more comes, waits for the client to close, and gives False if it left too early.
 
     What the client said meanwhile is taken: closing with that unread would cut off the end of what we sent.
@@ -149,7 +149,8 @@ def _hang_up(client: socket.socket, patience_seconds: float) -> bool:
     return True
 
 
-def _accept(server: socket.socket) -> socket.socket | None:
+def accept_one(server: socket.socket) -> socket.socket | None:
+    """Waits a moment for a client."""
     try:
         client, _ = server.accept()
     except (TimeoutError, ConnectionError):
@@ -159,13 +160,18 @@ def _accept(server: socket.socket) -> socket.socket | None:
 
 
 @contextmanager
-def _listening(address: Address, announce: Callable[[Address], None]) -> Iterator[socket.socket]:
+def listening(address: Address, announce: Callable[[Address], None]) -> Iterator[socket.socket]:
+    """Listens, and says where.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         server = socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {address.endpoint}: {error.strerror or error}") from error
     with server:
-        server.settimeout(_POLL_SECONDS)
+        server.settimeout(POLL_SECONDS)
         announce(address._replace(port=server.getsockname()[1]))
         yield server

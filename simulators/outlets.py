@@ -1,6 +1,7 @@
 """Outlets: where a simulator's records go. They know nothing of what the records are.
 
-A file, the standard output, a listener that is pushed to; :mod:`simulators.listeners` has those that are connected to.
+A file, the standard output, a listener that is pushed to; :mod:`simulators.listeners` and :mod:`simulators.broadcast`
+have those that are connected to, :mod:`simulators.datagrams` what UDP needs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from schemas.units import MICROS_PER_SECOND
 from simulators.batch import Stream, Streams
+from simulators.broadcast import serve_shared
+from simulators.datagrams import DEFAULT_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES, datagrams_to, packed
 from simulators.files import replaced
 from simulators.listeners import serve_pieces, serve_streams
 from simulators.metering import Clock, metered
@@ -23,6 +26,8 @@ from sources.pacing import Pace
 DEFAULT_CONNECT_TIMEOUT = 30 * MICROS_PER_SECOND
 FIRST_BACK_OFF_SECONDS = 0.1
 LAST_BACK_OFF_SECONDS = 5.0
+#: What can be sent to.
+SCHEMES = ("file", "-", "tcp", "tcp-listen", "udp")
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,13 @@ class Outlet:
     """Where records go and how.
 
     Attributes:
-        address: a file, ``-``, ``tcp://host:port`` or ``tcp-listen://host:port``.
+        address: a file, ``-``, ``tcp://host:port``, ``tcp-listen://host:port`` or ``udp://host:port``.
         pace: how fast.
         per_connection: records for each connection that is accepted; None serves the whole stream to each.
         once: whether a listener ends when the first client has got its full stream.
+        shared: whether all clients of a listener get one stream, each from where it is when they come.
         connect_timeout_micros: how long a listener that is pushed to may take to come up.
+        datagram_bytes: records are put into one datagram up to this size; None takes a usual size.
         announce: is told where we listen, once we do.
         clock: measures the pace; stopping it ends the sending.
     """
@@ -43,7 +50,9 @@ class Outlet:
     pace: Pace = Pace()
     per_connection: int | None = None
     once: bool = False
+    shared: bool = False
     connect_timeout_micros: int = DEFAULT_CONNECT_TIMEOUT
+    datagram_bytes: int | None = None
     announce: Callable[[Address], None] = lambda _: None
     clock: Clock = field(default_factory=Clock)
 
@@ -55,11 +64,20 @@ class Outlet:
         """
         if self.per_connection is not None and self.per_connection < 1:
             raise ValueError(f"per-connection must be 1 or more, got {self.per_connection}")
-        for name, given in (("per-connection", self.per_connection is not None), ("once", self.once)):
-            if given and self.address.scheme != "tcp-listen":
-                raise ValueError(f"{name} is for tcp-listen:// addresses, got {self.address.text!r}")
-        if self.once and self.per_connection is not None:
-            raise ValueError("give one of once and per-connection")
+        ways = {"per-connection": self.per_connection is not None, "once": self.once, "shared": self.shared}
+        given = [name for name, is_given in ways.items() if is_given]
+        if given and self.address.scheme != "tcp-listen":
+            raise ValueError(f"{given[0]} is for tcp-listen:// addresses, got {self.address.text!r}")
+        if len(given) > 1:
+            raise ValueError(f"give one of per-connection, once and shared, got {' and '.join(given)}")
+        if self.address.scheme not in SCHEMES:
+            known = ", ".join(f"{name}://" for name in SCHEMES[2:])
+            raise ValueError(f"expected a file, - or one of {known} to send to, got {self.address.text!r}")
+        if self.datagram_bytes is not None:
+            if self.address.scheme != "udp":
+                raise ValueError(f"datagram is for udp:// addresses, got {self.address.text!r}")
+            if not 0 <= self.datagram_bytes <= MAX_DATAGRAM_BYTES:
+                raise ValueError(f"datagram must be 0 to {MAX_DATAGRAM_BYTES} bytes, got {self.datagram_bytes}")
 
     def deliver(self, streams: Streams) -> int:
         """Sends streams until there is nothing left to do, and gives the number of records of the last one.
@@ -76,9 +94,17 @@ class Outlet:
             return _to_stdout(streams(), self)
         if address.scheme == "tcp":
             return _push(streams(), self)
+        if address.scheme == "udp":
+            return _to_datagrams(streams(), self)
+        return self._serve(streams)
+
+    def _serve(self, streams: Streams) -> int:
+        address, pace, clock = self.address, self.pace, self.clock
+        if self.shared:
+            return serve_shared(streams(), address, pace, clock, self.announce)
         if self.per_connection is None:
-            return serve_streams(streams, address, self.pace, self.clock, self.announce, once=self.once)
-        return serve_pieces(streams(), address, self.pace, self.clock, self.announce, records=self.per_connection)
+            return serve_streams(streams, address, pace, clock, self.announce, once=self.once)
+        return serve_pieces(streams(), address, pace, clock, self.announce, records=self.per_connection)
 
 
 def _send_all(stream: Stream, outlet: Outlet, write: Callable[[bytes | memoryview], object]) -> int:
@@ -124,6 +150,23 @@ def _push(stream: Stream, outlet: Outlet) -> int:
             peer.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise OSError(f"lost the connection to {outlet.address.endpoint}: {error.strerror or error}") from error
+        finally:
+            stream.on_end()
+    return rows
+
+
+def _to_datagrams(stream: Stream, outlet: Outlet) -> int:
+    most_bytes = DEFAULT_DATAGRAM_BYTES if outlet.datagram_bytes is None else outlet.datagram_bytes
+    rows = 0
+    with datagrams_to(outlet.address) as send:
+        try:
+            if stream.preamble:
+                send(stream.preamble)
+            for piece in metered(stream.batches, outlet.pace, outlet.clock):
+                for datagram in packed(piece, most_bytes):
+                    send(datagram)
+                stream.on_sent(piece)
+                rows += piece.rows
         finally:
             stream.on_end()
     return rows

@@ -1,8 +1,4 @@
-"""The printer: columns of whole numbers become the bytes of tape rows, 50 fields each, with no work per row in Python.
-
-A row is a record of pieces of fixed width (numpy ``S`` fields) that are looked up in tables; the zero bytes that pad
-them are deleted from thousands of rows at once.
-"""
+"""The printer: columns of whole numbers become the bytes of tape rows, 50 fields each, nothing done row by row."""
 
 from __future__ import annotations
 
@@ -14,20 +10,12 @@ import numpy.typing as npt
 from schemas.records import Dialect
 from simulators.baskets import ONE, PERCENTS, SPECIAL
 from simulators.catalogue import WEIGHED, Catalogue, Ints, Product
+from simulators.layout import SECONDS_OF_DAY, Piece, Texts, lay_out, table
 from simulators.shifts import Day
-
-Texts = npt.NDArray[np.bytes_]
-#: A piece of a field: always the same, or looked up in a table for each row.
-Piece = str | tuple[Texts, Ints]
 
 _CENTS, _TEN_THOUSANDTHS, _THOUSAND = 100, 10_000, 1_000
 _SPECIAL_DISCOUNTABLE = 3
-_BLOCK_ROWS = 2_048
 _STATUSES = (" ", "V", "R", "M", "C")
-
-
-def _table(texts: list[str]) -> Texts:
-    return np.array([text.encode() for text in texts])
 
 
 def _wholes(limit: int) -> tuple[Texts, Texts]:
@@ -38,15 +26,13 @@ def _wholes(limit: int) -> tuple[Texts, Texts]:
 
 #: Tables of whole numbers, by how far they reach: a narrow one is less to look up and less to delete again.
 _WHOLES = {limit: _wholes(limit) for limit in (10, 100, 1_000, 10_000, 100_000)}
-_MONEY_PART = _table([f".{part:02}00" for part in range(_CENTS)])
-_COST_PART = _table([f".{part:04}" for part in range(_TEN_THOUSANDTHS)])
-_THOUSANDTHS_TRIMMED = _table([f".{part:03}".rstrip("0").rstrip(".") for part in range(_THOUSAND)])
+_MONEY_PART = table([f".{part:02}00" for part in range(_CENTS)])
+_COST_PART = table([f".{part:04}" for part in range(_TEN_THOUSANDTHS)])
+_THOUSANDTHS_TRIMMED = table([f".{part:03}".rstrip("0").rstrip(".") for part in range(_THOUSAND)])
 _THOUSANDTHS_TRIMMED_OR_NOT = np.concatenate(
-    [_THOUSANDTHS_TRIMMED, _table([f".{part:03}" for part in range(_THOUSAND)])]
+    [_THOUSANDTHS_TRIMMED, table([f".{part:03}" for part in range(_THOUSAND)])]
 )
-_MILLIONTHS_TRIMMED = _table([f"{part:03}".rstrip("0") for part in range(_THOUSAND)])
-_MINUTES = _table([f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60)])
-_SECONDS = np.char.add(_MINUTES[:, np.newaxis], _table([f":{second:02}" for second in range(60)])).ravel()
+_MILLIONTHS_TRIMMED = table([f"{part:03}".rstrip("0") for part in range(_THOUSAND)])
 
 
 def _limit(values: Ints) -> int:
@@ -92,7 +78,7 @@ class Printer:
         text = self._text
 
         def per_product(fields: Callable[[Product], tuple[str, ...]]) -> Texts:
-            return _table([self._separator.join(fields(product)) for product in goods.products])
+            return table([self._separator.join(fields(product)) for product in goods.products])
 
         self._names = per_product(lambda p: (text(p.upc), text(p.description), text(p.kind), text(p.subtype)))
         self._departments = per_product(lambda p: (str(p.department),))
@@ -100,8 +86,8 @@ class Printer:
         self._cost_whole, self._cost_part = np.divmod(goods.costs, _TEN_THOUSANDTHS)
         self._taxes = per_product(lambda p: ("0.0000", str(p.taxed), "0", str(p.food_stamp), "0"))
         self._tails = per_product(self._tail)
-        self._statuses = _table([text(status) for status in _STATUSES])
-        self._percents = _table(["NULL" if percent is None else f"{percent}.00000000" for percent in PERCENTS])
+        self._statuses = table([text(status) for status in _STATUSES])
+        self._percents = table(["NULL" if percent is None else f"{percent}.00000000" for percent in PERCENTS])
         # A discount counts for what has a product code; the register's own lines have no percent.
         self._has_percent = np.arange(len(goods.products)) < goods.first_register_line
 
@@ -115,7 +101,7 @@ class Printer:
         product = lines.product
         discountable = np.where(lines.status == SPECIAL, _SPECIAL_DISCOUNTABLE, self._goods.discountable[product])
         fields: list[list[Piece]] = [
-            [self._quote + day.day.isoformat() + " ", (_SECONDS, day.second), self._quote],
+            [self._quote + day.day.isoformat() + " ", (SECONDS_OF_DAY, day.second), self._quote],
             [_whole(day.register)],
             [_whole(day.cashier)],
             [_whole(day.number)],
@@ -144,7 +130,7 @@ class Printer:
         pieces: list[Piece] = []
         for field in fields:
             pieces += [*field, self._separator]
-        return _lay_out([*pieces[:-1], "\n"], len(lines))
+        return lay_out([*pieces[:-1], "\n"], len(lines))
 
     def _text(self, text: str) -> str:
         return self._quote + text + self._quote
@@ -157,26 +143,3 @@ class Printer:
             *(*volume, "0", "0", empty, "NULL", str(product.flags), "0", "0"),
             *(self._text(product.char_flag), "0", "NULL", "0", product.organic, blank, "0"),
         )
-
-
-def _lay_out(pieces: list[Piece], rows: int) -> bytes:
-    """Puts the pieces of every row next to each other, some thousand rows at a time so that they stay in the cache."""
-    pieces = [piece for piece in pieces if piece]
-    kinds = [f"S{len(piece)}" if isinstance(piece, str) else piece[0].dtype.str for piece in pieces]
-    layout = np.dtype([(f"f{place}", kind) for place, kind in enumerate(kinds)])
-    template = np.zeros(1, layout)
-    looked_up = []
-    for place, piece in enumerate(pieces):
-        if isinstance(piece, str):
-            template[f"f{place}"] = piece.encode()
-        else:
-            looked_up.append((f"f{place}", *piece))
-    buffer = bytearray(template.tobytes() * min(rows, _BLOCK_ROWS))
-    records = np.frombuffer(buffer, layout)
-    done = []
-    for start in range(0, rows, _BLOCK_ROWS):
-        count = min(_BLOCK_ROWS, rows - start)
-        for name, table, index in looked_up:
-            records[name][:count] = table.take(index[start : start + count])
-        done.append(buffer[: count * layout.itemsize].translate(None, b"\0"))
-    return b"".join(done)

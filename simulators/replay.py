@@ -19,7 +19,7 @@ from schemas.records import Dialect, RecordType
 from simulators.baskets import ONE
 from simulators.batch import GARBAGE, Batch, Times
 from simulators.files import opened
-from simulators.truth import FACTS
+from simulators.takings import FACTS
 
 #: Lines of a batch; a fixed number, so that faults fall on the same lines every time.
 BATCH_LINES = 8_192

@@ -17,7 +17,7 @@ from simulators.batch import Batch
 from simulators.catalogue import Catalogue, catalogue
 from simulators.printer import Printer
 from simulators.shifts import MAX_REGISTERS, Day, make_day
-from simulators.truth import FACTS
+from simulators.takings import FACTS
 
 DEFAULT_ROWS = 100_000
 DEFAULT_START = date(2011, 4, 1)
@@ -68,15 +68,15 @@ class Tape:
         """The header row, where the dialect has one."""
         return Printer(catalogue(), self.dialect).header(COLUMNS) if self.dialect.header else b""
 
-    def batches(self, *, facts: bool = False) -> Iterator[Batch]:
-        """Yields the rows, a day a batch, with their event times and, if wanted, the facts that a tally adds up."""
+    def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - always has them
+        """Yields the rows, a day a batch, with their event times and, if wanted, the facts that takings add up."""
         goods = catalogue()
         printer = Printer(goods, self.dialect)
         left = self.rows or None
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             day = make_day(goods, date.fromordinal(ordinal), self.seed, self.registers)
-            times = _midnight(day.day) + day.second * MICROS_PER_SECOND
-            batch = Batch(printer.rows(day), times, _facts(goods, day) if facts else None)
+            moments = _midnight(day.day) + day.second * MICROS_PER_SECOND
+            batch = Batch(printer.rows(day), moments, _facts(goods, day) if facts else None)
             if left is None:
                 yield batch
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import Any, Literal
 import apache_beam as beam
 import polars as pl
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +35,8 @@ _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 #: Held while something is printed, so that what several threads print does not mix.
 PRINTING = threading.RLock()
 _erasers: list[Callable[[], None]] = []
+_texts = itertools.count(1)
+_last_text = 0
 
 
 @beam.typehints.with_input_types(Result)
@@ -75,10 +78,23 @@ class _PrintFn(beam.DoFn):
         self._by = by
 
     def process(self, element: Result) -> Iterator[Result]:
-        color = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_COLUMNS
-        print_whole(render(element, self._top, self._by, width, color) + "\n")
+        print_whole(render(element, self._top, self._by, width_to_fill(), has_color()) + "\n")
         yield element
+
+
+def is_terminal() -> bool:
+    """Whether the standard output is a terminal on which the cursor can be moved."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_color() -> bool:
+    """Whether the standard output shows colours, and the user wants them."""
+    return is_terminal() and "NO_COLOR" not in os.environ
+
+
+def width_to_fill() -> int:
+    """Gives the columns of the terminal, or those of plain text."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_COLUMNS
 
 
 def before_printing(erase: Callable[[], None]) -> None:
@@ -86,8 +102,22 @@ def before_printing(erase: Callable[[], None]) -> None:
     _erasers[:] = [erase]
 
 
-def print_whole(text: str) -> None:
+def something_stays() -> int:
+    """Says that something was printed that stays where it is; gives its number, for :func:`is_last`."""
+    global _last_text  # noqa: PLW0603 (what stands on the terminal is one thing for the whole process)
+    _last_text = next(_texts)
+    return _last_text
+
+
+def is_last(number: int) -> bool:
+    """Whether nothing was printed below what has this number."""
+    return number == _last_text
+
+
+def print_whole(text: str) -> int:
     """Prints the text in one piece, between those of other threads; what the terminal cannot show becomes ``?``.
+
+    Gives the number of the text, for :func:`is_last`.
 
     Raises:
         SinkError: it cannot be written.
@@ -98,25 +128,33 @@ def print_whole(text: str) -> None:
             erase()
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
+        return something_stays()
 
 
-def render(result: Result, top: int, by: str, width: int, color: bool) -> str:
+def render(
+    result: Result, top: int, by: str, width: int, color: bool, name: str = "", columns: Sequence[str] = ()
+) -> str:
     """Gives the table of the ``top`` rows with the greatest ``by``, under a line that tells the window.
 
     With ``color`` it is for a terminal; without, it is plain text in columns. No line is longer than ``width``, unless
-    the numbers alone are: text is cut, figures never.
+    the numbers alone are: text is cut, figures never. A ``name`` goes before the window, and of the columns only
+    ``columns`` are shown, if any are named.
 
     Raises:
         ValueError: the result has no such column.
     """
     rows = result.rows
-    require(rows, [by])
-    columns = [name for name in rows.columns if name not in (*WINDOW_COLUMNS, "rank")]
-    simple = [name for name in columns if name != by and not rows.schema[name].is_nested()]
+    require(rows, [by, *columns])
+    all_columns = [column for column in rows.columns if column not in (*WINDOW_COLUMNS, "rank")]
+    simple = [column for column in all_columns if column != by and not rows.schema[column].is_nested()]
     best = rows.sort([by, *simple], descending=[True] + [False] * len(simple), nulls_last=True).head(top)
-    title = f"{title_of(result)} · {_extent(rows.height, top, by)}"
-    ranked = best.select(pl.int_range(1, pl.len() + 1).alias("rank"), *columns)
-    table = best_table(ranked, ranked.columns, title, top, plain=not color)
+    title = " · ".join([*([name] if name else []), title_of(result), _extent(rows.height, top, by)])
+    ranked = best.select(pl.int_range(1, pl.len() + 1).alias("rank"), *(columns or all_columns))
+    return printed(best_table(ranked, ranked.columns, title, top, plain=not color), width, color)
+
+
+def printed(what: RenderableType, width: int, color: bool) -> str:
+    """Gives what rich prints of it: for a terminal with ``color``, else plain text."""
     sink = io.StringIO()
     console = Console(
         file=sink,
@@ -127,7 +165,7 @@ def render(result: Result, top: int, by: str, width: int, color: bool) -> str:
         no_color=not color,
         legacy_windows=False,
     )
-    console.print(table, crop=False)
+    console.print(what, crop=False)
     return "".join(line.rstrip() + "\n" for line in sink.getvalue().rstrip("\n").split("\n"))
 
 

@@ -1,23 +1,31 @@
 """Addresses: one way to say where a stream comes from or goes to, the same for pipelines and simulators.
 
 ``data/*.txt`` · ``tcp://host:port`` (connect) · ``tcp-listen://host:port`` (be connected to) ·
+``udp://host:port`` (send) · ``udp-listen://host:port`` (receive) · ``exec:COMMAND`` (what a command prints) ·
 ``-`` (the standard stream)
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from typing import NamedTuple
 
-#: Schemes that have a host and a port, and whether their stream is live.
-NETWORK_SCHEMES = ("tcp", "tcp-listen")
+#: Schemes that have a host and a port.
+NETWORK_SCHEMES = ("tcp", "tcp-listen", "udp", "udp-listen")
+#: Those of them that go to somebody, who has to have a port.
+_CALLING_SCHEMES = ("tcp", "udp")
+_EXEC = "exec:"
 _MAX_PORT = 65_535
 #: A name, an address of IPv4 or IPv6, the latter in brackets or not, or nothing.
 _HOST = re.compile(r"\[[^\s/@\[\]]+\]|[^\s/@\[\]]*")
 
 
 class Address(NamedTuple):
-    """A parsed address: ``scheme`` is ``file``, ``-`` or one of the network schemes; ``path`` is for files."""
+    """A parsed address: ``scheme`` is ``file``, ``-``, ``exec`` or one of the network schemes.
+
+    ``path`` is that of a file, or the command of ``exec``.
+    """
 
     text: str
     scheme: str
@@ -27,13 +35,18 @@ class Address(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """Whether the stream has no end of its own."""
+        """Whether the stream has no end of its own; a file has one, unless it is followed."""
         return self.scheme != "file"
 
     @property
     def endpoint(self) -> str:
         """``host:port``, as messages and origins show it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def command(self) -> list[str]:
+        """The program of ``exec`` and its arguments, split as a shell would, without a shell."""
+        return shlex.split(self.path)
 
 
 def parse_address(text: str) -> Address:
@@ -43,12 +56,14 @@ def parse_address(text: str) -> Address:
     elsewhere one has to say so (``tcp-listen://0.0.0.0:12000``).
 
     Raises:
-        ValueError: an unknown scheme, or a host or port that cannot be.
+        ValueError: an unknown scheme, a host or port that cannot be, or a command without a program.
     """
     if not text.strip():
         raise ValueError("expected an address, got an empty text")
     if text == "-":
         return Address(text, "-")
+    if text.startswith(_EXEC):
+        return _parse_command(text)
     scheme, found, rest = text.partition("://")
     if not found:
         return Address(text, "file", path=text)
@@ -58,12 +73,24 @@ def parse_address(text: str) -> Address:
         return Address(text, "file", path=rest)
     if scheme not in NETWORK_SCHEMES:
         known = ", ".join(f"{name}://" for name in NETWORK_SCHEMES)
-        raise ValueError(f"unknown scheme in {text!r}: expected a path, - or one of {known}")
+        raise ValueError(f"unknown scheme in {text!r}: expected a path, -, {_EXEC}COMMAND or one of {known}")
     host, found, port = rest.rpartition(":")
     is_port = port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT)) and int(port) <= _MAX_PORT
     if not found or not is_port or not _HOST.fullmatch(host):
         raise ValueError(f"expected {scheme}://host:port with a port up to {_MAX_PORT}, got {text!r}")
     host = host.strip("[]") or "127.0.0.1"
-    if scheme == "tcp" and int(port) == 0:
-        raise ValueError(f"port 0 cannot be connected to, got {text!r}")
+    if scheme in _CALLING_SCHEMES and int(port) == 0:
+        what = "connected" if scheme == "tcp" else "sent"
+        raise ValueError(f"port 0 cannot be {what} to, got {text!r}")
     return Address(text, scheme, host=host, port=int(port))
+
+
+def _parse_command(text: str) -> Address:
+    command = text[len(_EXEC) :].strip()
+    try:
+        program = shlex.split(command)[:1]
+    except ValueError as error:
+        raise ValueError(f"cannot split the command of {text!r}: {str(error).lower()}") from None
+    if not any(program) or "\0" in command:
+        raise ValueError(f"expected {_EXEC}COMMAND, got {text!r}")
+    return Address(text, "exec", path=command)

@@ -27,6 +27,8 @@ Tuning = Literal["any", "replay", "live"]
 
 __all__ = ["FINAL_PANE", "Aggregate", "MergeFramesFn", "Reduction"]
 
+#: Batches are reduced when so many rows have gathered: a small one costs as much as a big one.
+REDUCE_ROWS = 10_000
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
 COMPACT_ROWS = 100_000
 #: So many windows travel in one frame where all are given at the end.
@@ -56,7 +58,7 @@ class Aggregate(beam.PTransform):
     but not to a replay.
 
     Attributes:
-        by: the key columns.
+        by: the key columns; none for a single row per window.
         values: the result columns and how each comes about.
         windows: how event time is cut.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
@@ -67,6 +69,7 @@ class Aggregate(beam.PTransform):
             ``replay`` gives all windows when the input ends, which is cheapest where nobody waits for them. ``live``
             keeps what is merged, not all that came, so that it can go on for ever; it needs timers of the clock, which
             Prism and Flink have.
+        counted: whether the rows are records, to be counted as used.
     """
 
     by: tuple[str, ...]
@@ -76,6 +79,7 @@ class Aggregate(beam.PTransform):
     lateness_micros: int = 0
     shards: int = 1
     tuned_for: Tuning = "any"
+    counted: bool = True
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -84,10 +88,10 @@ class Aggregate(beam.PTransform):
             ValueError: there is no key, no value, a name twice, or a number out of range.
         """
         super().__init__()
-        if not self.by or not self.values:
-            raise ValueError(f"expected at least one key column and one value, got {self.by!r} and {self.values!r}")
-        if self.shards < 1:
-            raise ValueError(f"shards must be positive, got {self.shards}")
+        if not self.values:
+            raise ValueError(f"expected at least one value, got {self.values!r}")
+        if self.shards < 1 or (self.shards > 1 and not self.by):
+            raise ValueError(f"shards must be positive, and 1 without a key, got {self.shards}")
         for name in ("emit_micros", "lateness_micros"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
@@ -105,13 +109,10 @@ class Aggregate(beam.PTransform):
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduces, shuffles, merges."""
         reduction = Reduction(tuple(self.by), dict(self.values))
-        reduced = (
-            batches
-            | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "ReduceFrames"
-            >> beam.ParDo(_ReduceFn(reduction, self.windows, self.shards, together=self.tuned_for == "replay"))
-        )
-        if self.tuned_for == "replay":
+        together = self.tuned_for == "replay"
+        reduce = _ReduceFn(reduction, self.windows, self.shards, together=together, counted=self.counted)
+        reduced = batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "ReduceFrames" >> beam.ParDo(reduce)
+        if together:
             # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
             return (
                 reduced
@@ -158,21 +159,34 @@ class _ReduceFn(beam.DoFn):
     Or some windows ``together`` in a frame; the key then tells which ones, and the shard by its remainder.
     """
 
-    def __init__(self, reduction: Reduction, windows: Windows, shards: int, *, together: bool = False) -> None:
+    def __init__(
+        self, reduction: Reduction, windows: Windows, shards: int, *, together: bool = False, counted: bool = True
+    ) -> None:
+        self._counted = counted
         self._reduction = reduction
         self._windows = windows
         self._shards = shards
         self._together = together
 
     def start_bundle(self) -> None:
+        self._waiting: list[pl.DataFrame] = []
+        self._waiting_rows = 0
         self._parts: list[pl.DataFrame] = []
         self._rows = 0
         self._most_rows = COMPACT_ROWS
 
     def process(self, batch: Batch) -> None:
-        count(USED, batch.rows.height)
+        if self._counted:
+            count(USED, batch.rows.height)
+        self._waiting.append(batch.rows)
+        self._waiting_rows += batch.rows.height
+        if self._waiting_rows >= REDUCE_ROWS:
+            self._reduce()
+
+    def _reduce(self) -> None:
         bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(_BUCKET)
-        self._parts.append(self._reduction.reduce(batch.rows, bucket))
+        self._parts.append(self._reduction.reduce(pl.concat(self._waiting), bucket))
+        self._waiting, self._waiting_rows = [], 0
         self._rows += self._parts[-1].height
         if self._rows > self._most_rows:
             merged = self._reduction.merge(self._parts, _BUCKET)
@@ -181,6 +195,8 @@ class _ReduceFn(beam.DoFn):
             self._most_rows = max(COMPACT_ROWS, 2 * merged.height)  # what does not get smaller is not merged each time
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._waiting:
+            self._reduce()
         if not self._parts:
             return
         parts, self._parts = self._parts, []

@@ -41,12 +41,15 @@ class Reduction:
             for name, aggregation in self.values.items()
             for key, part in aggregation.merge(self._columns(name)).items()
         ]
-        return pl.concat(frames).lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
+        whole, keys = pl.concat(frames).lazy(), (*also_by, *self.by)
+        return (whole.group_by(keys).agg(accumulators) if keys else whole.select(accumulators)).collect()
 
     def results(self, accumulators: pl.DataFrame, *also_by: str) -> pl.DataFrame:
         """Gives the results, by ascending key."""
         values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
-        return accumulators.select(*also_by, *self.by, *values).sort(*also_by, *self.by)
+        keys = (*also_by, *self.by)
+        rows = accumulators.select(*keys, *values)
+        return rows.sort(keys) if keys else rows
 
     def result(
         self, accumulators: pl.DataFrame, bounds: tuple[int | None, int | None], shard: int, shards: int, pane: int

@@ -75,6 +75,10 @@ def refused(tmp_path, monkeypatch, capsys):
         (["--output", "kafka://h/t"], "not yet an output: kafka://"),
         (["--department", "produce"], "expected a department's number or all, got 'produce'"),
         (["--shape", "columns"], "invalid choice: 'columns'"),
+        (["--mode", "fast"], "mode is a section of a --config file, got --mode fast without one"),
+        (["--config"], "--config: expected one argument"),
+        (["--config", "nowhere.toml"], "cannot read nowhere.toml: No such file or directory"),
+        (["--config", "nowhere.yaml"], "expected a file ending in .toml or .ini, got 'nowhere.yaml'"),
         (["--runner", "Nope"], "unknown runner 'Nope': expected DirectRunner, PrismRunner"),
         ([*LIVE, "--runner", "FnApiRunner"], "FnApiRunner would hold back every window"),
         (["--emit", "1s", "--runner", "fnapi"], "FnApiRunner would hold back every window"),
@@ -133,11 +137,11 @@ def test_help_is_complete_and_in_groups():
     assert done.err == ""
     groups = re.findall(r"^([a-z][^\n]*):$", done.out, re.MULTILINE)
     assert [group.partition(" (")[0] for group in groups] == [
-        *("options", "input", "pace of a replay", "windows", "output", "produce", "runner"),
+        *("options", "input", "pace of a replay", "windows", "output", "options from a file", "produce", "runner"),
     ]
     promised = (
         "--input --output --rejected --late --department --window --emit --disorder --lateness --speed --rate "
-        "--interval --max-records --idle-timeout --shape --quiet --runner --prism_location"
+        "--interval --max-records --idle-timeout --shape --quiet --config --mode --runner --prism_location"
     )
     for option in promised.split():
         assert re.search(rf"^  {option}\b", done.out, re.MULTILINE), option
@@ -188,3 +192,36 @@ def test_defaults_are_those_that_are_documented():
 def test_options_of_beam_are_understood():
     options = parse_command_line(StreamOptions, "prog", "", ["--job_name=x", "--direct_num_workers", "1"])
     assert options.get_all_options()["job_name"] == "x"
+
+
+def test_options_come_from_a_file_those_of_beam_among_them(tmp_path):
+    (tmp_path / "run.toml").write_text(
+        "input = ['a', 'b']\nrate = 5\njob_name = 'x'\nquiet = true\n"
+        "[modes.fast]\nspeed = 60\ndepartment = [2, 13]\nmax_records = 7\n"
+    )
+    argv = ["--config", str(tmp_path / "run.toml")]
+    options = parse_command_line(ProduceOptions, "prog", "", [*argv, "--output", "-"])
+    assert (options.department, options.max_records, options.quiet, options.mode) == (["2", "13"], 7, True, None)
+    assert options.pace == Pace(speed=60.0)
+    assert options.get_all_options()["job_name"] == "x"
+    wins = ["--mode", "FAST", "--interval", "1..3", "--input", "c", "--job_name=y", "--department", "4"]
+    options = parse_command_line(ProduceOptions, "prog", "", [*argv, *wins])
+    assert [address.path for address in options.inputs] == ["c"]
+    assert options.pace == Pace(interval=(1.0, 3.0))
+    assert options.department == ["4"]
+    assert options.get_all_options()["job_name"] == "y"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("inptu = 'a'\n", "unknown option 'inptu' in run.toml: did you mean input?"),
+        ("rate = -3\n", "argument --rate: expected a number greater than 0, got '-3'"),
+        ("rate = 1\nspeed = 2\n", "argument --speed: not allowed with argument --rate"),
+        ("rate = 1\nspeed\n", "run.toml, line 2: "),
+        ("[a]\n[b]\n", "--mode must say which section of run.toml to read: [a], [b]"),
+    ],
+)
+def test_a_file_of_options_that_is_wrong_is_told_in_one_line(text, message, tmp_path, refused):
+    (tmp_path / "run.toml").write_text(text)
+    assert message in refused("--config", "run.toml")

@@ -238,7 +238,7 @@ def test_outlets_refuse_options_that_do_not_fit() -> None:
         Outlet(parse_address("x.txt"), Pace(), 1)
     with pytest.raises(ValueError, match="per-connection must be 1 or more, got 0"):
         Outlet(parse_address(LISTEN), Pace(), 0)
-    with pytest.raises(ValueError, match="one of once and per-connection"):
+    with pytest.raises(ValueError, match="one of per-connection, once and shared, got per-connection and once"):
         Outlet(parse_address(LISTEN), Pace(), 1, once=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.registers import _parser, main
+from simulators.registers import COMMAND, main
 from tests.simulators.tools import run
 
 
@@ -68,7 +68,7 @@ def test_the_folder_of_a_tape_is_made(tmp_path: Path) -> None:
 
 def test_help_is_complete_and_in_groups() -> None:
     text = run("--help").stdout.decode()
-    for action in _parser()._actions:
+    for action in COMMAND.parser()._actions:
         assert action.help
         assert all(option in text for option in action.option_strings)
     for group in ("what is sent:", "where to:", "how fast", "faults", "what is told:"):

@@ -20,19 +20,25 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 20
 
 
-def command(*options: object) -> list[str]:
-    return [sys.executable, "-m", "simulators.registers", *map(str, options)]
+def command(*options: object, program: str = "registers") -> list[str]:
+    return [sys.executable, "-m", f"simulators.{program}", *map(str, options)]
 
 
-def run(*options: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(command(*options), cwd=ROOT, capture_output=True, timeout=PATIENCE_SECONDS, check=False)
+def run(*options: object, program: str = "registers") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command(*options, program=program), cwd=ROOT, capture_output=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 @contextmanager
-def started(*options: object) -> Iterator[subprocess.Popen[bytes]]:
+def started(*options: object, program: str = "registers") -> Iterator[subprocess.Popen[bytes]]:
     """Starts the program and ends it, whatever happens."""
     with subprocess.Popen(
-        command(*options), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(*options, program=program),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             yield process

@@ -3,6 +3,7 @@ import re
 import sys
 import threading
 from decimal import Decimal
+from types import SimpleNamespace
 
 import apache_beam as beam
 import polars as pl
@@ -72,6 +73,18 @@ def test_a_rank_of_its_own_is_not_shown_twice():
     shown = render(result(ROWS.with_columns(rank=7)), 5, "spend", 100, color=False).splitlines()
     assert shown[1].split().count("rank") == 1
     assert shown[2].split()[0] == "1"
+
+
+def test_a_name_goes_before_the_window_and_columns_are_chosen():
+    shown = render(result(ROWS), 2, "spend", 100, color=False, name="last 5m", columns=("spend", "upc"))
+    assert shown == (
+        "last 5m · all time, final · best 2 of 4 by spend\n"
+        "rank    spend  upc\n"
+        "   1  1081.40  4011\n"
+        "   2  1081.40  94237\n"
+    )
+    with pytest.raises(ValueError, match="results have no column 'profit'"):
+        render(result(ROWS), 2, "spend", 100, color=False, columns=("profit",))
 
 
 def test_a_result_without_rows_says_so():
@@ -192,6 +205,34 @@ def test_a_terminal_is_filled_as_wide_as_it_is(monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     list(console._PrintFn(20, "spend").process(result(LONG)))
     assert stream.pieces == [render(result(LONG), 20, "spend", 72, color=True) + "\n"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "terminal", "expected"),
+    [
+        ({"TERM": "xterm"}, True, (True, True, 72)),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, True, (True, False, 72)),
+        ({"TERM": "dumb"}, True, (False, False, 72)),
+        ({"TERM": "xterm"}, False, (False, False, 100)),
+    ],
+)
+def test_the_output_tells_what_it_can_show(environment, terminal, expected, monkeypatch):
+    monkeypatch.setattr(console, "sys", SimpleNamespace(stdout=_Pieces(terminal=terminal)))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "72")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert (console.is_terminal(), console.has_color(), console.width_to_fill()) == expected
+
+
+def test_what_was_printed_last_is_known(monkeypatch):
+    monkeypatch.setattr(console, "sys", SimpleNamespace(stdout=_Pieces()))
+    first = print_whole("a\n")
+    assert console.is_last(first)
+    second = print_whole("b\n")
+    assert (console.is_last(first), console.is_last(second)) == (False, True)
+    console.something_stays()
+    assert not console.is_last(second)
 
 
 def test_what_the_terminal_cannot_show_is_replaced(monkeypatch):

@@ -71,6 +71,16 @@ def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
 
 @settings(max_examples=60, deadline=None)
 @given(sale_rows, randoms)
+def test_without_a_key_there_is_one_row(rows, random):
+    alone = Reduction((), {"rows": Count(), "amount": Sum("amount")})
+    bucket = pl.lit(0).alias("bucket")
+    parts = [alone.reduce(sale_frame(part), bucket).drop("bucket") for part in shuffled_cuts(random, rows)]
+    (result,) = alone.results(merged_by_any_tree(random, parts, alone.merge)).rows()
+    assert result == (len(rows), sum((row["amount"] or 0 for row in rows), Decimal(0)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sale_rows, randoms)
 def test_combining_frames_by_any_tree_through_the_coder_gives_the_same(rows, random):
     combine = MergeFramesFn(reduction)
     coder = combine.get_accumulator_coder()
@@ -177,9 +187,9 @@ def test_steps_pickle():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"by": ()}, "at least one key column and one value, got \\(\\)"),
-        ({"values": {}}, "at least one key column and one value"),
-        ({"shards": 0}, "shards must be positive, got 0"),
+        ({"values": {}}, "expected at least one value, got {}"),
+        ({"shards": 0}, "shards must be positive, and 1 without a key, got 0"),
+        ({"by": (), "shards": 2}, "shards must be positive, and 1 without a key, got 2"),
         ({"emit_micros": -1, "tuned_for": "live"}, "must not be negative, got -1 us"),
         ({"emit_micros": 5}, "early results every 5 us need tuned_for='live', got 'any'"),
         ({"tuned_for": "speed"}, "tuned_for must be any, replay, live, got 'speed'"),

@@ -1,0 +1,101 @@
+"""How many visitors met a server error, for each hour of the day: a visitor is an IP address, a date and an hour.
+
+    python -m pipelines.errors --input responses.jsonl
+    python -m pipelines.errors --input access.log --format clf --follow
+    python -m pipelines.errors --input tcp://127.0.0.1:9000 --emit 1s
+
+Only the status codes 500 to 599 count, and only Monday to Friday. Dates and hours are those of UTC.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import apache_beam as beam
+import polars as pl
+
+from pipelines.demo import demo_responses
+from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.running import leave, refuse, run
+from pipelines.script_mode import script_mode
+from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
+from schemas.http import ACCESS_LOG, RESPONSES
+from sinks.board import PrintBoard
+from sources.reading import ReadAddresses
+from transforms.aggregations import CountDistinct
+from transforms.columns import EVENT_TIME
+from transforms.late import SplitLate
+from transforms.parsing import parse_as
+from transforms.visitors import HOUR, CountVisitors, SumByHourOfDay
+
+FORMATS = {"json": RESPONSES, "clf": ACCESS_LOG}
+SERVER_ERRORS = range(500, 600)
+WEEKDAYS = {"mon-fri": 5, "all": 7}
+#: How often the board of a live stream is drawn, if nothing is said.
+EMIT = "1s"
+BY_HOUR = Table("errors", key=("hour",))
+BY_DATE = Table("errors_by_date", key=("date", "hour"), part="by-date")
+
+
+class ErrorsOptions(StreamOptions):
+    """The shared options, and those of this pipeline."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("errors")
+        group.add_argument(
+            "--weekdays", choices=WEEKDAYS, default="mon-fri", help="which days count (default: mon-fri)"
+        )
+        group.add_argument(
+            "--format",
+            choices=FORMATS,
+            default="json",
+            help="how responses are written: JSON lines, or the common or combined log format (default: json)",
+        )
+
+
+def met_an_error(weekdays: str) -> pl.Expr:
+    """Tells which responses are server errors of these days."""
+    is_error = pl.col("status_code").is_between(SERVER_ERRORS.start, SERVER_ERRORS.stop - 1)
+    return is_error & (pl.col(EVENT_TIME).dt.weekday() <= WEEKDAYS[weekdays])
+
+
+def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) -> None:
+    """Reads, parses, splits off what is late, counts visitors, writes."""
+    parse = parse_as(FORMATS[options.format], ("ip",), met_an_error(options.weekdays))
+    parsed = pipeline | "ReadResponses" >> read | "ParseResponses" >> parse
+    timely = parsed["records"] | "SplitLate" >> SplitLate(HOUR, options.lateness_micros)
+    hours = timely["records"] | "CountVisitors" >> CountVisitors(
+        CountDistinct("ip"),
+        options.emit_micros,
+        options.lateness_micros,
+        tuned_for="live" if options.needs_clock else "replay",
+    )
+    write_results(hours, options, BY_DATE)
+    write_results(hours | "SumByHourOfDay" >> SumByHourOfDay(), options, BY_HOUR, PrintBoard("visitors with errors"))
+    write_records(parsed["rejected"], options.rejected, "WriteRejected")
+    write_records(timely["late"], options.late, "WriteLate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline and gives the exit status."""
+    options = parse_command_line(ErrorsOptions, "python -m pipelines.errors", __doc__, argv, script_mode)
+    try:
+        if options.windows.length:
+            raise UsageError(f"errors are counted by the hour, so --window is not for them, got {options.windows}")
+        if options.input is None:
+            options.input = [demo_responses()]
+        if options.output is None:
+            options.output = ["-", "out/errors.jsonl"]
+        if options.emit is None and options.needs_clock:
+            options.emit = EMIT
+        read = open_input(options, FORMATS[options.format])
+        check_outputs(options, BY_HOUR, BY_DATE)
+    except UsageError as error:
+        return refuse(error)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,330 @@
+"""The command line that all simulators share: where to, how fast, which faults, what is told, and how it ends.
+
+A simulator is a source (:class:`Source`), what it adds up (:class:`~simulators.truth.Summary`), options of its own, and
+
+    COMMAND = Command("weather", "Makes weather.", add_options, simulate)
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        return COMMAND.main(argv)
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import NoReturn, Protocol, TypeVar
+
+from schemas.config import add_config_options, with_config
+from schemas.units import parse_duration, parse_range
+from simulators.batch import Batch, Stream
+from simulators.datagrams import DEFAULT_DATAGRAM_BYTES
+from simulators.faults import Damage, Faults
+from simulators.outlets import Outlet
+from simulators.truth import Summary, Tally, TruthFile
+from sources.address import Address, parse_address
+from sources.pacing import Pace
+
+DEFAULT_OUTPUT = "tcp-listen://127.0.0.1:12000"
+FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """What makes records."""
+
+    @property
+    def preamble(self) -> bytes:
+        """Bytes that go before the first record, such as a header row."""
+
+    def batches(self, *, facts: bool = False, times: bool = False) -> Iterator[Batch]:
+        """Yields the records from the beginning, the same ones each time it is called.
+
+        Args:
+            facts: whether each batch needs the facts that the summary adds up (with them, the times too).
+            times: whether the event times are needed; without, an array of the right length will do.
+        """
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What is sent.
+
+    Attributes:
+        source: makes the records.
+        damage: makes garbage of one.
+        summary: begins to add up the facts of what was sent, for the truth file.
+    """
+
+    source: Source
+    damage: Damage
+    summary: Callable[[], Summary]
+
+
+@dataclass(frozen=True)
+class Command:
+    """The command line of one simulator.
+
+    Attributes:
+        name: of the module in ``simulators``.
+        description: a line or two for the help.
+        add_options: adds the simulator's own options; among them those of :func:`what_is_sent`.
+        simulate: makes the simulation that the options ask for; raises a ValueError where they do not fit.
+        noun: what people call the records.
+        truth: what the truth file tells.
+        default_output: an address.
+        default_pace: over a network, where none is given; with one, ``--unpaced`` takes it away.
+    """
+
+    name: str
+    description: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    simulate: Callable[[argparse.Namespace], Simulation]
+    noun: str = "records"
+    truth: str = "how many records, faults, and what they add up to"
+    default_output: str = DEFAULT_OUTPUT
+    default_pace: Pace = Pace()
+
+    def parser(self) -> argparse.ArgumentParser:
+        """Gives the parser of all options."""
+        parser = _Parser(
+            prog=f"python -m simulators.{self.name}",
+            description=self.description,
+            epilog="The same options and the same seed make the same bytes.",
+            allow_abbrev=False,
+        )
+        self.add_options(parser)
+        _add_where_to(parser, self.default_output)
+        _add_pace(parser, self.default_pace)
+        _add_faults(parser, self.noun)
+        _add_report(parser, self.truth)
+        add_config_options(parser)
+        return parser
+
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
+        parser = self.parser()
+        try:
+            args = parser.parse_args(with_config(parser, sys.argv[1:] if argv is None else argv))
+            outlet, faults = _outlet(args, self.default_pace), _faults(args)
+            simulation = self.simulate(args)
+        except ValueError as error:
+            parser.error(str(error))
+        streams = _streams(simulation, faults, args.truth, needs_times=args.speed is not None)
+        # A shell that starts us in the background makes us deaf to Ctrl-C; whoever sends it all the same means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        try:
+            sent = outlet.deliver(streams)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except OSError as error:
+            print(f"{parser.prog}: {_reason(error, args.output)}", file=sys.stderr)
+            return FAILED
+        if not args.quiet and args.output.scheme != "-":
+            print(f"sent {sent} {self.noun}", file=sys.stderr)
+        return 0
+
+
+def what_is_sent(parser: argparse.ArgumentParser, rows_help: str) -> argparse._ArgumentGroup:
+    """Adds the group of options on what is sent, with ``--rows`` and ``--seed`` in it, and gives it for more.
+
+    ``rows`` is None where it is not given; 0 means no end.
+    """
+    group = parser.add_argument_group("what is sent")
+    group.add_argument("--rows", type=checked(whole), metavar="N", help=rows_help)
+    group.add_argument(
+        "--seed", type=checked(whole), default=0, metavar="N", help="of everything that is drawn (default 0)"
+    )
+    return group
+
+
+def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Lets argparse show what the parser says of a bad value."""
+
+    def parse_checked(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse_checked
+
+
+def is_network(address: Address) -> bool:
+    """Whether what goes there leaves the machine, or might."""
+    return address.scheme not in {"file", "-"}
+
+
+def whole(text: str) -> int:
+    """Reads a whole number that is not negative."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"expected a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Reads a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"expected a number, got {text!r}") from None
+
+
+def day(text: str) -> date:
+    """Reads a date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected a date such as 2011-04-01, got {text!r}") from None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of wrong use in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}\n")
+
+
+def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:
+    group = parser.add_argument_group("where to")
+    group.add_argument(
+        "--output",
+        type=checked(parse_address),
+        default=default_output,
+        metavar="ADDRESS",
+        help="a file (.gz and .zst are compressed), - for standard output, tcp-listen://host:port to serve clients, "
+        f"tcp://host:port to push to a listener, udp://host:port to send datagrams (default {default_output})",
+    )
+    group.add_argument(
+        "--per-connection",
+        type=checked(whole),
+        nargs="?",
+        const=1,
+        metavar="N",
+        help="listening: send N records (1 if none is said) over each connection, close it, go on with the next",
+    )
+    group.add_argument("--once", action="store_true", help="listening: end when a client has got the full stream")
+    group.add_argument(
+        "--shared",
+        action="store_true",
+        help="listening: one stream for all clients, each joins it where it is; it begins with the first client",
+    )
+    group.add_argument(
+        "--connect-timeout",
+        type=checked(parse_duration),
+        default="30s",
+        metavar="TIME",
+        help="pushing: how long to try to connect (default 30s)",
+    )
+    group.add_argument(
+        "--datagram",
+        type=checked(whole),
+        metavar="BYTES",
+        help="udp: put records that are due into one datagram up to this size, one at least; 0 gives each record a "
+        f"datagram of its own (default {DEFAULT_DATAGRAM_BYTES})",
+    )
+
+
+def _add_pace(parser: argparse.ArgumentParser, default: Pace) -> None:
+    group = parser.add_argument_group(f"how fast (one of these; default: {_usual(default)})")
+    group.add_argument("--speed", type=checked(number), metavar="X", help="times event time: 60 plays an hour a minute")
+    group.add_argument("--rate", type=checked(number), metavar="N", help="records a second")
+    group.add_argument(
+        "--interval", type=checked(parse_range), metavar="A..B", help="seconds between two records, evenly drawn"
+    )
+    if default.is_paced:
+        group.add_argument("--unpaced", action="store_true", help="as fast as possible")
+
+
+def _usual(pace: Pace) -> str:
+    if not pace.is_paced:
+        return "as fast as possible"
+    if pace.interval is not None:
+        usual = "--interval " + "..".join(f"{bound:g}" for bound in pace.interval)
+    else:
+        usual = f"--rate {pace.rate:g}" if pace.speed is None else f"--speed {pace.speed:g}"
+    return f"over a network {usual}, else as fast as possible"
+
+
+def _add_faults(parser: argparse.ArgumentParser, noun: str) -> None:
+    group = parser.add_argument_group(f"faults (shares of all {noun}, 0 to 1; each meets one at most)")
+
+    def share(option: str, text: str) -> None:
+        group.add_argument(option, type=checked(number), default=0.0, metavar="SHARE", help=f"{noun} {text}")
+
+    def delay(option: str, default: str, text: str) -> None:
+        text = f"{text} (default {default})"
+        group.add_argument(option, type=checked(parse_duration), default=default, metavar="TIME", help=text)
+
+    share("--late", "held back")
+    delay("--late-by", "2h", "for so much event time")
+    share("--duplicates", "sent twice")
+    share("--disorder", "out of order")
+    delay("--disorder-by", "5m", "by so much event time at most")
+    share("--garbage", "damaged")
+
+
+def _add_report(parser: argparse.ArgumentParser, truth: str) -> None:
+    group = parser.add_argument_group("what is told")
+    group.add_argument("--truth", type=Path, metavar="FILE.json", help=f"write what was sent: {truth}")
+    group.add_argument("--quiet", action="store_true", help="say nothing on the standard error but what went wrong")
+
+
+def _outlet(args: argparse.Namespace, default_pace: Pace) -> Outlet:
+    if args.rows == 0 and args.output.scheme == "file":
+        raise ValueError(f"a file cannot hold a stream without end, got --rows 0 for {args.output.text!r}")
+    pace = Pace(args.speed, args.rate, args.interval, args.seed)
+    if getattr(args, "unpaced", False):
+        if pace.is_paced:
+            raise ValueError("give one of speed, rate, interval and unpaced")
+    elif not pace.is_paced and is_network(args.output):
+        pace = Pace(default_pace.speed, default_pace.rate, default_pace.interval, args.seed)
+
+    def announce(address: Address) -> None:
+        if not args.quiet:
+            print(f"listening on {address.endpoint}", file=sys.stderr, flush=True)
+
+    return Outlet(
+        args.output,
+        pace,
+        args.per_connection,
+        once=args.once,
+        shared=args.shared,
+        connect_timeout_micros=args.connect_timeout,
+        datagram_bytes=args.datagram,
+        announce=announce,
+    )
+
+
+def _faults(args: argparse.Namespace) -> Faults:
+    return Faults(args.late, args.late_by, args.duplicates, args.disorder, args.disorder_by, args.garbage, args.seed)
+
+
+def _streams(simulation: Simulation, faults: Faults, truth: Path | None, *, needs_times: bool) -> Callable[[], Stream]:
+    """Gives what starts the stream from its beginning, again and again."""
+    source = simulation.source
+    file = None if truth is None else TruthFile(truth)
+
+    def start() -> Stream:
+        batches = source.batches(facts=file is not None, times=needs_times or faults.is_any)
+        if faults.is_any:
+            batches = faults.apply(batches, simulation.damage)
+        if file is None:
+            return Stream(batches, source.preamble)
+        tally = Tally(simulation.summary())
+        return Stream(batches, source.preamble, tally.add, lambda: file.offer(tally))
+
+    return start
+
+
+def _reason(error: OSError, output: Address) -> str:
+    if not error.strerror:
+        return str(error)
+    place = "standard output" if output.scheme == "-" else output.text
+    return f"{place if error.filename is None else error.filename}: {error.strerror}"

@@ -1,0 +1,72 @@
+"""``python -m simulators.pos``: single items that shops sell, as JSON lines, to files, pipes and sockets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from schemas.pos import SALES
+from simulators.catalogue import catalogue
+from simulators.command import Command, Simulation, checked, day, what_is_sent, whole
+from simulators.damage import JsonDamage
+from simulators.receipts import Receipts
+from simulators.sales import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, DEFAULT_STORES, Sales
+
+__all__ = ["COMMAND", "Sales", "main"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what only shops have."""
+    what = what_is_sent(parser, f"sales, 0 for no end (default {DEFAULT_ROWS})")
+    what.add_argument(
+        "--stores",
+        type=checked(whole),
+        default=DEFAULT_STORES,
+        metavar="N",
+        help=f"that sell (default {DEFAULT_STORES})",
+    )
+    what.add_argument(
+        "--registers",
+        type=checked(whole),
+        default=DEFAULT_REGISTERS,
+        metavar="N",
+        help=f"that work side by side in each store (default {DEFAULT_REGISTERS})",
+    )
+    what.add_argument(
+        "--start",
+        type=checked(day),
+        default=DEFAULT_START,
+        metavar="DATE",
+        help=f"first day (default {DEFAULT_START})",
+    )
+
+
+def simulate(args: argparse.Namespace) -> Simulation:
+    """Makes the sales that the options ask for.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+    rows = DEFAULT_ROWS if args.rows is None else args.rows
+    sales = Sales(rows, args.seed, args.stores, args.registers, args.start)
+    return Simulation(sales, JsonDamage(SALES), lambda: Receipts([product.upc for product in catalogue().products]))
+
+
+COMMAND = Command(
+    "pos",
+    "Makes the sales of shops, one item a JSON line, and sends them to a file, a pipe or a socket.",
+    add_options,
+    simulate,
+    noun="sales",
+    truth="sales, faults, and exact sums by store and by UPC",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
+    return COMMAND.main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
