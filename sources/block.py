@@ -14,9 +14,14 @@ from apache_beam.typehints.schemas import typing_to_runner_api
 
 from schemas.coders import register_row
 from schemas.records import Dialect, Rejected
+from schemas.units import MICROS_PER_SECOND
 
 #: The watermark of a source of which no record can be late: a file that is read as fast as possible.
 NOTHING_IS_LATE = -(2**63)
+
+
+#: A record whose event time is so far ahead of the wall clock does not move a watermark: its clock is wrong.
+BELIEVED_AHEAD_MICROS = 86_400 * MICROS_PER_SECOND
 
 
 def now_micros() -> int:

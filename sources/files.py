@@ -19,13 +19,13 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from schemas.coders import register_row
 from schemas.records import RecordType
 from sources import board
-from sources.block import NOTHING_IS_LATE, Block, Span, now_micros
+from sources.block import BELIEVED_AHEAD_MICROS, NOTHING_IS_LATE, Block, Span, now_micros
 from sources.chunks import Chunk, Piece, is_compressed, piece_size, read_chunks
 from sources.drain import draining
 from sources.pacing import Pace
 from sources.scan import Lines, Offsets, event_times, find_lines
 
-#: 16 MB are read, parsed and reduced in some 40 ms; smaller blocks cost more each, bigger ones only memory.
+#: Bigger blocks gain no more speed, and cost memory.
 BLOCK_BYTES = 4 << 20
 #: Below this a file is not worth splitting.
 MIN_SPLIT_BYTES = 64 << 20
@@ -291,7 +291,8 @@ class _PacedReading(_Reading):
             data = self._chunk.data
             # A blank line is no record; it leaves with the record before it.
             self._lines = find_lines(data)
-            self._times = event_times(data, self._lines, self.source.record_type, self._chunk.dialect, latest)
+            believed = self.source.wall_clock() + BELIEVED_AHEAD_MICROS
+            self._times = event_times(data, self._lines, self.source.record_type, self._chunk.dialect, latest, believed)
             self._line = 0
         return True
 

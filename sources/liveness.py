@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from schemas.records import Dialect, RecordType
 from schemas.units import MICROS_PER_SECOND
-from sources.block import NOTHING_IS_LATE, Block, Span, now_micros
+from sources.block import BELIEVED_AHEAD_MICROS, NOTHING_IS_LATE, Block, Span, now_micros
 
 if TYPE_CHECKING:
     from sources.lines import LineCutter, Piece
@@ -272,7 +272,8 @@ class Backlog:
             micros = self._record_type.event_micros(record, dialect or self._plain, arrival)
         except ValueError:  # a header row without the event time
             return None
-        return micros if micros is not None and _EARLIEST_MICROS <= micros <= _LATEST_MICROS else None
+        latest = min(_LATEST_MICROS, self._wall_clock() + BELIEVED_AHEAD_MICROS)
+        return micros if micros is not None and _EARLIEST_MICROS <= micros <= latest else None
 
     def _pick(self, max_bytes: int, max_records: int) -> list[tuple[Stream, list[Piece]]]:
         """Takes runs of pieces out of the queue: of one dialect, or a single faulty one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -181,10 +182,18 @@ def join_lines(data: bytes, lines: Lines, which: Flags) -> bytes:
     return runs[0] if len(runs) == 1 else b"".join(runs)
 
 
-def event_times(data: bytes, lines: Lines, record_type: RecordType, dialect: Dialect, otherwise: int = 0) -> Offsets:
+def event_times(
+    data: bytes,
+    lines: Lines,
+    record_type: RecordType,
+    dialect: Dialect,
+    otherwise: int = 0,
+    latest: int = sys.maxsize,
+) -> Offsets:
     """Gives the event time of each line in microseconds; a line without a readable one has that of the line before.
 
-    The first ones have that of the line behind them, and where no line has one, all are ``otherwise``.
+    So has a line with one later than ``latest``, which nobody believes. The first ones have that of the line behind
+    them, and where no line has one, all are ``otherwise``.
 
     Good enough for watermarks and pacing, at a million lines a second: a separator inside quotes may spoil a time, and
     so may a field of the event time's name in an object inside a JSON record.
@@ -194,9 +203,12 @@ def event_times(data: bytes, lines: Lines, record_type: RecordType, dialect: Dia
     texts = [data[start:stop].decode("latin-1") for start, stop in zip(*map(np.ndarray.tolist, lines), strict=True)]
     times = (
         _read_times(pl.Series(texts, dtype=pl.String), record_type, dialect)
+        .to_physical()
+        .to_frame("time")
+        .select(pl.when(pl.col("time") <= latest).then("time"))
+        .to_series()
         .fill_null(strategy="forward")
         .fill_null(strategy="backward")
-        .to_physical()
         .fill_null(otherwise)
     )
     return times.to_numpy().astype(np.int64)

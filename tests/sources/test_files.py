@@ -238,6 +238,19 @@ def test_records_before_the_first_readable_time_do_not_hold_up_a_speed(tmp_path:
     assert [mark.watermark for mark in marks] == [NOTHING_IS_LATE, *[micros(1)] * (len(marks) - 2), micros(2)]
 
 
+def test_a_record_from_a_far_future_neither_holds_up_a_speed_nor_moves_the_watermark(tmp_path: Path) -> None:
+    day = 86_400
+    lines = [tick(day + 2), tick(1), tick(day + 2), tick(2), tick(3)]
+    source = replay(write(tmp_path / "a", *lines), pace=Pace(speed=1), wall_clock=lambda: micros(1))
+    driver, marks = drive(source)
+    assert len(records(driver)) == 5
+    assert source.clock() < 4
+    assert max(mark.watermark for mark in marks) == micros(3)
+    # A day ahead is still believed.
+    believed = replay(write(tmp_path / "b", tick(1), tick(day + 1)), pace=Pace(rate=1e6), wall_clock=lambda: micros(1))
+    assert drive(believed)[1][-1].watermark == micros(day + 1)
+
+
 @pytest.mark.parametrize("pace", [Pace(), Pace(speed=1e9), Pace(rate=1e9), Pace(interval=(0, 0))])
 def test_max_records_is_exact_and_nothing_is_read_behind_it(tmp_path: Path, pace: Pace) -> None:
     first = write(tmp_path / "a", b"\n", tick(1), b"\n\r\n", tick(2), tick(3), b"\n\n")

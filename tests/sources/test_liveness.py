@@ -45,6 +45,16 @@ def waiting_stream(promised: int | None, heard: float = 0.0) -> Stream:
     return stream
 
 
+def test_a_record_from_a_far_future_does_not_move_the_watermark() -> None:
+    day = 86_400
+    backlog = new_backlog(wall_clock=lambda: micros(1))
+    stream = new_stream(backlog)
+    for second, promised in ((1, 1), (day + 2, 1), (2, 2), (day + 1, day + 1)):
+        backlog.receive(stream, tick(second))
+        assert backlog.take(1 << 20) is not None
+        assert backlog.watermark.value == micros(promised)
+
+
 def test_silent_streams_do_not_hold_the_others() -> None:
     watermark = Watermark()
     quick, silent = Stream("a", LineCutter(9), heard=0.0), Stream("b", LineCutter(9), heard=0.0)
