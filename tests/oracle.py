@@ -11,7 +11,8 @@ from typing import Any
 
 from schemas.records import Dialect, RecordType
 
-_STRAY_RETURN = "\ue000"
+#: What stands for characters that the csv module would take for a line end, or, before Python 3.11, not at all.
+_STRAYS = {"\r": "\ue000", "\0": "\ue001"}
 
 
 def parse(data: bytes, record_type: RecordType, dialect: Dialect, wanted=None, columns=None):
@@ -45,9 +46,10 @@ def parse(data: bytes, record_type: RecordType, dialect: Dialect, wanted=None, c
 def split(text: str, dialect: Dialect) -> list[str]:
     if not dialect.quoted or '"' not in text:
         return text.split(dialect.separator)
-    reader = csv.reader([text.replace("\r", _STRAY_RETURN)], delimiter=dialect.separator, strict=True)
+    reader = csv.reader([text.translate(str.maketrans(_STRAYS))], delimiter=dialect.separator, strict=True)
+    back = str.maketrans({stray: character for character, stray in _STRAYS.items()})
     try:
-        return [field.replace(_STRAY_RETURN, "\r") for field in next(reader)]
+        return [field.translate(back) for field in next(reader)]
     except csv.Error as error:
         raise ValueError(str(error)) from None
 

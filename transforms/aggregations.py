@@ -238,7 +238,7 @@ class TopN(Aggregation):
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
         """Keeps the best of the best."""
-        return {"top": self._best(pl.col(names["top"]).explode().drop_nulls())}
+        return {"top": self._best(pl.col(names["top"]).explode())}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
         """Gives the list."""
@@ -246,7 +246,7 @@ class TopN(Aggregation):
 
     def _best(self, rows: pl.Expr) -> pl.Expr:
         by, value = rows.struct.field("by"), rows.struct.field("value")
-        known = rows.filter(by.is_not_null())
-        order = (by.filter(by.is_not_null()), value.filter(by.is_not_null()))
+        known = pl.when(by.is_not_null()).then(rows)
+        best_first = known.sort_by(by, value, descending=[True, False], nulls_last=[True, False])
         # Not head() before implode(): polars 2.1 then reads foreign memory where the sorted rows came from explode().
-        return known.sort_by(order, descending=[True, False]).implode().list.head(self.n)
+        return best_first.implode().list.head(self.n).list.drop_nulls()

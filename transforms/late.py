@@ -33,10 +33,12 @@ class SplitLate(beam.PTransform):
     Attributes:
         windows: the windows that the rows are going to be put in.
         lateness_micros: how long after its end a window still takes rows.
+        counted: whether late rows are counted as late records; not where other windows still use them.
     """
 
     windows: Windows
     lateness_micros: int = 0
+    counted: bool = True
 
     def __post_init__(self) -> None:
         """Checks the lateness.
@@ -50,7 +52,7 @@ class SplitLate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wires the one step."""
-        split = _SplitLateFn(self.windows, self.lateness_micros)
+        split = _SplitLateFn(self.windows, self.lateness_micros, counted=self.counted)
         outputs = batches | "SplitLate" >> beam.ParDo(split).with_outputs("late", main="records")
         outputs.records.element_type = Batch
         outputs.late.element_type = Rejected
@@ -58,7 +60,8 @@ class SplitLate(beam.PTransform):
 
 
 class _SplitLateFn(beam.DoFn):
-    def __init__(self, windows: Windows, lateness_micros: int) -> None:
+    def __init__(self, windows: Windows, lateness_micros: int, *, counted: bool = True) -> None:
+        self._counted = counted
         self._windows = windows
         self._lateness = lateness_micros
 
@@ -69,7 +72,8 @@ class _SplitLateFn(beam.DoFn):
             return
         is_late = self._windows.last_end(pl.col(EVENT_TIME)) + self._lateness <= watermark
         late = batch.rows.filter(is_late)
-        count(LATE, late.height)
+        if self._counted:
+            count(LATE, late.height)
         if late.height < batch.rows.height:
             yield Batch(batch.rows.filter(~is_late), batch.block) if late.height else batch
         for rejected in _raw_records(batch.block, late):

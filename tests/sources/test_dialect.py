@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import sys
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from schemas.http import ACCESS_LOG, RESPONSES
@@ -258,6 +259,7 @@ def test_a_character_that_the_sample_cuts_in_two_does_not_make_it_latin_1(monkey
     assert sniff_dialect(rows, SALE).encoding == "utf-8"
 
 
+CSV_TAKES_NUL = sys.version_info >= (3, 11)
 records = st.text(st.sampled_from('",;\t|ab \0\ufeffä') | st.characters(exclude_characters="\n\r", codec="utf-8"))
 
 
@@ -269,6 +271,7 @@ records = st.text(st.sampled_from('",;\t|ab \0\ufeffä') | st.characters(exclude
 @example('a"b"', ",")
 @example(',""', ",")
 def test_splitting_a_quoted_record_equals_the_csv_module(record: str, separator: str) -> None:
+    assume(CSV_TAKES_NUL or "\0" not in record)
     try:
         expected = next(csv.reader([record], delimiter=separator, strict=True), None) or [""]
     except csv.Error:
@@ -287,6 +290,7 @@ def test_splitting_an_unquoted_record_is_at_each_separator(record: str, separato
     st.lists(st.text(st.characters(exclude_characters="\n\r", codec="utf-8")), min_size=1), st.sampled_from(SEPARATORS)
 )
 def test_what_the_csv_module_writes_splits_into_the_same_fields(fields: list[str], separator: str) -> None:
+    assume(CSV_TAKES_NUL or not any("\0" in field for field in fields))
     file = io.StringIO()
     csv.writer(file, delimiter=separator, lineterminator="").writerow(fields)
     assert split_record(file.getvalue(), separator, quoted=True) == fields

@@ -21,6 +21,7 @@ blocks = st.builds(
     dialects,
     st.integers(-(2**63), 2**63 - 1),
     st.text(max_size=9),
+    st.integers(0, 2**62),
 )
 edges = st.none() | st.integers(-(2**60), 2**60)
 
