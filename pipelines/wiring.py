@@ -14,7 +14,7 @@ import apache_beam as beam
 from pipelines.options import StreamOptions, UsageError
 from pipelines.written import CountWritten
 from schemas.records import RecordType
-from sinks.address import Output, check_writable
+from sinks.address import Output, check_takes_results, check_writable
 from sinks.files import WriteResults
 from sinks.records import WriteRejected, prepare
 from sources.chunks import find_files
@@ -96,6 +96,8 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
     files = [(table.path(output), table, output) for table, output in outputs if output.kind == "file"]
     records = [path for path in (options.rejected, options.late) if path]
     try:
+        for output in options.outputs:
+            check_takes_results(output)
         inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
         for path in (*(path for path, *_ in files), *records):
             if _is_among(path, inputs):

@@ -45,8 +45,8 @@ class Address(NamedTuple):
 
     @property
     def command(self) -> list[str]:
-        """The program of ``exec`` and its arguments, split as a shell would, without a shell."""
-        return shlex.split(self.path)
+        """The program of ``exec`` and its arguments, split as a shell would, without a shell; else nothing."""
+        return shlex.split(self.path) if self.scheme == "exec" else []
 
 
 def parse_address(text: str) -> Address:

@@ -1,16 +1,22 @@
 """What the sources and transforms of this process have done so far, for a progress line; the real counts are metrics.
 
-Workers elsewhere have boards of their own, that nobody sees: nothing but the progress line may depend on this one.
+Workers elsewhere have boards of their own, that nobody sees: nothing but the progress line may depend on this one. For
+failures that show at the end of the input, :func:`fail` tells whether somebody looks.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 
+#: Notes that nobody has taken yet: so many of the latest.
+_MAX_NOTES = 1_000
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
 _watermark: list[int] = []
+_notes: deque[str] = deque(maxlen=_MAX_NOTES)
+_failures: list[str] = []
+_watched = threading.Event()
 
 
 def add(name: str, amount: int) -> None:
@@ -35,8 +41,42 @@ def watermark() -> int | None:
     return _watermark[0] if _watermark else None
 
 
+def note(text: str) -> None:
+    """Leaves a line for a person."""
+    _notes.append(text)
+
+
+def take_notes() -> list[str]:
+    """Gives the lines that were left since the last time."""
+    return [_notes.popleft() for _ in range(len(_notes))]
+
+
+def watch() -> None:
+    """Says that somebody looks at the failures after the run."""
+    _watched.set()
+
+
+def fail(text: str) -> bool:
+    """Notes why the run has failed although it goes on to its end; False if nobody would look, and it has to be raised.
+
+    So an input that turns out to be broken at its end fails the run, and what it gave before that is written all the
+    same.
+    """
+    if _watched.is_set():
+        _failures.append(text)
+    return _watched.is_set()
+
+
+def failures() -> list[str]:
+    """Gives what was noted by :func:`fail`."""
+    return list(_failures)
+
+
 def reset() -> None:
     """Forgets everything, before a run."""
     with _lock:
         _counts.clear()
         _watermark.clear()
+    _notes.clear()
+    _failures.clear()
+    _watched.clear()

@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -108,7 +108,7 @@ def piece_size(piece: Piece) -> int:
 
 
 def read_chunks(
-    pieces: tuple[Piece, ...],
+    pieces: Sequence[Piece],
     record_type: RecordType,
     chunk_bytes: int,
     first_piece: int = 0,

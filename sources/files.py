@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
@@ -73,7 +73,7 @@ class FileReplay(UnboundedSource):
         wall_clock: microseconds of UTC, for when records are read.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: Sequence[Piece]
     record_type: RecordType
     pace: Pace = Pace()
     disorder_micros: int = 0

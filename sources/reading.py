@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
@@ -13,9 +16,13 @@ from sources.block import Block
 from sources.chunks import Piece, find_files, is_compressed, piece_size
 from sources.dialect import sniff_dialect
 from sources.files import FileReplay
+from sources.follow import FollowLines
+from sources.laps import Laps
 from sources.lines import StdinLines
 from sources.pacing import Pace
+from sources.process import ProcessLines
 from sources.tcp import TcpLines
+from sources.udp import UdpLines
 
 #: How long an idle source is left alone; 0.1 s costs a tenth of a processor and delays a window by as much.
 POLL_SECONDS = 0.1
@@ -27,7 +34,9 @@ _NO_CAP = 1 << 30
 
 @dataclass
 class ReadAddresses(beam.PTransform):
-    """Reads files, standard input and TCP peers, all that are given, side by side; gives a PCollection of Block.
+    """Reads everything that is given, side by side; gives a PCollection of Block.
+
+    Files are one source, or followed as they grow; TCP peers are another, UDP peers, each command, standard input.
 
     Attributes:
         addresses: at least one.
@@ -36,7 +45,11 @@ class ReadAddresses(beam.PTransform):
         disorder_micros: how far records of files may be out of order.
         live_disorder_micros: how far those of live input may be.
         idle_timeout_seconds: after how much silence live input is at its end; None for never.
-        max_records: how many records to read, of files and of live input each; None for all.
+        max_records: how many records to read, of each source; None for all.
+        follow: whether files are followed as they grow.
+        sequence: the column with the sequence number of records that come by UDP, to count those that are missing.
+        in_order: whether the records of files come in their order, file after file, read by one reader.
+        loop: whether files begin again at their end, in order.
     """
 
     addresses: tuple[Address, ...]
@@ -46,17 +59,30 @@ class ReadAddresses(beam.PTransform):
     live_disorder_micros: int = 0
     idle_timeout_seconds: float | None = None
     max_records: int | None = None
+    follow: bool = False
+    sequence: str = ""
+    in_order: bool = False
+    loop: bool = False
 
     def __post_init__(self) -> None:
-        """Finds the files and looks whether ports are free.
+        """Finds the files and commands and looks whether ports are free.
 
         Raises:
-            ValueError: no address is given.
-            OSError: a file or a port is not to be had; the message says which and why.
+            ValueError: no address is given, one cannot be read from, or files cannot be followed.
+            OSError: a file, a command or a port is not to be had; the message says which and why.
         """
         super().__init__()
         if not self.addresses:
             raise ValueError("expected at least one input address")
+        for address in self.addresses:
+            if address.scheme == "udp":
+                raise ValueError(
+                    f"cannot read from {address.text!r}, which sends; udp-listen://{address.endpoint} receives"
+                )
+        if self.follow and self.pace.is_paced:
+            raise ValueError("a file that is followed has its own pace: leave out the speed, rate or interval")
+        if self.follow and not self._of("file"):
+            raise ValueError("expected a file to follow, got none")
         self._sources = tuple(self._make_sources())
 
     @property
@@ -73,41 +99,49 @@ class ReadAddresses(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Reads each source."""
-        blocks = []
-        for source in self._sources:
+        blocks: list[beam.PCollection] = []
+        for number, source in enumerate(self._sources):
             is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
             read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
-            blocks.append(pipeline | f"Read{type(source).__name__}" >> read)
+            # There may be several commands; the others are the only ones of their kind.
+            label = f"Read{type(source).__name__}{number if isinstance(source, ProcessLines) and number else ''}"
+            blocks.append(pipeline | label >> read)
             blocks[-1].element_type = Block
         return blocks[0] if len(blocks) == 1 else blocks | "ReadAll" >> beam.Flatten()
 
-    def _make_sources(self) -> list[UnboundedSource]:
-        sources: list[UnboundedSource] = []
-        paths = [address.path for address in self.addresses if address.scheme == "file"]
-        if paths:
+    def _of(self, *schemes: str) -> tuple[Address, ...]:
+        return tuple(address for address in self.addresses if address.scheme in schemes)
+
+    def _make_sources(self) -> Iterator[UnboundedSource]:
+        live: dict[str, Any] = {
+            "record_type": self.record_type,
+            "disorder_micros": self.live_disorder_micros,
+            "idle_timeout_seconds": self.idle_timeout_seconds,
+            "sniff": sniff_dialect,
+            "max_records": self.max_records,
+        }
+        paths = [address.path for address in self._of("file")]
+        if paths and self.follow:
+            yield FollowLines(tuple(find_files(paths)), **live)
+        elif paths:
             pieces = tuple(Piece(path) for path in find_files(paths))
-            sources.append(FileReplay(pieces, self.record_type, self.pace, self.disorder_micros, self.max_records))
-        peers = tuple(address for address in self.addresses if address.scheme in ("tcp", "tcp-listen"))
-        if peers:
-            tcp = TcpLines(
-                peers,
-                self.record_type,
-                self.live_disorder_micros,
-                self.idle_timeout_seconds,
-                sniff=sniff_dialect,
-                max_records=self.max_records,
-            )
-            tcp.check()
-            sources.append(tcp)
-        if any(address.scheme == "-" for address in self.addresses):
-            sources.append(
-                StdinLines(
-                    self.record_type,
-                    self.live_disorder_micros,
-                    self.idle_timeout_seconds,
-                    sniff=sniff_dialect,
-                    max_records=self.max_records,
-                )
-            )
-        return sources
+            # With a limit, however high, a replay is one ordered stream.
+            most = self.max_records or (sys.maxsize if self.in_order or self.loop else None)
+            replay = FileReplay(pieces, self.record_type, self.pace, self.disorder_micros, most)
+            if self.loop:
+                laps = Laps(pieces)
+                laps.check(self.record_type)
+                replay = replace(replay, pieces=laps)
+            yield replay
+        checked: list[TcpLines | UdpLines | ProcessLines] = []
+        if peers := self._of("tcp", "tcp-listen"):
+            checked.append(TcpLines(peers, **live))
+        if peers := self._of("udp-listen"):
+            checked.append(UdpLines(peers, **live, sequence=self.sequence))
+        checked += [ProcessLines(command, **live) for command in self._of("exec")]
+        for source in checked:
+            source.check()
+            yield source
+        if self._of("-"):
+            yield StdinLines(**live)

@@ -29,23 +29,25 @@ class Place(NamedTuple):
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
-def resolve(address: Address, flags: int = 0) -> list[Place]:
+def resolve(address: Address, flags: int = 0, kind: int = socket.SOCK_STREAM) -> list[Place]:
     """Gives the places of an address. A name may take the resolver some time; a number takes none."""
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
+    found = socket.getaddrinfo(address.host, address.port, type=kind, flags=flags)
     return [Place(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
-def bind(address: Address) -> socket.socket:
-    """Gives a socket that is bound to the address.
+def bind(address: Address, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """Gives a socket that is bound to the address: of TCP, or with ``socket.SOCK_DGRAM`` of UDP.
 
     Raises:
         AddressError: it cannot be.
     """
     try:
-        place = resolve(address, socket.AI_PASSIVE)[0]
-        sock = socket.socket(place.family, socket.SOCK_STREAM)
+        place = resolve(address, socket.AI_PASSIVE, kind)[0]
+        sock = socket.socket(place.family, kind)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # A port that was just used may be used again. With UDP the same would take it from whoever has it now.
+            if kind == socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(place.sockaddr)
         except OSError:
             sock.close()

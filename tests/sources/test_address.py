@@ -22,6 +22,11 @@ from sources.address import Address, parse_address
         ("tcp://[::1]:65535", Address("tcp://[::1]:65535", "tcp", host="::1", port=65_535)),
         ("tcp-listen://:12000", Address("tcp-listen://:12000", "tcp-listen", host="127.0.0.1", port=12_000)),
         ("tcp-listen://0.0.0.0:0", Address("tcp-listen://0.0.0.0:0", "tcp-listen", host="0.0.0.0")),  # noqa: S104
+        ("udp://[::1]:9", Address("udp://[::1]:9", "udp", host="::1", port=9)),
+        ("udp-listen://:0", Address("udp-listen://:0", "udp-listen", host="127.0.0.1")),
+        ("exec:./a 'b c' x://y", Address("exec:./a 'b c' x://y", "exec", path="./a 'b c' x://y")),
+        ("exec: seq 3 ", Address("exec: seq 3 ", "exec", path="seq 3")),
+        ("file://exec:x", Address("file://exec:x", "file", path="exec:x")),
     ],
 )
 def test_every_form_of_address_is_understood(text: str, address: Address) -> None:
@@ -36,7 +41,10 @@ def test_every_form_of_address_is_understood(text: str, address: Address) -> Non
         ("", "expected an address, got an empty text"),
         ("  ", "expected an address, got an empty text"),
         ("file://", "expected file://path, got 'file://'"),
-        ("udp://a:1", "unknown scheme in 'udp://a:1': expected a path, - or one of tcp://, tcp-listen://"),
+        (
+            "ftp://a:1",
+            "unknown scheme in 'ftp://a:1': expected a path, -, exec:COMMAND or one of tcp://, tcp-listen://, u",
+        ),
         ("tcp://host", "expected tcp://host:port with a port up to 65535, got 'tcp://host'"),
         ("tcp://host:", "got 'tcp://host:'"),
         ("tcp://host:x", "got 'tcp://host:x'"),
@@ -48,6 +56,12 @@ def test_every_form_of_address_is_understood(text: str, address: Address) -> Non
         ("tcp://a b:1", "got 'tcp://a b:1'"),
         ("tcp://[::1:1", "got 'tcp://[::1:1'"),
         ("tcp://host:0", "port 0 cannot be connected to, got 'tcp://host:0'"),
+        ("udp://host:0", "port 0 cannot be sent to, got 'udp://host:0'"),
+        ("udp-listen://host", "expected udp-listen://host:port with a port up to 65535, got 'udp-listen://host'"),
+        ("exec:", "expected exec:COMMAND, got 'exec:'"),
+        ("exec: ''", "expected exec:COMMAND, got \"exec: ''\""),
+        ("exec:a\0b", "expected exec:COMMAND, got 'exec:a\\x00b'"),
+        ("exec:a 'b", 'cannot split the command of "exec:a \'b": no closing quotation'),
     ],
 )
 def test_a_wrong_address_is_refused_with_one_line_that_shows_it(text: str, message: str) -> None:
@@ -56,15 +70,21 @@ def test_a_wrong_address_is_refused_with_one_line_that_shows_it(text: str, messa
     assert "\n" not in str(caught.value)
 
 
-@given(st.text() | st.text("tcp-listen:/@[]0123456789 .\n").map("tcp://".__add__))
+def test_a_command_is_split_as_a_shell_would_without_one() -> None:
+    address = parse_address("""exec:./a "b c" '*' $HOME 'd'"e" ; f""")
+    assert address.command == ["./a", "b c", "*", "$HOME", "de", ";", "f"]
+
+
+@given(st.text() | st.text("tcp-listen:/@[]0123456789 .\n").map("tcp://".__add__) | st.text().map("exec:".__add__))
 def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
     try:
         address = parse_address(text)
     except ValueError:
         return
     assert address.text == text
-    assert address.scheme in ("file", "-", "tcp", "tcp-listen")
-    assert (address.scheme == "file") == bool(address.path)
+    assert address.scheme in ("file", "-", "exec", "tcp", "tcp-listen", "udp", "udp-listen")
+    assert (address.scheme in ("file", "exec")) == bool(address.path)
+    assert (address.scheme == "exec") == bool(address.command and text.startswith("exec:"))
     assert 0 <= address.port <= 65_535
 
 

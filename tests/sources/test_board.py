@@ -38,9 +38,29 @@ def test_the_watermark_is_unknown_until_it_is_set() -> None:
     assert board.watermark() == 9
 
 
+def test_notes_are_taken_once_in_their_order_and_only_the_latest_are_kept() -> None:
+    for number in range(1_500):
+        board.note(str(number))
+    assert board.take_notes() == [str(number) for number in range(500, 1_500)]
+    assert board.take_notes() == []
+
+
+def test_a_failure_is_noted_only_where_somebody_looks() -> None:
+    assert not board.fail("nobody looks")
+    assert board.failures() == []
+    board.watch()
+    assert board.fail("broken")
+    assert board.failures() == ["broken"]
+
+
 def test_a_reset_forgets_everything() -> None:
     board.add("read", 1)
     board.set_watermark(5)
+    board.watch()
+    board.fail("broken")
+    board.note("listening")
     board.reset()
+    assert board.take_notes() == board.failures() == []
+    assert not board.fail("nobody looks any more")
     assert board.counts() == {}
     assert board.watermark() is None

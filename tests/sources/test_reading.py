@@ -16,10 +16,13 @@ from apache_beam.testing.util import assert_that, equal_to
 from sources.address import parse_address
 from sources.block import Block
 from sources.files import FileReplay
+from sources.follow import FollowLines
 from sources.lines import StdinLines
 from sources.pacing import Pace
+from sources.process import ProcessLines
 from sources.reading import ReadAddresses
 from sources.tcp import TcpLines
+from sources.udp import UdpLines
 from tests.fakes import listening, serving
 from tests.sources.test_liveness import TICK, tick
 
@@ -64,6 +67,44 @@ def test_options_reach_the_sources(two_files: Path) -> None:
         assert (live.disorder_micros, live.idle_timeout_seconds, live.max_records) == (2, 3.0, 4)
 
 
+def test_every_live_address_has_its_source_and_the_options_of_live_input(two_files: Path) -> None:
+    read = reading(
+        "exec:seq 3",
+        "udp-listen://:0",
+        two_files,
+        "exec:seq 4",
+        "udp-listen://:0",
+        live_disorder_micros=2,
+        idle_timeout_seconds=3.0,
+        max_records=4,
+        follow=True,
+        sequence="n",
+    )
+    assert kinds(read) == [FollowLines, UdpLines, ProcessLines, ProcessLines]
+    follow, udp, one, two = read._sources
+    assert [Path(path).name for path in follow.paths] == ["a.txt", "b.txt"]
+    assert (len(udp.addresses), udp.sequence) == (2, "n")
+    assert [one.address.path, two.address.path] == ["seq 3", "seq 4"]
+    for live in read._sources:
+        assert (live.disorder_micros, live.idle_timeout_seconds, live.max_records) == (2, 3.0, 4)
+    assert read.total_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "message"),
+    [
+        (["udp://h:5"], {}, "cannot read from 'udp://h:5', which sends; udp-listen://h:5 receives"),
+        (["-"], {"follow": True}, "expected a file to follow, got none"),
+        (["FOLDER"], {"follow": True, "pace": Pace(rate=1)}, "a file that is followed has its own pace"),
+        (["exec:no-such-thing"], {}, "cannot run 'no-such-thing': no such command"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(two_files: Path, texts: list[str], options: dict, message: str) -> None:
+    texts = [text.replace("FOLDER", str(two_files)) for text in texts]
+    with pytest.raises((ValueError, OSError), match=f"^{re.escape(message)}[^\n]*$"):
+        reading(*texts, **options)
+
+
 def test_total_bytes_are_known_for_plain_files_that_are_read_whole(two_files: Path) -> None:
     size = len(tick(1) * 3)
     assert reading(two_files).total_bytes == size
@@ -106,6 +147,12 @@ def test_several_inputs_are_read_side_by_side(two_files: Path) -> None:
         blocks = pipeline | reading(two_files, f"tcp://127.0.0.1:{port}", idle_timeout_seconds=1.0)
         assert blocks.element_type is Block
         assert_that(blocks | beam.FlatMap(split), equal_to([tick(second).strip() for second in range(1, 6)]))
+
+
+def test_several_commands_are_read_side_by_side() -> None:
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        blocks = pipeline | reading("exec:seq 3", "exec:seq 4 6")
+        assert_that(blocks | beam.FlatMap(split), equal_to([b"%d" % number for number in range(1, 7)]))
 
 
 def test_standard_input_is_an_address() -> None:

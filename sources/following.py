@@ -1,0 +1,344 @@
+"""The files that are followed: which they are through every rotation, what was read of them, and where to go on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.records import Dialect
+from sources import board
+from sources.dialect import SAMPLE_BYTES
+from sources.drain import draining
+from sources.lines import LineCutter
+from sources.liveness import Backlog, Stream, Taken, Watermark
+
+if TYPE_CHECKING:
+    from sources.follow import FollowLines, FollowReader
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Why a record is torn whose file was cut off before it had its line end.
+TRUNCATED = "file truncated in mid-record"
+#: A file that was renamed is still looked at for so long: its writer may not have noticed yet.
+GRACE_SECONDS = 5.0
+#: Of so many files together this much is read ahead; of a single one at least so much at a time.
+_AHEAD_BYTES = 32 << 20
+_LEAST_WINDOW_BYTES = 1 << 16
+#: The last bytes that were read: where others stand there now, the file was written anew.
+_SEAM_BYTES = 64
+
+Identity = tuple[int, int]
+
+
+class Place(NamedTuple):
+    """How far one file was read.
+
+    Attributes:
+        path: what it was called when it was found.
+        device: with ``inode``, which file it is, whatever it is called now.
+        inode: see there.
+        offset: everything before it was handed out.
+        seam: a checksum of the bytes right before it.
+        skipping: whether the offset is within a record that is too long, and was handed out as a fault.
+        dialect: how its records are written, None where that is not known yet.
+    """
+
+    path: str
+    device: int
+    inode: int
+    offset: int = 0
+    seam: int = 0
+    skipping: bool = False
+    dialect: Dialect | None = None
+
+
+class FollowMark(NamedTuple):
+    """Where to go on in each file, and what was promised; the token is that of the reading that it is of."""
+
+    token: str
+    places: tuple[Place, ...] = ()
+    records: int = 0
+    watermark: int | None = None
+
+    def finalize_checkpoint(self) -> None:
+        """Files need no acknowledgement."""
+
+
+class _CutterAt(LineCutter):
+    """Cuts lines from some place of a file on."""
+
+    def __init__(self, max_record_bytes: int, position: int, *, skipping: bool) -> None:
+        super().__init__(max_record_bytes)
+        self.max_record_bytes = max_record_bytes
+        self._position = position
+        self._skipping = skipping
+
+    @property
+    def place(self) -> tuple[int, bool]:
+        """Where the record begins that is not whole yet, or how far the one was read that is too long."""
+        return self._position, self._skipping
+
+
+class GrowingFile:
+    """One file that is open, whatever it is called by now."""
+
+    def __init__(self, source: FollowLines, place: Place, handle: int) -> None:
+        self.path = place.path
+        self.handle = handle
+        found = os.fstat(handle)
+        self.identity: Identity = (found.st_dev, found.st_ino)
+        self.seam = _seam(handle, place.offset)
+        self.cutter = _CutterAt(source.max_record_bytes, place.offset, skipping=place.skipping)
+        self.stream = Stream(place.path, self.cutter, place.dialect)
+        #: So much was looked at in vain for the end of the first line.
+        self.examined = 0
+        #: Since when another file stands in its place, and it has not grown.
+        self.left_at: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Its bytes now."""
+        return os.fstat(self.handle).st_size
+
+    @property
+    def has_more(self) -> bool:
+        """Whether it has bytes that were not looked at."""
+        return self.stream.is_open and self.size > max(self.cutter.received, self.examined)
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether what was read does not stand in it any more."""
+        read, size = self.cutter.received, self.size
+        if not self.stream.is_open:
+            return False
+        return size < max(read, self.examined) or (size > read and _seam(self.handle, read) != self.seam)
+
+    @property
+    def place(self) -> Place:
+        """Where to go on: at the first record that was not handed out."""
+        offset, skipping = self.cutter.place
+        if self.stream.pieces:
+            offset, skipping = self.stream.pieces[0].position, False
+        seam = zlib.crc32(_seam(self.handle, offset))
+        return Place(self.path, *self.identity, offset, seam, skipping, self.stream.dialect)
+
+    def read(self, size: int) -> bytes:
+        """Gives the next bytes."""
+        try:
+            data = os.pread(self.handle, size, self.cutter.received)
+        except OSError as error:
+            raise OSError(f"cannot read {self.path!r}: {error.strerror}") from error
+        self.seam = (self.seam + data)[-_SEAM_BYTES:]
+        return data
+
+    def skip(self, size: int) -> None:
+        """Passes over what stands before the first record."""
+        self.seam = _seam(self.handle, size)
+        self.cutter = self.stream.cutter = _CutterAt(self.cutter.max_record_bytes, size, skipping=False)
+
+
+def _seam(handle: int, offset: int) -> bytes:
+    """Gives the bytes right before an offset."""
+    return os.pread(handle, min(_SEAM_BYTES, offset), max(0, offset - _SEAM_BYTES))
+
+
+class Following:
+    """The files that are open, what was read of them and not handed out, and the mark behind what was.
+
+    Files of the same path stand in the order in which they were found there; a later one is read when nothing of an
+    earlier one is left.
+    """
+
+    def __init__(self, source: FollowLines, mark: FollowMark) -> None:
+        self.token = mark.token
+        self.taken: Taken | None = None
+        self.is_done = False
+        self.reader: FollowReader | None = None
+        self.watermark = Watermark(source.disorder_micros, mark.watermark)
+        self._source = source
+        # A copy: a record type that has cached something pickles otherwise, and Beam looks readers up by that.
+        self._record_type = replace(source.record_type)
+        self._backlog = Backlog(
+            self._record_type, self.watermark, max_waiting_bytes=_AHEAD_BYTES, wall_clock=source.wall_clock
+        )
+        self._backlog.records = mark.records
+        self._window_bytes = max(_LEAST_WINDOW_BYTES, min(source.max_block_bytes, _AHEAD_BYTES // len(source.paths)))
+        self._heard = source.clock()
+        self._is_ending = False
+        self._warned: set[str] = set()
+        self._files: list[GrowingFile] = []
+        for place in mark.places:
+            self._resume(place)
+
+    def mark(self) -> FollowMark:
+        """Gives the mark behind everything handed out so far."""
+        places = tuple(file.place for file in self._files)
+        return FollowMark(self.token, places, self._backlog.records, self.watermark.value)
+
+    def advance(self) -> bool:
+        """Takes the next block; False where there is none now, or at the end."""
+        limit = self._source.max_records
+        left = None if limit is None else limit - self._backlog.records
+        if self.is_done or (left is not None and left <= 0):
+            self.is_done = True
+            return False
+        is_last = self._is_ending or draining()
+        if not is_last:
+            self._look()
+        taken = self._backlog.take(self._source.max_block_bytes, left)
+        if taken is None:
+            self.is_done = is_last
+            return False
+        self.taken = taken
+        board.add("bytes", len(taken.block.data))
+        return True
+
+    def close(self) -> None:
+        """Closes the files."""
+        while self._files:
+            os.close(self._files.pop().handle)
+
+    def _look(self) -> None:
+        """Looks once at every path and every file, and reads what is new."""
+        now = self._source.clock()
+        self._find(now)
+        growing = [file for file in self._files if file.has_more]
+        self._backlog.listened([file.stream for file in growing], now)
+        waiting: set[str] = set()
+        for file in self._files:
+            if file in growing and file.path not in waiting and not (file.stream.pieces or self._backlog.is_full):
+                self._read(file)
+            if file.has_more or file.stream.pieces:
+                waiting.add(file.path)
+        if growing or waiting:
+            self._heard = now
+        timeout = self._source.idle_timeout_seconds
+        if timeout is not None and now - self._heard >= timeout:
+            self._is_ending = True
+            for file in self._files:
+                self._finish(file)
+
+    def _find(self, now: float) -> None:
+        """Finds files that are new, were written anew, or were left and are done with."""
+        for place, file in enumerate(self._files):
+            if file.is_rewritten:
+                self._backlog.close(file.stream, TRUNCATED)
+                self._files[place] = self._opened(Place(file.path, *file.identity), file.handle)
+        known = {file.identity for file in self._files}
+        shown: dict[str, Identity] = {}
+        for path in self._source.paths:
+            found = self._identity(path)
+            if found is None:
+                continue
+            shown[path] = found
+            if found not in known:
+                self._open(path, known)
+        for file in [*self._files]:
+            if file.identity in shown.values() or file.path not in shown:
+                file.left_at = None
+            elif file.left_at is None or file.has_more or (file.stream.is_open and file.stream.pieces):
+                file.left_at = now
+            elif now - file.left_at >= GRACE_SECONDS:
+                self._finish(file)
+            if not (file.stream.is_open or file.stream.pieces):
+                self._files.remove(file)
+                os.close(file.handle)
+
+    def _identity(self, path: str) -> Identity | None:
+        """Tells which file stands there now; None for none, or for something else than a file."""
+        try:
+            found = os.stat(path)  # noqa: PTH116 - many times a second
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+    def _open(self, path: str, known: set[Identity]) -> None:
+        """Opens the new file of a path."""
+        try:
+            handle = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            if path not in self._warned:
+                _LOGGER.warning("cannot read %r for now: %s", path, error.strerror)
+            self._warned.add(path)
+            return
+        file = self._opened(Place(path, 0, 0), handle)
+        self._files.append(file)
+        known.add(file.identity)
+
+    def _opened(self, place: Place, handle: int) -> GrowingFile:
+        file = GrowingFile(self._source, place, handle)
+        self._backlog.open(file.stream)
+        return file
+
+    def _resume(self, place: Place) -> None:
+        """Opens a file of the mark again, under its path or the name that it has now."""
+        handle = next((handle for path in _names(place) if (handle := _open_same(path, place)) is not None), None)
+        if handle is None:
+            _LOGGER.warning("%r is not there any more: what it had behind byte %d is lost", place.path, place.offset)
+            return
+        if zlib.crc32(_seam(handle, place.offset)) != place.seam:
+            place = Place(place.path, place.device, place.inode)
+        self._files.append(self._opened(place, handle))
+
+    def _read(self, file: GrowingFile, *, is_last: bool = False) -> bool:
+        """Reads the next bytes of a file, if it is known how its records are written; False at its end."""
+        if file.stream.dialect is None and not self._find_dialect(file, is_last=is_last):
+            return False
+        data = file.read(self._window_bytes)
+        if data:
+            self._backlog.receive(file.stream, data)
+        return bool(data)
+
+    def _find_dialect(self, file: GrowingFile, *, is_last: bool) -> bool:
+        """Finds the dialect of a file from its head, if that has a whole line."""
+        head = os.pread(file.handle, SAMPLE_BYTES, 0)
+        is_short = len(head) <= min(SAMPLE_BYTES - 1, self._source.max_record_bytes)
+        if b"\n" not in head and is_short and not is_last:
+            file.examined = len(head)
+            return False
+        dialect = Dialect(self._record_type.separator)
+        if self._source.sniff is not None:
+            try:
+                dialect = self._source.sniff(head[: head.rfind(b"\n") + 1] or head, self._record_type)
+            except ValueError:
+                _LOGGER.warning("cannot tell how the records of %r are written", file.path)
+        # What stands before the first record is passed over here, and a mark tells of its offset.
+        file.skip(dialect.skip)
+        file.stream.dialect = dialect._replace(skip=0)
+        return True
+
+    def _finish(self, file: GrowingFile) -> None:
+        """Reads a last time; what is left is a record, though it lacks its line end."""
+        if file.stream.is_open:
+            while self._read(file, is_last=True):
+                pass
+            self._backlog.close(file.stream)
+
+
+def _names(place: Place) -> Iterator[str]:
+    """Gives the names that a file may have: its own, and those in the same folder that have its inode."""
+    yield place.path
+    try:
+        with os.scandir(Path(place.path).parent) as entries:
+            yield from sorted(entry.path for entry in entries if entry.inode() == place.inode)
+    except OSError:
+        return
+
+
+def _open_same(path: str, place: Place) -> int | None:
+    """Opens a file if it is the one that is meant."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    found = os.fstat(handle)
+    if (found.st_dev, found.st_ino) == (place.device, place.inode):
+        return handle
+    os.close(handle)
+    return None
