@@ -25,7 +25,7 @@ from sources.dialect import sniff_dialect
 from sources.sockets import AddressError
 from sources.udp import FORGET_SECONDS, Gaps, UdpLines, sequence_pattern
 from tests.fakes import Driver, FakeClock
-from tests.pipelines.tools import free_port, started
+from tests.pipelines.tools import free_port, started, wait_for
 from tests.sources.test_liveness import TICK, tick
 
 NUMBERED = RecordType("numbered", ("time", "n"), (Column("n", "integer"),), "time")
@@ -327,15 +327,25 @@ def test_records_in_datagrams_of_their_own_come_in_few_blocks() -> None:
     assert len(driver.blocks) < 20_000 / 5
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody receives datagrams there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def test_a_pipeline_tells_where_it_receives_and_what_was_lost(prism, tmp_path: Path, request) -> None:
     if "one by one" in request.node.name:
         pytest.skip("the pipeline is in a process of its own")
     port = free_port()
     options = ("--input", f"udp-listen://127.0.0.1:{port}", "tcp-listen://127.0.0.1:0")
     with started(*options, "--idle-timeout", "2s", "--output", tmp_path / "x.jsonl") as program:
+        wait_for(lambda: is_taken(port))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            began = time.monotonic()
-            while time.monotonic() < began + 2:
+            for _ in range(50):
                 peer.sendto(b"no record\n", ("127.0.0.1", port))
                 time.sleep(0.01)
         done = program.finish()
