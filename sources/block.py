@@ -15,6 +15,7 @@ from apache_beam.typehints.schemas import typing_to_runner_api
 from schemas.coders import register_row
 from schemas.records import Dialect, Rejected
 from schemas.units import MICROS_PER_SECOND
+from sources import mending  # noqa: F401 - every worker that reads or parses needs it
 
 #: The watermark of a source of which no record can be late: a file that is read as fast as possible.
 NOTHING_IS_LATE = -(2**63)
