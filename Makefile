@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_VENV := .venv-bench
-BENCH_PACKAGES := duckdb bytewax pathway
+BENCH_PACKAGES := duckdb pandas bytewax pathway
 ROWS ?= 10000000
 
 .DEFAULT_GOAL := help
@@ -50,6 +50,11 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism ## run the benchmarks and print
 	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) $(ROWS)
 	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
 	@$(BIN)/python -m benchmarks.window_latency
+	@$(BIN)/python -m benchmarks.errors_board --rows $(ROWS)
+	@$(BIN)/python -m benchmarks.errors_memory --visitors $(ROWS)
+	@$(BIN)/python -m benchmarks.errors_live
+	@$(BIN)/python -m benchmarks.credit_throughput
+	@$(BIN)/python -m benchmarks.credit_latency
 
 soak: setup prism ## run the slow proofs that `make test` leaves out
 	@$(BIN)/python -m pytest -m soak $(ARGS)

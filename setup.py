@@ -34,6 +34,7 @@ TEST = [
 BENCH = [
     "bytewax>=0.21.1",
     "duckdb>=1.4",
+    "pandas>=2.2",
     "pathway>=0.33",
 ]
 

@@ -23,10 +23,11 @@ from pipelines.wiring import Table, check_outputs, open_input, write_records, wr
 from schemas.http import ACCESS_LOG, RESPONSES
 from sinks.board import PrintBoard
 from sources.reading import ReadAddresses
-from transforms.aggregations import CountDistinct
+from transforms.addresses import CountDistinctAddresses
 from transforms.columns import EVENT_TIME
 from transforms.late import SplitLate
 from transforms.parsing import parse_as
+from transforms.sketches import DEFAULT_LG_K, CountDistinctAbout, require_sketches, standard_error
 from transforms.visitors import HOUR, CountVisitors, SumByHourOfDay
 
 FORMATS = {"json": RESPONSES, "clf": ACCESS_LOG}
@@ -53,6 +54,13 @@ class ErrorsOptions(StreamOptions):
             default="json",
             help="how responses are written: JSON lines, or the common or combined log format (default: json)",
         )
+        group.add_argument(
+            "--approximate",
+            action="store_true",
+            help=f"count visitors by a sketch of at most {2**DEFAULT_LG_K * 8 // 1024} KiB an hour: exact up to "
+            f"{2**DEFAULT_LG_K:,} visitors an hour, beyond with a standard error of "
+            f"{100 * standard_error(DEFAULT_LG_K):.1f} %% (needs the extra 'sketches')",
+        )
 
 
 def met_an_error(weekdays: str) -> pl.Expr:
@@ -67,7 +75,7 @@ def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) 
     parsed = pipeline | "ReadResponses" >> read | "ParseResponses" >> parse
     timely = parsed["records"] | "SplitLate" >> SplitLate(HOUR, options.lateness_micros)
     hours = timely["records"] | "CountVisitors" >> CountVisitors(
-        CountDistinct("ip"),
+        CountDistinctAbout("ip") if options.approximate else CountDistinctAddresses("ip"),
         options.emit_micros,
         options.lateness_micros,
         tuned_for="live" if options.needs_clock else "replay",
@@ -78,12 +86,21 @@ def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) 
     write_records(timely["late"], options.late, "WriteLate")
 
 
+def _check_sketches() -> None:
+    try:
+        require_sketches()
+    except ValueError as error:
+        raise UsageError(f"--approximate: {error}") from None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline and gives the exit status."""
     options = parse_command_line(ErrorsOptions, "python -m pipelines.errors", __doc__, argv, script_mode)
     try:
         if options.windows.length:
             raise UsageError(f"errors are counted by the hour, so --window is not for them, got {options.windows}")
+        if options.approximate:
+            _check_sketches()
         if options.input is None:
             options.input = [demo_responses()]
         if options.output is None:

@@ -100,15 +100,15 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
             check_takes_results(output)
         inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
         for path in (*(path for path, *_ in files), *records):
-            if _is_among(path, inputs):
+            if is_among(path, inputs):
                 raise UsageError(f"{path!r} is read, so it cannot be written")
         for path, table, output in files:
-            if _is_among(path, records):
+            if is_among(path, records):
                 raise UsageError(f"{path!r} cannot take both results and records")
             table.writer(output)
             check_writable(path)
         for path in records:
-            _check_appendable(path)
+            check_appendable(path)
         for table, output in outputs:
             if output.url is not None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
@@ -118,11 +118,18 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
         raise UsageError(str(error)) from None
 
 
-def _is_among(path: str, others: Sequence[str]) -> bool:
+def is_among(path: str, others: Sequence[str]) -> bool:
+    """Tells whether a file is one of several, however they are written."""
     return Path(path).resolve() in {Path(other).resolve() for other in others}
 
 
-def _check_appendable(path: str) -> None:
+def check_appendable(path: str) -> None:
+    """Looks whether a file of records can be written; makes its folder, and changes no file that is there.
+
+    Raises:
+        UsageError: it cannot be.
+        SinkError: the same; the message is one line.
+    """
     if not Path(path).exists() or Path(path).is_dir():
         check_writable(path)
     elif not os.access(path, os.W_OK):

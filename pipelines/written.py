@@ -64,7 +64,11 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
         else:
             yield f"wrote {path}"
     for path in sorted(files.keys() - {output.path for output in options.outputs}):
-        yield f"wrote {path}"
+        name = Path(path)
+        if files[path] > 1:
+            yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
         if files.get(path):
             yield f"wrote {files[path]:,} row{'' if files[path] == 1 else 's'} to {path}"

@@ -1,4 +1,4 @@
-"""Where output goes, as people type it: a file by its ending, a database, or ``-`` for the console."""
+"""Where output goes, as people type it: a file by its ending, a database, a peer, or ``-`` for the console."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sinks.disk import make_folder, one_line_errors, temporary_beside
+from sources.address import parse_address
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-Kind = Literal["file", "console", "sql"]
-Format = Literal["jsonl", "json", "avro", "parquet"]
+Kind = Literal["file", "console", "sql", "tcp", "udp"]
+Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
 
 #: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
+#: The formats that only single records are written in, as they come: results are not.
+LINE_FORMATS: dict[str, Format] = {".txt": "txt", ".csv": "csv", ".ndjson": "ndjson"}
+#: The schemes of those that single records are sent to.
+PEERS: dict[str, Kind] = {"tcp": "tcp", "udp": "udp"}
 #: The schemes of databases, and what SQLAlchemy calls them.
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _EXPECTED = ".jsonl, .avro, .parquet"
@@ -28,7 +33,7 @@ class Output(NamedTuple):
 
     Attributes:
         kind: what is written to.
-        path: the path of a file; the address of a database as it may be shown, without its password.
+        path: the path of a file; the address of a peer; that of a database as it may be shown, without its password.
         format: of a file.
         url: of a database; it shows itself without its password.
         table: of a database, where one was named.
@@ -50,7 +55,7 @@ def parse_output(text: str) -> Output:
     'regions'
 
     Raises:
-        ValueError: it is no path with a known ending, no address of a database, and not ``-``.
+        ValueError: it is no path with a known ending, no address of a database or a peer, and not ``-``.
     """
     if not text.strip():
         raise ValueError(f"expected a path ending in {_EXPECTED}, {_OTHERS}, got an empty text")
@@ -62,12 +67,14 @@ def parse_output(text: str) -> Output:
 
         url, table = parse_sql(text)
         return Output("sql", shown(url), url=url, table=table)
+    if scheme in PEERS and found:
+        return Output(PEERS[scheme], parse_address(text).text)
     if found and scheme != "file":
         # The rest may hold a password.
         raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED}, {_OTHERS}")
     path = rest if found else text
     try:
-        return Output("file", path, format_of(path))
+        return Output("file", path, LINE_FORMATS.get(Path(path).suffix.lower()) or format_of(path))
     except ValueError as error:
         raise ValueError(f"{error}, {_OTHERS}") from None
 
@@ -82,6 +89,17 @@ def format_of(path: str) -> Format:
     if found is None:
         raise ValueError(f"unknown ending in {path!r}: expected {_EXPECTED}")
     return found
+
+
+def check_takes_results(output: Output) -> None:
+    """Sees that results, which are tables, can be written there.
+
+    Raises:
+        ValueError: only single records can.
+    """
+    if output.kind in PEERS.values() or output.format in LINE_FORMATS.values():
+        told = f"{output.path!r} takes single records, from pipelines.relay, and no results"
+        raise ValueError(f"{told}: expected a path ending in {_EXPECTED}, {_OTHERS}")
 
 
 def check_writable(path: str) -> None:

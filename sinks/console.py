@@ -131,6 +131,20 @@ def print_whole(text: str) -> int:
         return something_stays()
 
 
+def print_bytes(data: bytes) -> None:
+    """Writes bytes to the standard output just as they are, at once, between those of other threads.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    with PRINTING, one_line_errors("to the standard output"):
+        for erase in _erasers:
+            erase()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        something_stays()
+
+
 def render(
     result: Result, top: int, by: str, width: int, color: bool, name: str = "", columns: Sequence[str] = ()
 ) -> str:
@@ -199,7 +213,7 @@ def best_table(
         heading = name.replace("_", " ")
         values = [row[name] for row in shown]
         figures = _are_numbers(values)
-        texts = _by_the_point(values, len(heading)) if figures else [_shown(value) for value in values]
+        texts = _by_the_point(values, len(heading)) if figures else [shown_value(value) for value in values]
         # What may not wrap, rich makes no narrower; so text may, as a column, but not in its cells, where it is cut.
         table.add_column(
             _cell(heading, "right" if figures else "left"),
@@ -251,7 +265,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 def _by_the_point(values: Sequence[Any], least: int) -> list[str]:
     """Gives the texts of numbers, all of the same length, at ``least`` that, and the points at the same place."""
-    halves = [("", "") if value is None else _split(_shown(value)) for value in values]
+    halves = [("", "") if value is None else _split(shown_value(value)) for value in values]
     before, behind = (max(map(len, side)) for side in zip(*halves, strict=True))
     return [(whole.rjust(before) + places.ljust(behind)).rjust(least) for whole, places in halves]
 
@@ -261,7 +275,8 @@ def _split(text: str) -> tuple[str, str]:
     return whole, point + places
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Gives a value as tables show it, without anything that could move the cursor."""
     if value is None:
         return ""
     if isinstance(value, Decimal):
@@ -270,8 +285,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime):
         return _moment(value, "auto")
     if isinstance(value, dict):
-        return " ".join(map(_shown, value.values()))
+        return " ".join(map(shown_value, value.values()))
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(shown_value, value))
     # A description must not be able to end the line, move the cursor or colour the terminal.
     return "".join(_UNREADABLE if unicodedata.category(c) in _CONTROLS else c for c in str(value))

@@ -146,7 +146,7 @@ def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]]
     known = {_plain_name(name): name for name in record_type.names}
     for separator in SEPARATORS:
         for fields in reversed(list(_fields(line, separator))):
-            words = [field.strip().strip('"') for field in fields]
+            words = [as_utf8(field.strip().strip('"')) for field in fields]
             names = tuple(known.get(_plain_name(word), word.lower()) for word in words)
             if _wanted(record_type) <= set(names):
                 return separator, names
@@ -156,6 +156,14 @@ def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]]
             if len(names) == len(record_type.names) and is_words:
                 return separator, names
     return None
+
+
+def as_utf8(text: str) -> str:
+    """Gives a text whose bytes were read as Latin-1 as UTF-8, where they are that."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def _plain_name(name: str) -> str:

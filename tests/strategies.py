@@ -395,3 +395,14 @@ http_responses = lists_up_to(
         st.sampled_from([200, 404, 499, 500, 503, 599, 600, 999]),
     ),
 )
+
+
+#: Transfers as (time, region, value), few enough that they meet in windows of seconds.
+transfers = lists_up_to(
+    12,
+    st.tuples(
+        st.datetimes(datetime(2024, 1, 1), datetime(2024, 1, 1, 0, 0, 30)),
+        st.sampled_from(["a", "\u00e4", "b c"]),
+        st.decimals("0.01", 10**6, places=2),
+    ),
+)

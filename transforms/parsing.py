@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -185,7 +185,7 @@ class ParseRecords(beam.PTransform):
         """Gives how single lines are written; blocks know their own."""
         return Dialect()
 
-    def parser(self) -> BlockParser:
+    def parser(self) -> Callable[[Block], Parsed]:
         """Gives the function that does the work."""
         raise NotImplementedError
 
@@ -193,7 +193,7 @@ class ParseRecords(beam.PTransform):
 class _ParseFn(ThreadedFn[Block, Parsed]):
     """Parses small blocks at once, and big ones in threads, since numpy and polars let go of the interpreter."""
 
-    def __init__(self, parser: BlockParser) -> None:
+    def __init__(self, parser: Callable[[Block], Parsed]) -> None:
         self._parser = parser
 
     def is_long(self, element: Block) -> bool:

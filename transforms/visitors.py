@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import apache_beam as beam
 import polars as pl
+from apache_beam.transforms.window import GlobalWindows
 
 from schemas.units import MICROS_PER_SECOND
 from sources.block import Block
-from transforms.aggregate import Aggregate, Tuning
-from transforms.aggregations import Aggregation, CountDistinct, Max
+from transforms.addresses import CountDistinctAddresses
+from transforms.aggregate import Aggregate, Tuning, _ReduceFn
+from transforms.aggregations import Aggregation, Max
+from transforms.columns import EVENT_TIME
 from transforms.frames import Batch, Result
-from transforms.reduction import EDGES
+from transforms.hours import HOUR_START, FillHoursFn, no_hours
+from transforms.reduction import EDGES, FINAL_PANE, Reduction, edges
 from transforms.windows import Windows
 
 HOUR = Windows(3_600 * MICROS_PER_SECOND)
@@ -31,16 +35,16 @@ class CountVisitors(beam.PTransform):
     and the lateness have passed its end; then only their number is. Hours are those of UTC.
 
     The rows of a result are ``date``, ``hour`` (0 to 23) and ``visitors``, by ascending time; hours without any are not
-    there.
+    there. There is a result even if there were no visitors at all.
 
     Attributes:
-        visitors: how visitors are counted, ``CountDistinct("ip")``.
+        visitors: how visitors are counted.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end an hour still takes rows.
         tuned_for: see Aggregate.
     """
 
-    visitors: Aggregation = CountDistinct("ip")
+    visitors: Aggregation = CountDistinctAddresses("ip")
     emit_micros: int = 0
     lateness_micros: int = 0
     tuned_for: Tuning = "any"
@@ -50,24 +54,36 @@ class CountVisitors(beam.PTransform):
         super().__init__()
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Counts within the hours, then keeps the newest count of each."""
-        # Twice as often, so that what the board shows is not much older than one period.
-        hours = batches | "VisitorsPerHour" >> Aggregate(
-            (), {"visitors": self.visitors}, HOUR, self.emit_micros // 2, self.lateness_micros, tuned_for=self.tuned_for
+        """Counts within the hours, and puts them together."""
+        counted = self._while_they_fill(batches) if self.tuned_for == "live" else self._when_they_are_over(batches)
+        return counted | "DateAndHour" >> beam.Map(_by_date).with_output_types(Result)
+
+    def _while_they_fill(self, batches: beam.PCollection) -> beam.PCollection:
+        reduction = Reduction((HOUR_START,), {"visitors": self.visitors})
+        reduced = (
+            batches
+            | "AllTime" >> beam.WindowInto(GlobalWindows())
+            | "HoursOfRows" >> beam.ParDo(_WithHourFn())
+            | "ReduceHours" >> beam.ParDo(_ReduceFn(reduction, Windows(), 1))
         )
-        # The number of an hour never gets smaller, so the greatest is the newest.
+        begin = batches.pipeline | "Begin" >> beam.Impulse() | "NoHours" >> beam.ParDo(_NoHoursFn())
+        return (
+            (reduced, begin)
+            | "FromTheBeginning" >> beam.Flatten()
+            | "FillHours" >> beam.ParDo(FillHoursFn(reduction, self.emit_micros, self.lateness_micros))
+        )
+
+    def _when_they_are_over(self, batches: beam.PCollection) -> beam.PCollection:
+        visitors, newest = {"visitors": self.visitors}, {"visitors": Max("visitors")}
+        hours = batches | "VisitorsPerHour" >> Aggregate(
+            (), visitors, HOUR, lateness_micros=self.lateness_micros, tuned_for=self.tuned_for
+        )
+        # With lateness an hour may come several times. Its number never gets smaller, so the greatest is the newest.
         return (
             hours
             | "HoursAsRows" >> beam.ParDo(_AsRowsFn())
-            | "AllHours"
-            >> Aggregate(
-                ("hour_start",),
-                {"visitors": Max("visitors")},
-                emit_micros=self.emit_micros,
-                tuned_for=self.tuned_for,
-                counted=False,
-            )
-            | "DateAndHour" >> beam.Map(_by_date).with_output_types(Result)
+            | "AllHours" >> Aggregate((HOUR_START,), newest, tuned_for=self.tuned_for, counted=False)
+            | "NoneIsAResult" >> beam.CombineGlobally(_OneResultFn())
         )
 
 
@@ -87,13 +103,49 @@ class SumByHourOfDay(beam.PTransform):
 
 
 @beam.typehints.with_output_types(Batch)
+class _WithHourFn(beam.DoFn):
+    def process(self, batch: Batch) -> Iterator[Batch]:
+        hour = pl.col(EVENT_TIME).dt.truncate("1h").dt.replace_time_zone("UTC").alias(HOUR_START)
+        yield Batch(batch.rows.with_columns(hour), batch.block)
+
+
+@beam.typehints.with_output_types(tuple[int, pl.DataFrame])
+class _NoHoursFn(beam.DoFn):
+    def process(self, _: bytes) -> Iterator[tuple[int, pl.DataFrame]]:
+        yield 0, pl.DataFrame()
+
+
+@beam.typehints.with_input_types(Result)
+@beam.typehints.with_output_types(Result)
+class _OneResultFn(beam.CombineFn):
+    """Keeps the newest result, and gives one of no hour where there is none."""
+
+    def create_accumulator(self) -> list[Result]:
+        return []
+
+    def add_input(self, accumulator: list[Result], element: Result) -> list[Result]:
+        return [max([*accumulator, element], key=lambda result: result.pane)]
+
+    def merge_accumulators(self, accumulators: Iterable[list[Result]]) -> list[Result]:
+        results = [result for accumulator in accumulators for result in accumulator]
+        return [max(results, key=lambda result: result.pane)] if results else []
+
+    def extract_output(self, accumulator: list[Result]) -> Result:
+        if accumulator:
+            return accumulator[0]
+        reduction = Reduction((HOUR_START,), {"visitors": Max("visitors")})
+        rows = no_hours(reduction).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
+        return Result(None, None, 0, 1, FINAL_PANE, True, rows)
+
+
+@beam.typehints.with_output_types(Batch)
 class _AsRowsFn(beam.DoFn):
     def process(self, hour: Result) -> Iterator[Batch]:
-        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias("hour_start"), "visitors"), _NO_BLOCK)
+        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias(HOUR_START), "visitors"), _NO_BLOCK)
 
 
 def _by_date(hours: Result) -> Result:
-    start = pl.col("hour_start")
+    start = pl.col(HOUR_START)
     date_and_hour = (start.dt.date().alias("date"), start.dt.hour().cast(pl.Int64).alias("hour"))
     return hours._replace(rows=hours.rows.select(*EDGES, *date_and_hour, "visitors"))
 

@@ -49,3 +49,12 @@ def test_records_that_were_not_used_are_counted():
         "wrote 2,000 late records to l",
     ]
     assert said(argv, {}) == []
+
+
+def test_files_of_other_parts_are_told_too_and_counted_where_they_are_many():
+    files = {"out/a.jsonl": 1, "out/a-ranks.jsonl": 1, "out/a-last-5m.jsonl": 1_024}
+    assert said(["--output", "out/a.jsonl"], files) == [
+        "wrote out/a.jsonl",
+        "wrote 1,024 files out/a-last-5m-*.jsonl",
+        "wrote out/a-ranks.jsonl",
+    ]

@@ -85,12 +85,16 @@ def environment(mark: str, more: Mapping[str, str] | None = None) -> dict[str, s
 
 
 def run(
-    *options: object, env: Mapping[str, str] | None = None, data: bytes | None = None, cwd: Path | None = None
+    *options: object,
+    env: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+    cwd: Path | None = None,
+    program: str = "pipelines.produce",
 ) -> Finished:
     """Runs the pipeline to its end, and sees that it leaves no process behind and no traceback."""
     mark = uuid.uuid4().hex
     done = subprocess.run(
-        command(*options),
+        command(*options, program=program),
         cwd=cwd or ROOT,
         env=environment(mark, env),
         input=data,
@@ -122,12 +126,12 @@ class Program:
 
 
 @contextlib.contextmanager
-def started(*options: object, **more: Any) -> Iterator[Program]:
+def started(*options: object, program: str = "pipelines.produce", **more: Any) -> Iterator[Program]:
     """Starts the pipeline and ends it, whatever happens."""
     mark = uuid.uuid4().hex
     pipe = {name: subprocess.PIPE for name in ("stdout", "stderr") if name not in more}
     process = subprocess.Popen(
-        command(*options), cwd=ROOT, env=environment(mark), stdin=subprocess.DEVNULL, **pipe, **more
+        command(*options, program=program), cwd=ROOT, env=environment(mark), stdin=subprocess.DEVNULL, **pipe, **more
     )
     try:
         yield Program(process, mark)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from sinks.address import Output, check_writable, parse_output
+from sinks.address import Output, check_takes_results, check_writable, parse_output
 from sinks.disk import SinkError
 
 ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://... or - for the console"
@@ -17,6 +17,11 @@ ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://... or - for th
         ("a.b/x.y.Parquet", Output("file", "a.b/x.y.Parquet", "parquet")),
         ("x.json", Output("file", "x.json", "json")),
         ("file:///data/x.jsonl", Output("file", "/data/x.jsonl", "jsonl")),
+        ("x.TXT", Output("file", "x.TXT", "txt")),
+        ("x.csv", Output("file", "x.csv", "csv")),
+        ("x.ndjson", Output("file", "x.ndjson", "ndjson")),
+        ("tcp://host:9", Output("tcp", "tcp://host:9")),
+        ("udp://:9", Output("udp", "udp://:9")),
     ],
 )
 def test_an_address_tells_kind_path_and_format(text, output):
@@ -42,7 +47,9 @@ def test_the_address_of_a_database_tells_its_table_and_hides_its_password(text, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x.csv", f"unknown ending in 'x.csv': expected {ENDINGS}"),
+        ("x.xls", f"unknown ending in 'x.xls': expected {ENDINGS}"),
+        ("tcp://host", "expected tcp://host:port with a port up to 65535, got 'tcp://host'"),
+        ("udp://:0", "port 0 cannot be sent to, got 'udp://:0'"),
         ("out/", f"unknown ending in 'out/': expected {ENDINGS}"),
         (".jsonl", f"unknown ending in '.jsonl': expected {ENDINGS}"),
         (" ", f"expected a path ending in {ENDINGS}, got an empty text"),
@@ -54,6 +61,17 @@ def test_what_is_no_output_is_refused_in_one_line(text, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole message is compared)
         parse_output(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["x.txt", "x.csv", "x.ndjson", "tcp://h:9", "udp://h:9"])
+def test_what_takes_single_records_takes_no_results(text):
+    with pytest.raises(ValueError, match=f"^'{text}' takes single records, from pipelines.relay, and no results: exp"):
+        check_takes_results(parse_output(text))
+
+
+@pytest.mark.parametrize("text", ["x.jsonl", "x.avro", "-", "sqlite:///x.db"])
+def test_what_takes_results_is_let_through(text):
+    check_takes_results(parse_output(text))
 
 
 def test_checking_makes_the_folder_and_leaves_no_file(tmp_path):

@@ -1,0 +1,74 @@
+"""Several workers, one output: each writes when it is done, and the order is lost; half a line may stand in another.
+
+python -m examples.concurrency.unordered_output
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sinks.disk import append
+
+RECORDS = [f"record {number}" for number in range(6)]
+
+
+def work(record: str) -> str:
+    """Takes longer for the first ones, as it happens."""
+    time.sleep(0.02 * (len(RECORDS) - int(record.split()[1])))
+    return record
+
+
+def as_they_finish(path: Path) -> None:
+    """Every worker writes its own line."""
+
+    def work_and_write(record: str) -> None:
+        with path.open("a") as file:
+            file.write(work(record) + "\n")
+
+    with ThreadPoolExecutor(len(RECORDS)) as workers:
+        list(workers.map(work_and_write, RECORDS))
+
+
+def in_parts(path: Path) -> None:
+    """Two writers write their lines in two steps each."""
+    both = threading.Barrier(2)
+
+    def write(name: str) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(descriptor, f"{name} begins, ".encode())
+        both.wait()
+        os.write(descriptor, f"{name} ends\n".encode())
+        os.close(descriptor)
+
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(write, "ab"))
+
+
+def by_one_writer(path: Path) -> None:
+    """Workers give their lines back; one writer writes them in order, each in one step."""
+    with ThreadPoolExecutor(len(RECORDS)) as workers:
+        for record in workers.map(work, RECORDS):
+            append(str(path), f"{record}\n".encode())
+
+
+def main() -> None:
+    """Shows both."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        as_they_finish(path / "a.txt")
+        lines = (path / "a.txt").read_text().splitlines()
+        print(f"each writes when it is done: in order {lines == RECORDS}")
+        in_parts(path / "b.txt")
+        whole = [line for line in (path / "b.txt").read_text().splitlines() if line.count("begins") == 1]
+        print(f"two write in parts: whole lines {len(whole)} of 2")
+        by_one_writer(path / "c.txt")
+        print(f"one writer: in order {(path / 'c.txt').read_text().splitlines() == RECORDS}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Single records to outputs, as they come: what pipelines that do not sum up share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import apache_beam as beam
+
+from pipelines.options import StreamOptions, UsageError
+from pipelines.wiring import check_appendable, is_among
+from pipelines.written import CountWritten
+from sinks.address import LINE_FORMATS, Output, check_writable
+from sinks.disk import append, empty
+from sinks.files import Written
+from sinks.lines import FileLines, Place, StdoutLines, WriteLines
+from sinks.network import TcpPeer, UdpPeer
+from sinks.rendering import Layout, RenderLines, header_line
+from sources.address import parse_address
+from sources.chunks import find_files
+from transforms.shapes import Shape
+
+#: The name of the table, where the address names none.
+TABLE = "records"
+_FORMATS = ("jsonl", *LINE_FORMATS.values())
+
+
+def check_line_outputs(options: StreamOptions) -> None:
+    """Looks whether everything can be written, before a record is read. Changes no file that is there.
+
+    Raises:
+        UsageError: something cannot be written.
+    """
+    files = [output.path for output in options.outputs if output.kind == "file"]
+    try:
+        inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
+        for output in options.outputs:
+            if output.kind == "file" and output.format not in _FORMATS:
+                expected = ", ".join(f".{ending}" for ending in _FORMATS)
+                raise UsageError(f"{output.path!r} cannot be written record by record: expected a path in {expected}")
+        records = [options.rejected] if options.rejected else []
+        for path in (*files, *records):
+            if is_among(path, inputs):
+                raise UsageError(f"{path!r} is read, so it cannot be written")
+        for number, path in enumerate(files):
+            if is_among(path, records) or is_among(path, files[:number]):
+                raise UsageError(f"{path!r} is to be written twice")
+            check_writable(path)
+        for path in records:
+            check_appendable(path)
+        for output in options.outputs:
+            if output.url is not None:
+                from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
+
+                check_sql(output.url, output.table or TABLE)
+            elif output.kind == "udp":
+                place_of(output).open().close()
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+
+def write_lines(
+    records: beam.PCollection,
+    options: StreamOptions,
+    shape: Shape,
+    layouts: Sequence[Layout],
+    *,
+    is_live: bool,
+) -> None:
+    """Writes the records to every output, one after the other, as they come.
+
+    Args:
+        records: batches.
+        options: what was asked for.
+        shape: what the records are.
+        layouts: how the records of each output are written.
+        is_live: whether the same records can never be read again.
+    """
+    for number, (output, layout) in enumerate(zip(options.outputs, layouts, strict=True)):
+        if output.url is not None:
+            from sinks.rows import InsertRecords  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
+
+            table = output.table or TABLE
+            insert = InsertRecords(output.url, table, layout.columns, shape.numbers, is_live=is_live)
+            written = records | f"Insert {number}" >> insert
+            written | f"CountInserted {number}" >> CountWritten(output.path, rows=True)
+            continue
+        written = (
+            records | f"Render {number}" >> RenderLines(layout) | f"Write {number}" >> WriteLines(place_of(output))
+        )
+        if output.kind == "file":
+            empty(output.path)
+            if layout.style == "csv" and output.format == "csv":
+                append(output.path, header_line(layout.columns))
+            # The file is there, and right, even if no record comes.
+            made = records.pipeline | f"Made {number}" >> beam.Create([Written(output.path, 0)])
+            (written, made) | f"All {number}" >> beam.Flatten() | f"CountLines {number}" >> CountWritten(output.path)
+
+
+def place_of(output: Output) -> Place:
+    """Gives where the lines of an output go."""
+    if output.kind == "tcp":
+        return TcpPeer(parse_address(output.path))
+    if output.kind == "udp":
+        return UdpPeer(parse_address(output.path))
+    return FileLines(str(Path(os.path.abspath(output.path)))) if output.kind == "file" else StdoutLines()  # noqa: PTH100

@@ -1,0 +1,84 @@
+"""Records from anywhere to anywhere, one by one: in order, paced or as they come, all of them or some.
+
+    python -m pipelines.relay --input my.csv --output out9.txt --interval 1..3
+    python -m pipelines.relay --input my.csv --where "price > 3" --format "{time}: {item} at {price}"
+    python -m pipelines.relay --input udp-listen://:9000 --output tcp://127.0.0.1:9001 log.txt
+
+Records leave as they came, unless --columns, --as or --format says otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.line_outputs import check_line_outputs, write_lines
+from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.relay_plan import Plan, plan
+from pipelines.running import leave, refuse, run
+from pipelines.wiring import write_records
+from sinks.rendering import STYLES
+from transforms.fields import ReadFields
+from transforms.shapes import FORMS
+
+
+class RelayOptions(StreamOptions):
+    """The shared options, and those of this pipeline."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("relay: what comes in")
+        group.add_argument(
+            "--from",
+            dest="form",
+            choices=FORMS,
+            help="how records are written (default: JSON lines where a file ends in .jsonl or .ndjson, else delimited; "
+            "live input is not looked into, unless --names or this says what it is)",
+        )
+        group.add_argument(
+            "--names",
+            metavar="A,B,C",
+            help="the columns, where no header row of a file tells them; price:number for one of numbers",
+        )
+        group.add_argument("--time", metavar="COLUMN", help="the column with the event time, for --speed")
+        group.add_argument(
+            "--sequence", metavar="COLUMN", help="the column of sequence numbers: gaps in UDP are counted"
+        )
+        group.add_argument("--loop", action="store_true", help="begin again at the end of the files, without end")
+        group = parser.add_argument_group("relay: what goes out")
+        group.add_argument("--columns", metavar="A,B", help="only these columns, in this order")
+        group.add_argument("--where", metavar="SQL", help='only the records that meet a condition, as "price > 3"')
+        group.add_argument("--as", dest="style", choices=STYLES, help="how to write them (default: by the output)")
+        group.add_argument("--format", metavar="TEXT", help='a line of text for each, as "{time}: {item} at {price}"')
+
+    @property
+    def needs_clock(self) -> bool:
+        """Whether records are due while others still come: a loop has no end to wait for."""
+        return bool(self._get("loop")) or super().needs_clock
+
+
+def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
+    """Reads, picks, writes."""
+    fields = ReadFields(plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition)
+    parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
+    write_lines(parsed["records"], options, plan.shape, plan.layouts, is_live=plan.is_live)
+    write_records(parsed["rejected"], options.rejected, "WriteRejected")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline and gives the exit status."""
+    options = parse_command_line(RelayOptions, "python -m pipelines.relay", __doc__, argv)
+    try:
+        if options.output is None:
+            options.output = ["-"]
+        planned = plan(options)
+        check_line_outputs(options)
+    except UsageError as error:
+        return refuse(error)
+    return run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes)
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,182 @@
+"""What a relay is asked to do, worked out before it runs: what the records are, which are wanted, how they leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.options import StreamOptions, UsageError
+from sinks.address import Output
+from sinks.rendering import Layout, Style, parse_template
+from sources.chunks import find_files, is_compressed
+from sources.reading import ReadAddresses
+from transforms.conditions import Condition
+from transforms.fields import with_numbers
+from transforms.shapes import Form, Shape, parse_names, shape_of_files
+
+#: The options of a relay, and one that it shares.
+_ASKED = (
+    "form", "names", "time", "sequence", "loop", "columns", "where", "style", "format", "max_records",
+)  # fmt: skip
+_STYLES: dict[str | None, Style] = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to relay.
+
+    Attributes:
+        read: where records come from.
+        shape: what they are.
+        columns: the fields that have to be read; none where records are not looked into.
+        condition: which ones are wanted.
+        layouts: how the records of each output are written.
+        is_live: whether the same records can never be read again.
+        total_bytes: how much there is to read, None where nobody knows.
+    """
+
+    read: ReadAddresses
+    shape: Shape
+    columns: tuple[str, ...]
+    condition: Condition | None
+    layouts: tuple[Layout, ...]
+    is_live: bool
+    total_bytes: int | None
+
+
+def plan(options: StreamOptions) -> Plan:
+    """Works out what to do.
+
+    Raises:
+        UsageError: it cannot be done; the message is one line.
+    """
+    asked = {name: getattr(options, name) for name in _ASKED}
+    if not options.inputs:
+        raise UsageError("expected --input and an address, got none")
+    for name, is_given in (
+        ("window", bool(options.windows.length)),
+        ("emit", bool(options.emit_micros)),
+        ("lateness", bool(options.lateness_micros)),
+        ("late", bool(options.late)),
+    ):
+        if is_given:
+            raise UsageError(f"a relay sums nothing up, so --{name} is not for it")
+    try:
+        return _plan(options, asked)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
+    files = [address.path for address in options.inputs if address.scheme == "file"]
+    paths = find_files(files) if files else []
+    is_live = options.is_following or len(files) < len(options.inputs)
+    if asked["loop"]:
+        _check_loop(options, paths)
+    template = _template(asked)
+    condition, wanted, time = asked["where"], _listed(asked["columns"]), asked["time"] or ""
+    if options.pace.speed is not None and not time:
+        raise ValueError("--speed plays event time: say which column has it with --time")
+    is_structured = any(_STYLES.get(asked["style"] or output.format) for output in options.outputs)
+    looks_inside = bool(condition or wanted or template or time or asked["sequence"] or is_structured)
+    shape = _shape(asked, paths, looks_inside=looks_inside, has_live=len(files) < len(options.inputs))
+    if paths and shape.names and not shape.numbers and (looks_inside or any(out.url for out in options.outputs)):
+        shape = with_numbers(shape, paths[0])
+    _check_names(shape, "--columns", wanted)
+    _check_names(shape, "--format", template[1::2])
+    _check_names(shape, "--sequence", _listed(asked["sequence"]))
+    where = Condition(condition, shape.numbers, shape.names) if condition else None
+    layouts = tuple(_layout(output, asked["style"], shape, wanted, template) for output in options.outputs)
+    columns = tuple(dict.fromkeys(name for layout in layouts for name in (*layout.columns, *layout.template[1::2])))
+    read = ReadAddresses(
+        tuple(options.inputs),
+        shape.record_type,
+        options.pace,
+        options.disorder_micros(is_live=False),
+        options.disorder_micros(is_live=True),
+        options.idle_timeout_seconds,
+        asked["max_records"],
+        options.is_following,
+        asked["sequence"] or "",
+        in_order=True,
+        loop=bool(asked["loop"]),
+    )
+    is_known = not (is_live or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths)))
+    total = sum(Path(path).stat().st_size for path in paths) if is_known else None
+    return Plan(read, shape, columns, where, layouts, is_live, total)
+
+
+def _check_loop(options: StreamOptions, paths: list[str]) -> None:
+    if not paths or options.is_following:
+        raise ValueError("--loop begins files again: there is none that has an end")
+    if any(output.url is not None for output in options.outputs):
+        raise ValueError("--loop would write the same rows of the database again and again")
+
+
+def _shape(asked: dict[str, Any], paths: list[str], *, looks_inside: bool, has_live: bool) -> Shape:
+    """Finds out what the records are, from what was said, and from files."""
+    form: Form | None = asked["form"]
+    time = asked["time"] or ""
+    if asked["names"]:
+        names, numbers = parse_names(asked["names"])
+        if form == "lines":
+            raise ValueError("lines have no columns: leave out --names, or say --from csv")
+        if time and time not in names:
+            raise ValueError(f"--time asks for {time!r}, and there is only {', '.join(names)}")
+        return Shape(form or "csv", names, numbers, time)
+    if paths:
+        shape = shape_of_files(paths, form, time)
+        if shape.form == "csv" and len(shape.names) < 2 and not looks_inside:  # noqa: PLR2004
+            shape = Shape("lines")
+    else:
+        shape = Shape(form or "lines", time=time)
+    if looks_inside and (shape.form == "lines" or (shape.form == "csv" and not shape.names)):
+        what = "live input is" if has_live and not paths else "lines are"
+        raise ValueError(f"nobody knows how {what} written: say --from jsonl, or --names a,b,c for delimited records")
+    return shape
+
+
+def _template(asked: dict[str, Any]) -> tuple[str, ...]:
+    text, style = asked["format"], asked["style"]
+    if style == "text" and text is None:
+        raise ValueError("--as text needs a template: --format '{time}: {item}'")
+    if text is None:
+        return ()
+    if style not in (None, "text"):
+        raise ValueError(f"--format writes text, and --as says {style}")
+    if asked["columns"]:
+        raise ValueError("--format says which columns to write, so --columns is not for it")
+    return parse_template(text)
+
+
+def _layout(
+    output: Output, style: str | None, shape: Shape, wanted: tuple[str, ...], template: tuple[str, ...]
+) -> Layout:
+    columns = wanted or shape.names
+    if output.url is not None:
+        return Layout("csv", columns if shape.form != "lines" else (), shape.numbers)
+    if template:
+        return Layout("text", template=template)
+    found = _STYLES.get(style or output.format)
+    if found is None and wanted:
+        found = "jsonl" if shape.form == "jsonl" else "csv"
+    is_as_it_is = found == "jsonl" and shape.form == "jsonl" and not wanted
+    if found is None or is_as_it_is:
+        return Layout()
+    if not columns:
+        raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
+    return Layout(found, columns, shape.numbers)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (text or "").split(",")) if text else ()
+    if len(set(names)) < len(names) or "" in names:
+        raise ValueError(f"expected names of columns, each once, got {text!r}")
+    return names
+
+
+def _check_names(shape: Shape, option: str, names: tuple[str, ...]) -> None:
+    unknown = [name for name in names if shape.names and name not in shape.names]
+    if unknown:
+        raise ValueError(f"{option} asks for {unknown[0]!r}, and there is only {', '.join(shape.names)}")

@@ -1,0 +1,261 @@
+"""The relay, as a user runs it: in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import simulators.pos
+from tests.pipelines import tools
+from tests.pipelines.tools import Balance, command, free_port, wait_for
+from tests.simulators.tools import ROOT
+
+run = partial(tools.run, program="pipelines.relay")
+started = partial(tools.started, program="pipelines.relay")
+
+CSV = 'time,item,price\n2026-01-01 10:00:00,apple,3.10\n2026-01-01 10:00:01,"pear, green",2.5\n10:02,fig,12\n'
+RECORDS = CSV.splitlines(keepends=True)[1:]
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    path = tmp_path / "my.csv"
+    path.write_text(CSV)
+    return path
+
+
+def rows_of(path: Path, query: str) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_records_leave_as_they_came_into_every_output(csv, tmp_path):
+    names = ["a.txt", "a.csv", "a.jsonl", f"sqlite:///{tmp_path}/a.db", "-"]
+    done = run("--input", "my.csv", "--output", *names, cwd=tmp_path)
+    assert done.status == 0
+    assert done.balance == Balance(3, 3, 0, 0, 0)
+    assert done.out == (tmp_path / "a.txt").read_text() == "".join(RECORDS)
+    assert (tmp_path / "a.csv").read_text() == CSV
+    assert (tmp_path / "a.jsonl").read_text().splitlines()[1] == (
+        '{"time":"2026-01-01 10:00:01","item":"pear, green","price":2.5}'
+    )
+    assert rows_of(tmp_path / "a.db", "SELECT item, price FROM records ORDER BY position") == [
+        ("apple", 3.1), ("pear, green", 2.5), ("fig", 12)
+    ]  # fmt: skip
+    assert [line for line in done.lines if line.startswith("wrote")] == [
+        "wrote a.txt", "wrote a.csv", "wrote a.jsonl", f"wrote 3 rows to sqlite:///{tmp_path}/a.db"
+    ]  # fmt: skip
+
+
+def test_a_condition_and_a_template_pick_and_write_records(csv):
+    done = run("--input", csv, "--where", "price > 2.5 AND item <> 'fig'", "--format", "{time}: {item} at {price}")
+    assert (done.status, done.out) == (0, "2026-01-01 10:00:00: apple at 3.10\n")
+    assert done.balance == Balance(3, 1, 2, 0, 0)
+
+
+def test_what_cannot_be_read_is_rejected_alone(tmp_path):
+    records = [b'{"a":1}', b"nonsense", b"[1]", b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":{"b":2.50}}', b'{"b":1}']
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(records))
+    rejected = tmp_path / "rejected.jsonl"
+    done = run("--input", tmp_path / "x.jsonl", "--columns", "a", "--rejected", rejected)
+    assert (done.status, done.out) == (0, '{"a":1}\n{"a":{"b":2.50}}\n{"a":null}\n')
+    assert done.balance == Balance(7, 3, 0, 4, 0)
+    assert [record["position"] for record in tools.assert_lines(rejected, 4)] == [8, 17, 21, 31]
+
+
+def test_a_big_file_keeps_its_order(tmp_path):
+    text = "n,word\n" + "".join(f"{number},{'w' * (number % 50)}\n" for number in range(300_000))
+    (tmp_path / "big.csv").write_text(text)
+    done = run("--input", tmp_path / "big.csv", "--output", tmp_path / "out.csv", "--where", "n % 3 = 0")
+    assert done.balance == Balance(300_000, 100_000, 200_000, 0, 0)
+    numbers = [int(line.partition(",")[0]) for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    assert numbers == list(range(0, 300_000, 3))
+
+
+def test_paced_records_leave_one_by_one_and_the_loop_ends_with_ctrl_c(csv, tmp_path):
+    out = tmp_path / "out9.txt"
+    seen: list[str] = []
+    with started("--input", csv, "--output", out, "--interval", "0.2..0.3", "--loop") as program:
+        deadline = time.monotonic() + 20
+        while len(seen) < 5 and time.monotonic() < deadline:
+            text = out.read_text() if out.exists() else ""
+            if text and (not seen or text != seen[-1]):
+                assert text.endswith("\n")
+                seen.append(text)
+            time.sleep(0.01)
+        program.process.send_signal(signal.SIGINT)
+        done = program.finish()
+    assert done.status == 130
+    lines = out.read_text().splitlines(keepends=True)
+    assert lines == list(itertools.islice(itertools.cycle(RECORDS), len(lines)))
+    assert done.balance.used == len(lines)
+    assert [text.count("\n") for text in seen] == [1, 2, 3, 4, 5]
+
+
+def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
+    (tmp_path / "n.txt").write_text("".join(f"r{number}\n" for number in range(12)))
+    got: list[list[str]] = []
+
+    def serve(listener: socket.socket) -> None:
+        for most in (3, 1_000):
+            connection, _ = listener.accept()
+            with connection, connection.makefile() as lines:
+                got.append([line.rstrip() for line in itertools.islice(lines, most)])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        done = run("--input", tmp_path / "n.txt", "--from", "lines", "--rate", "20", "--output", address)
+        thread.join(20)
+    assert done.status == 0
+    assert f"connected again to {address}" in done.err
+    assert got[0] == ["r0", "r1", "r2"]
+    # One may have been on its way when the peer closed; the others come once, in order.
+    assert got[1] == [f"r{number}" for number in range(12 - len(got[1]), 12)]
+    assert len(got[1]) >= 8
+
+
+def test_a_chain_of_relays_carries_records_over_udp_and_tcp(tmp_path):
+    tcp, udp = free_port(), free_port()
+    (tmp_path / "n.csv").write_text("n\n" + "".join(f"{number}\n" for number in range(500)))
+    ending = ("--max-records", "500", "--idle-timeout", "20s")
+    with started(
+        "--input", f"tcp-listen://:{tcp}", "--output", tmp_path / "out.txt", *ending
+    ) as last, started(
+        "--input", f"udp-listen://:{udp}", "--output", f"tcp://:{tcp}", "--names", "n", "--sequence", "n", *ending
+    ) as middle:  # fmt: skip
+        wait_for(lambda: is_bound(udp, "udp") and is_bound(tcp, "tcp"))
+        assert run("--input", tmp_path / "n.csv", "--output", f"udp://:{udp}", "--rate", "2000").status == 0
+        told = middle.finish()
+        assert told.status == 0
+        assert last.finish().status == 0
+    assert (tmp_path / "out.txt").read_text().split() == [str(number) for number in range(500)]
+    assert "0 records missing, 0 reordered" in told.err
+
+
+def is_bound(port: int, kind: str) -> bool:
+    """Tells whether somebody has the port, without talking to them."""
+    listing = Path(f"/proc/net/{kind}").read_text()
+    return any(line.split()[1].endswith(f":{port:04X}") for line in listing.splitlines()[1:])
+
+
+def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay():
+    assert run("--input", "exec:seq 3", "--output", "-").out == "1\n2\n3\n"
+    relay = command("--input", "exec:yes abc", "--output", "-", program="pipelines.relay")
+    with subprocess.Popen(relay, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"abc\n"
+            process.stdout.close()
+            assert process.wait(20) in (0, 130)
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--where", "pric > 3"], "the condition 'pric > 3' asks for 'pric', and there is only time, item, price"),
+        (["--where", "price >"], "cannot read the condition 'price >': "),
+        (["--where", "price + 1"], "the condition 'price + 1' makes no sense: it is no condition, but gives "),
+        (["--columns", "a"], "--columns asks for 'a', and there is only time, item, price"),
+        (["--format", "{x}"], "--format asks for 'x', and there is only time, item, price"),
+        (["--format", "{item.__class__}"], "expected fields such as {item}, and nothing else in braces, got "),
+        (["--as", "text"], "--as text needs a template: "),
+        (["--output", "x.avro"], "'x.avro' cannot be written record by record: expected a path in "),
+        (["--output", "my.csv"], "'my.csv' is read, so it cannot be written"),
+        (["--output", "udp://no.such.invalid:9"], "cannot send to udp://no.such.invalid:9: "),
+        (["--loop", "--output", "sqlite:///x.db"], "--loop would write the same rows of the database again and again"),
+        (["--speed", "60"], "--speed plays event time: say which column has it with --time"),
+        (["--window", "1h"], "a relay sums nothing up, so --window is not for it"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line_before_anything_runs(csv, monkeypatch, capsys, options, said):
+    from pipelines.relay import main
+
+    monkeypatch.chdir(csv.parent)
+    assert main(["--input", "my.csv", *options]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"wrong usage: {said}")
+    assert told.count("\n") == 1
+    assert [path.name for path in csv.parent.iterdir()] == ["my.csv"]
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("--input", f"tcp-listen://:{taken.getsockname()[1]}", "--output", tmp_path / "x.txt")
+    assert (done.status, len(done.lines)) == (2, 1)
+    assert "Address already in use" in done.err
+    assert not (tmp_path / "x.txt").exists()
+
+
+SIMULATORS, SALES, FILES, LINES = 8, 2_000, 2, 5_000
+
+
+def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_path):
+    port = free_port()
+    database = tmp_path / "all.db"
+    output = f"sqlite:///{database}?table=everything"
+    expected: Counter[str] = Counter()
+    for number in range(FILES):
+        lines = [f"file {number} line {line}" for line in range(LINES)]
+        (tmp_path / f"{number}.txt").write_text("\n".join(lines))
+        expected.update(lines)
+    total = SIMULATORS * SALES
+    pushed = tmp_path / "pushed.jsonl"
+    ending = ("--max-records", total, "--idle-timeout", "30s")
+    listening = started("--input", f"tcp-listen://:{port}", *ending, "--from", "jsonl", "--output", pushed, output)
+    with contextlib.ExitStack() as stack:
+        relays = [stack.enter_context(listening)]
+        for number in range(FILES):
+            path = tmp_path / f"{number}.txt"
+            relays.append(
+                stack.enter_context(started("--input", path, "--from", "lines", "--rate", 2_000, "--output", output))
+            )
+        sending = []
+        for number in range(SIMULATORS):
+            sent = ("--rows", SALES, "--seed", number, "--quiet", "--output", f"tcp://127.0.0.1:{port}")
+            process = subprocess.Popen(command(*sent, program="simulators.pos"), cwd=ROOT, stdin=subprocess.DEVNULL)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            sending.append(process)
+        done = [relay.finish() for relay in relays]
+        assert [each.status for each in done] == [0, 0, 0], [each.err for each in done]
+        assert [process.wait(20) for process in sending] == [0] * SIMULATORS
+    assert [each.balance.used for each in done] == [total, LINES, LINES]
+    assert not any("locked" in each.err for each in done)
+    sales = sold(tmp_path)
+    expected += sales
+    assert Counter(pushed.read_text().splitlines()) == sales
+    assert Counter(line for (line,) in rows_of(database, "SELECT line FROM everything")) == expected
+    # Each peer's records are in order, and a file that is relayed again adds nothing.
+    query = "SELECT origin, line FROM everything WHERE relay <> '' ORDER BY arrival, origin, position"
+    assert len({origin for origin, _ in rows_of(database, query)}) == SIMULATORS
+    assert run("--input", tmp_path / "0.txt", "--from", "lines", "--output", output).status == 0
+    assert rows_of(database, "SELECT count(*) FROM everything") == [(total + FILES * LINES,)]
+
+
+def sold(folder: Path) -> Counter[str]:
+    """Gives the sales that the simulators send: the same seed makes the same ones."""
+    found: Counter[str] = Counter()
+    for number in range(SIMULATORS):
+        path = folder / f"sold-{number}.jsonl"
+        assert simulators.pos.main(["--rows", str(SALES), "--seed", str(number), "--quiet", "--output", str(path)]) == 0
+        lines = path.read_text().splitlines()
+        assert len(lines) == SALES
+        assert json.loads(lines[0])
+        found.update(lines)
+    return found
