@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 #: How far the records of a paced file may be out of order, and those of a live stream, whose registers are in order.
 DEFAULT_DISORDER = "1h"
 DEFAULT_LIVE_DISORDER = "0s"
+#: The period of results that are not wanted before the end.
+NEVER = "never"
 
 
 class UsageError(Exception):
@@ -83,9 +85,9 @@ class StreamOptions(PipelineOptions):
         )
         group.add_argument(
             "--emit",
-            type=_checked(_positive_duration),
+            type=_checked(_period),
             metavar="TIME",
-            help="also give early results so often, each the whole total so far (not to files)",
+            help="also give early results so often, each the whole total so far (not to files), or never",
         )
         group.add_argument(
             "--lateness",
@@ -132,7 +134,7 @@ class StreamOptions(PipelineOptions):
     @property
     def emit_micros(self) -> int:
         """How often early results are given; 0 for never."""
-        return parse_duration(self._get("emit") or "0s")
+        return _period(self._get("emit") or NEVER)
 
     @property
     def lateness_micros(self) -> int:
@@ -258,6 +260,11 @@ def _checked(parse: Callable[[str], _T]) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _period(text: str) -> int:
+    """Gives the microseconds of a time, 0 for never."""
+    return 0 if text == NEVER else _positive_duration(text)
 
 
 def _positive_duration(text: str) -> int:

@@ -42,6 +42,8 @@ def script_mode(section: Section) -> Mapping[str, Any]:
         raise ValueError(f"expected script_name or input in {section.place}, got both")
     if "input" not in section.given:
         values["input"] = _input(section, streams=streams)
+        if not streams and values["input"].startswith("exec:"):
+            values.setdefault("emit", "never")
     return values
 
 

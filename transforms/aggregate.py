@@ -110,7 +110,7 @@ class Aggregate(beam.PTransform):
         """Reduces, shuffles, merges."""
         reduction = Reduction(tuple(self.by), dict(self.values))
         together = self.tuned_for == "replay"
-        reduce = _ReduceFn(reduction, self.windows, self.shards, together=together, counted=self.counted)
+        reduce = ReduceFn(reduction, self.windows, self.shards, together=together, counted=self.counted)
         reduced = batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "ReduceFrames" >> beam.ParDo(reduce)
         if together:
             # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
@@ -153,7 +153,7 @@ class Aggregate(beam.PTransform):
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
-class _ReduceFn(beam.DoFn):
+class ReduceFn(beam.DoFn):
     """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end.
 
     Or some windows ``together`` in a frame; the key then tells which ones, and the shard by its remainder.

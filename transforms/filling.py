@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -37,14 +37,14 @@ class _Standing(NamedTuple):
         version: how often the whole was written; 0 for never.
         rows: how many rows the whole has.
         pane: the number of the next early result.
-        is_waiting: whether the timer of the next one is set.
+        due: when the next one is, in microseconds of real time; None if nothing has come since the last.
         is_over: whether the window has ended and only waits for late rows.
     """
 
     version: int = 0
     rows: int = 0
     pane: int = 0
-    is_waiting: bool = False
+    due: int | None = None
     is_over: bool = False
 
 
@@ -75,8 +75,19 @@ class FillWindowsFn(beam.DoFn):
     OVER = TimerSpec("over", TimeDomain.WATERMARK)
     END = TimerSpec("end", TimeDomain.WATERMARK)
 
-    def __init__(self, reduction: Reduction, shards: int, emit_micros: int, shift_micros: int) -> None:
-        """Takes what is counted, how often early results are given (0 for never), and how much later windows are."""
+    def __init__(
+        self,
+        reduction: Reduction,
+        shards: int,
+        emit_micros: int,
+        shift_micros: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Takes what is counted, how often early results are given (0 for never), and how much later windows are.
+
+        The clock gives seconds of real time.
+        """
+        self._clock = clock
         self._reduction = reduction
         self._shards = shards
         self._emit = emit_micros
@@ -103,7 +114,7 @@ class FillWindowsFn(beam.DoFn):
         end_timer.set(window.max_timestamp())
         if not self._emit:
             # Setting it again moves nothing: that is for the same moment, and needs no look at the state.
-            next_timer.set(Timestamp((time.time() // TIDY_SECONDS + 1) * TIDY_SECONDS))
+            next_timer.set(Timestamp((self._clock() // TIDY_SECONDS + 1) * TIDY_SECONDS))
             if not self._shift:
                 return
         known = standing.read()
@@ -111,9 +122,15 @@ class FillWindowsFn(beam.DoFn):
         if known is None and not self._emit:
             over_timer.set(Timestamp(micros=window.max_timestamp().micros - self._shift))
             standing.write(tuple(stands))
-        elif self._emit and not stands.is_waiting:
-            next_timer.set(Timestamp.now() + self._emit / MICROS_PER_SECOND)
-            standing.write(tuple(stands._replace(is_waiting=True)))
+        elif self._emit:
+            now = int(self._clock() * MICROS_PER_SECOND)
+            if stands.due is None:
+                stands = stands._replace(due=now + self._emit)
+                next_timer.set(Timestamp(micros=stands.due))
+                standing.write(tuple(stands))
+            elif stands.due <= now:  # the timer of a key that is always busy may have to wait for long
+                yield self._give_early(shard, window, whole, parts, standing, stands)
+                return
         if stands.is_over:
             yield self._give_early(shard, window, whole, parts, standing, stands)
 
@@ -128,9 +145,8 @@ class FillWindowsFn(beam.DoFn):
     ) -> Iterator[Result]:
         """Gives the early result that is due, or tidies up."""
         known = standing.read() if self._emit else None
-        if known:  # or else the window has ended
-            stands = _Standing(*known)._replace(is_waiting=False)
-            yield self._give_early(key, window, whole, parts, standing, stands)
+        if known and _Standing(*known).due is not None:  # or else it was given before, or the window has ended
+            yield self._give_early(key, window, whole, parts, standing, _Standing(*known))
         if not self._emit:
             frames = list(parts.read())
             if len(frames) > 1:
@@ -172,7 +188,7 @@ class FillWindowsFn(beam.DoFn):
 
     def _give_early(self, key: int, window: Any, whole: Any, parts: Any, standing: Any, stands: _Standing) -> Result:
         frame, stands = self._gather(key, window, whole, parts, stands)
-        standing.write(tuple(stands._replace(pane=stands.pane + 1)))
+        standing.write(tuple(stands._replace(pane=stands.pane + 1, due=None)))
         return self._result(key, window, frame, stands.pane)
 
     def _gather(

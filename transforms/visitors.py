@@ -12,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from schemas.units import MICROS_PER_SECOND
 from sources.block import Block
 from transforms.addresses import CountDistinctAddresses
-from transforms.aggregate import Aggregate, Tuning, _ReduceFn
+from transforms.aggregate import Aggregate, ReduceFn, Tuning
 from transforms.aggregations import Aggregation, Max
 from transforms.columns import EVENT_TIME
 from transforms.frames import Batch, Result
@@ -64,7 +64,7 @@ class CountVisitors(beam.PTransform):
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
             | "HoursOfRows" >> beam.ParDo(_WithHourFn())
-            | "ReduceHours" >> beam.ParDo(_ReduceFn(reduction, Windows(), 1))
+            | "ReduceHours" >> beam.ParDo(ReduceFn(reduction, Windows(), 1))
         )
         begin = batches.pipeline | "Begin" >> beam.Impulse() | "NoHours" >> beam.ParDo(_NoHoursFn())
         return (

@@ -30,7 +30,8 @@ def section(folder: Path, mode: str = "real_data", given: tuple[str, ...] = (), 
 
 def test_a_script_is_run_and_what_it_prints_is_the_input(folder):
     found = script_mode(section(folder, script_name="count", stream="0", sleep_time="5", window="1d"))
-    assert set(found) == {"input", "window"}
+    assert set(found) == {"input", "window", "emit"}
+    assert found["emit"] == "never"
     scheme, _, command = found["input"].partition(":")
     assert scheme == "exec"
     assert subprocess.run(shlex.split(command), capture_output=True, check=True).stdout == b"1\n2\n"

@@ -134,7 +134,7 @@ def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
 
 def reduced(windows: Windows, shards: int, parts: list[list[dict]]) -> list:
     """What the reducing step gives at the end of a bundle of batches, in order: (micros, shard, frame)."""
-    step = aggregate._ReduceFn(reduction, windows, shards)
+    step = aggregate.ReduceFn(reduction, windows, shards)
     step.start_bundle()
     for part in parts:
         assert step.process(Batch(sale_frame(part), BLOCK)) is None
@@ -178,7 +178,7 @@ def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
 
 def test_steps_pickle():
     values = VALUES | {"mean": Mean("amount"), "top": TopN(3, "amount", "note"), "distinct": CountDistinct("note")}
-    step = pickle.loads(pickle.dumps(aggregate._ReduceFn(Reduction(("key",), values), Windows(MINUTE), 2)))
+    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(Reduction(("key",), values), Windows(MINUTE), 2)))
     step.start_bundle()
     step.process(Batch(sale_frame([{"key": "k", EVENT_TIME: datetime(2011, 4, 1)}]), BLOCK))
     assert len(list(step.finish_bundle())) == 1

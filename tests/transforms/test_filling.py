@@ -4,6 +4,7 @@ import pickle
 import random as chance
 from datetime import datetime
 
+import pytest
 from apache_beam.transforms.window import GlobalWindow, IntervalWindow
 from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given, settings
@@ -54,13 +55,28 @@ class Bag:
         self.values = []
 
 
+class Clock:
+    """Seconds that pass when told."""
+
+    now = 1e9
+
+    def __call__(self):
+        return Clock.now
+
+
+@pytest.fixture(autouse=True)
+def _same_time(monkeypatch):
+    monkeypatch.setattr(Clock, "now", 1e9)
+
+
 class Worker:
     """Drives the steps of one key as a runner does: any of several instances may get the next call."""
 
     def __init__(self, emit_micros=0, shift=0, window=None, instances=1):
         self.window = window or GlobalWindow()
         self.steps = [
-            pickle.loads(pickle.dumps(FillWindowsFn(reduction, 4, emit_micros, shift))) for _ in range(instances)
+            pickle.loads(pickle.dumps(FillWindowsFn(reduction, 4, emit_micros, shift, Clock())))
+            for _ in range(instances)
         ]
         for step in self.steps:
             step.setup()
@@ -133,6 +149,19 @@ def test_what_is_kept_and_rewritten_does_not_grow_with_time():
             assert len(worker.parts.values) <= 60
     assert worker.whole.read().height == 50
     assert written < 60
+
+
+def test_a_busy_key_need_not_wait_for_its_timer(monkeypatch):
+    worker = Worker(emit_micros=1_000_000)
+    assert worker.add(one_row(1)) == []
+    monkeypatch.setattr(Clock, "now", Clock.now + 0.9)
+    assert worker.add(one_row(1)) == []
+    monkeypatch.setattr(Clock, "now", Clock.now + 0.2)
+    (early,) = worker.add(one_row(1))
+    assert early.rows["rows"].sum() == 3
+    assert worker.fire("next") == []
+    assert worker.add(one_row(1)) == []
+    assert worker.next.value.micros == round((Clock.now + 1) * 10**6)
 
 
 def test_without_early_results_the_parts_are_tidied_up_and_nothing_is_given():

@@ -21,7 +21,7 @@ from sources import board
 from sources.block import Block, Span
 from tests import oracle
 from tests.strategies import merged_by_any_tree, shuffled_cuts, tape_rows
-from transforms.aggregate import MergeFramesFn, Reduction, _ReduceFn
+from transforms.aggregate import MergeFramesFn, ReduceFn, Reduction
 from transforms.frames import Batch
 from transforms.parse import Parser
 from transforms.windows import Windows
@@ -40,7 +40,7 @@ def produce_by_hand(random: Random, lines: list[bytes], windows: Windows, shards
     read = rejected = 0
     bundles = shuffled_cuts(random, [part for part in shuffled_cuts(random, lines) if part])
     for bundle in bundles:
-        reduce = _ReduceFn(reduction, windows, shards)
+        reduce = ReduceFn(reduction, windows, shards)
         reduce.start_bundle()
         for part in bundle:
             block = Block(b"\n".join(part) + random.choice([b"\n", b""]), (Span(0, "tape", 0),))

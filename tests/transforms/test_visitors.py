@@ -18,7 +18,7 @@ from schemas.http import RESPONSES
 from sources.block import Block, Span
 from tests.strategies import http_responses, merged_by_any_tree, shuffled_cuts
 from transforms.addresses import CountDistinctAddresses
-from transforms.aggregate import _ReduceFn
+from transforms.aggregate import ReduceFn
 from transforms.aggregations import CountDistinct
 from transforms.frames import Batch
 from transforms.hours import HOUR_START
@@ -54,7 +54,7 @@ def reduced(lines: list[bytes], weekdays: str, reduction: Reduction) -> list[pl.
     block = Block(b"".join(one + b"\n" for one in lines), (Span(0, "x.jsonl", 0),))
     parsed = parse(block)
     assert not parsed.rejected
-    step = _ReduceFn(reduction, Windows(), 1)
+    step = ReduceFn(reduction, Windows(), 1)
     step.start_bundle()
     for batch in _WithHourFn().process(Batch(parsed.rows, block)):
         if batch.rows.height:

@@ -1,0 +1,190 @@
+"""Where the money moves: totals of bank transfers per region, since the start of the stream and in the last minutes.
+
+    python -m pipelines.credit
+    python -m pipelines.credit --last 5m 1h --plot credit.png
+    python -m pipelines.credit --input transfers.jsonl --output sqlite:///credit.db
+
+Per region: the number of transfers, their sum, their mean, and the share of the whole; and which regions are the first
+by each. A transfer without a time happened when it arrived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.running import leave, refuse, run
+from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
+from schemas.bank import TRANSFERS
+from schemas.regions import read_regions
+from schemas.units import format_duration, parse_duration
+from sinks.plot import DrawFlow, check_plot
+from sinks.ranked import PrintRanked
+from sources.reading import ReadAddresses
+from transforms.aggregate import Aggregate
+from transforms.aggregations import Count, Mean, Sum
+from transforms.known import RejectUnknown
+from transforms.late import SplitLate
+from transforms.parsing import parse_as
+from transforms.ranks import Rank, Ranking
+from transforms.shares import AddShare
+from transforms.sliding import AggregateLast
+from transforms.windows import Windows
+
+INPUT = "tcp://127.0.0.1:9999"
+#: How often totals of a live stream are given, if nothing is said.
+EMIT = "1s"
+#: A window of the last minutes slides by such a part of its length.
+STEPS = 10
+KEY = "account_region"
+COLUMNS = ("account_id", KEY, "transaction_value")
+TOTALS = {"count": Count(), "sum": Sum("transaction_value"), "mean": Mean("transaction_value")}
+SHOWN = (KEY, *TOTALS, "share")
+#: On the console figures are rounded, in files and databases they are not.
+SHOWN_PLACES = {"mean": 2, "share": 4}
+
+
+class CreditOptions(StreamOptions):
+    """The shared options, and those of this pipeline. The properties give them parsed."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("credit")
+        group.add_argument(
+            "--last",
+            nargs="+",
+            action="extend",
+            default=[],
+            type=_last,
+            metavar="TIME",
+            help="also give the totals of the last 5m, say, which slide by a tenth of that; several may be given",
+        )
+        group.add_argument(
+            "--top", default=3, type=_top, metavar="N", help="how many regions to rank by their mean (default: 3)"
+        )
+        group.add_argument(
+            "--regions",
+            type=_regions,
+            metavar="FILE.toml",
+            help="reject transfers of regions that are not in the table [regions] of this file (default: none)",
+        )
+        group.add_argument(
+            "--plot", metavar="PATH", help="draw a chart into this .png or .svg file, anew with each totals"
+        )
+
+    @property
+    def last_windows(self) -> list[Windows]:
+        """The windows of ``--last``, the shortest first."""
+        lengths = {parse_duration(text) for text in self._get("last")}
+        return [Windows(length, length // STEPS) for length in sorted(lengths)]
+
+    @property
+    def known_regions(self) -> tuple[str, ...]:
+        """The regions that there are, or none where every name makes one."""
+        path = self._get("regions")
+        return tuple(read_regions(path)) if path else ()
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """Which regions are the first."""
+        return Ranking("count", "count"), Ranking("volume", "sum"), Ranking("mean", "mean", self._get("top"))
+
+
+def _last(text: str) -> str:
+    try:
+        length = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not length or length % STEPS:
+        raise argparse.ArgumentTypeError(f"expected a time of some {STEPS} us, got {text!r}")
+    return text
+
+
+def _top(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _regions(text: str) -> str:
+    try:
+        read_regions(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def tables_of(windows: Windows) -> tuple[Table, Table]:
+    """Gives how the totals of windows, and their ranks, are named."""
+    if not windows.length:
+        return Table("credit", (KEY,)), Table("credit_ranks", ("ranking", "rank"), "ranks")
+    last = f"last-{format_duration(windows.length)}"
+    name = f"credit_{last.replace('-', '_')}"
+    return Table(name, (KEY,), last), Table(f"{name}_ranks", ("ranking", "rank"), f"{last}-ranks")
+
+
+def total(transfers: beam.PCollection, options: CreditOptions, windows: Windows, name: str) -> beam.PCollection:
+    """Totals per region and window; each transfer is counted as used by the totals since the start."""
+    aggregate = (AggregateLast if windows.length else Aggregate)(
+        by=(KEY,),
+        values=TOTALS,
+        windows=windows,
+        emit_micros=options.emit_micros,
+        lateness_micros=options.lateness_micros,
+        tuned_for="live" if options.needs_clock else "replay",
+    )
+    return transfers | f"Total {name}" >> aggregate | f"AddShare {name}" >> AddShare("sum")
+
+
+def build(pipeline: beam.Pipeline, options: CreditOptions, read: ReadAddresses) -> None:
+    """Reads, parses, rejects unknown regions, totals, ranks, draws, writes."""
+    parsed = pipeline | "ReadTransfers" >> read | "ParseTransfers" >> parse_as(TRANSFERS, COLUMNS)
+    transfers, rejected, late = parsed["records"], parsed["rejected"], []
+    if options.known_regions:
+        known = transfers | "RejectUnknown" >> RejectUnknown(KEY, options.known_regions)
+        transfers, rejected = known["records"], (rejected, known["rejected"]) | "AllRejected" >> beam.Flatten()
+    for place, windows in enumerate((Windows(), *options.last_windows)):
+        table, ranks = tables_of(windows)
+        name = f"the last {format_duration(windows.length)}" if windows.length else "since the start"
+        timely = transfers | f"SplitLate {name}" >> SplitLate(windows, options.lateness_micros, counted=False)
+        late.append(timely["late"])
+        totals = total(timely["records"], options, windows, name)
+        show = PrintRanked(name, KEY, options.rankings, by="sum", columns=SHOWN, places=SHOWN_PLACES, place=place)
+        write_results(totals, options, table, show)
+        write_results(totals | f"Rank {name}" >> Rank(KEY, options.rankings), options, ranks)
+        if options.plot and not windows.length:
+            totals | "DrawFlow" >> DrawFlow(options.plot, KEY)
+    write_records(rejected, options.rejected, "WriteRejected")
+    write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the pipeline and gives the exit status."""
+    options = parse_command_line(CreditOptions, "python -m pipelines.credit", __doc__, argv)
+    try:
+        if options.windows.length:
+            raise UsageError(
+                f"totals are since the start; for the last minutes say --last, got --window {options.windows}"
+            )
+        if options.input is None:
+            options.input = [INPUT]
+        if options.output is None:
+            options.output = ["-", "out/credit.jsonl"]
+        if options.emit is None and (options.needs_clock or options.plot):
+            options.emit = EMIT
+        if options.plot:
+            check_plot(options.plot)
+        read = open_input(options, TRANSFERS)
+        tables = map(tables_of, (Windows(), *options.last_windows))
+        check_outputs(options, *itertools.chain.from_iterable(tables))
+    except (UsageError, ValueError, OSError) as error:
+        return refuse(UsageError(str(error)))
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+
+
+if __name__ == "__main__":
+    leave(main())
