@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_VENV := .venv-bench
 BENCH_PACKAGES := duckdb pandas bytewax pathway
 ROWS ?= 10000000
+# Tests that look at clocks, terminals and ports, and so have the machine to themselves.
+TIMED := tests/pipelines tests/docs tests/examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test lint types format docs bench soak prism clean
@@ -25,7 +27,8 @@ demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows 
 test: setup prism ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
 	@$(MAKE) types
-	@$(BIN)/python -m pytest -m "not soak" --durations=5 $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(addprefix --ignore=,$(TIMED)) $(ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -m "not soak" --durations=5 $(TIMED) $(ARGS) || [ $$? -eq 5 ]
 
 setup: $(VENV)/.ready-test ## set up .venv for work on the code
 
