@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_VENV := .venv-bench
-BENCH_PACKAGES := duckdb pandas bytewax pathway
+BENCH_PACKAGES := duckdb pandas bytewax pathway pyspark
 ROWS ?= 10000000
 # Tests that look at clocks, terminals and ports, and so have the machine to themselves.
 TIMED := tests/pipelines tests/docs tests/examples

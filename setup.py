@@ -30,12 +30,13 @@ TEST = [
     "pytest-xdist>=3.8",
     "ruff>=0.17.6,<0.18",
 ]
-#: What benchmarks/produce_totals.py compares with. `make bench` puts them into an environment of their own.
+#: What the benchmarks compare with. `make bench` puts them into an environment of their own.
 BENCH = [
     "bytewax>=0.21.1",
     "duckdb>=1.4",
     "pandas>=2.2",
     "pathway>=0.33",
+    "pyspark>=4.1",
 ]
 
 setup(

@@ -1,8 +1,9 @@
-"""How many transfers a second become running totals, JSON over one TCP connection, pushed as fast as it can be?
+"""How many transfers a second become running totals, JSON over one TCP connection, here and in other hands?
 
-python -m benchmarks.credit_throughput [--rows 1000000] [--runs 3]
+python -m benchmarks.credit_throughput [--rows 1000000] [--sample-rows 200000] [--runs 3] [--only NAME ...]
 
-The peer sends a file that the simulator made before. The totals are compared with those of the simulator's truth file.
+The peer sends a file that the simulator made before, as fast as it is taken. Every contender runs as a process of its
+own, one after the other, round by round. The totals are compared with those of the simulator's truth file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import argparse
 import json
 import re
 import shutil
+import socket
 import statistics
 import sys
 import time
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from benchmarks.measure import OUT, ROOT, Run, count_rows, free_port, measure
+from benchmarks.measure import OUT, ROOT, CommandError, Cost, Run, count_rows, free_port, measure
+from benchmarks.produce_totals import OURS, Contender
 from benchmarks.report import (
     code_block,
     environment,
@@ -28,23 +32,123 @@ from benchmarks.report import (
     table,
     this_command,
 )
-from benchmarks.tcp_throughput import Pushed, push_file, wait_for_listener
+from benchmarks.tcp_throughput import START_SECONDS, push_file, wait_for_listener
 
 FOLDER = OUT / "credit"
 AIM = 200_000
 RUN_SECONDS = 600.0
-#: What the same job was not run in, and why the table has no row for it.
-NOT_MEASURED = "PySpark, Bytewax and Pathway were not measured."
+TICK_SECONDS = 0.1
+SAMPLE_PART = 5
 
 _RATE = re.compile(r"([\d,]+) rows/s\)")
 Totals = dict[str, tuple[int, Decimal]]
 
 
-def pipeline_command(port: int, rows: int) -> list[str]:
-    """Gives the pipeline that listens."""
-    options = ["--input", f"tcp-listen://127.0.0.1:{port}", "--max-records", str(rows)]
-    output = ["--output", str(FOLDER / "credit.jsonl")]
-    return [sys.executable, "-m", "pipelines.credit", "--runner=DirectRunner", *options, *output]
+@dataclass(frozen=True)
+class Pushed:
+    """One run.
+
+    Attributes:
+        complete_seconds: from the first byte sent until the totals of all transfers were written or printed.
+        gone_seconds: from the first byte sent until the process was gone.
+        totals: count and sum per region.
+        cost: of the process.
+    """
+
+    complete_seconds: float
+    gone_seconds: float
+    totals: Totals
+    cost: Cost
+
+    @property
+    def reported(self) -> float:
+        """Transfers a second by the pipeline's own summary; 0 where there is none."""
+        rates = _RATE.findall(self.cost.output)
+        return float(rates[-1].replace(",", "")) if rates else 0.0
+
+
+@dataclass
+class Streamed(Contender):
+    """One line of the table: a program that connects to a port and prints its totals."""
+
+    pushed: list[Pushed] = field(default_factory=list)
+
+    def stream_command(self, port: int) -> list[str]:
+        """Gives the command that reads from ``port``."""
+        return [self.python, "-m", self.module, str(port), str(self.rows)]
+
+    def push(self, transfers: Path) -> Pushed:
+        """Runs it, and sends it a file once it has connected."""
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            Run(self.stream_command(server.getsockname()[1]), RUN_SECONDS) as run,
+        ):
+            with accept(server, run) as connection, transfers.open("rb") as file:
+                start = time.time()
+                connection.sendfile(file)
+            cost = run.wait()
+            gone = time.time()
+        found = [line for line in cost.output.splitlines() if line.startswith('{"complete"')]
+        if not found:
+            raise CommandError(f"{self.name} printed no totals\n{cost.output[-2_000:]}")
+        printed = json.loads(found[-1])
+        return Pushed(printed["complete"] - start, gone - start, totals_of(printed["regions"]), cost)
+
+
+class Ours(Streamed):
+    """This project: it listens, and writes its totals."""
+
+    def stream_command(self, port: int) -> list[str]:
+        """Gives the user's command."""
+        options = ["--input", f"tcp-listen://127.0.0.1:{port}", "--max-records", str(self.rows)]
+        output = ["--output", str(FOLDER / "credit.jsonl")]
+        return [self.python, "-m", self.module, "--runner=DirectRunner", *options, *output]
+
+    def push(self, transfers: Path) -> Pushed:
+        """Runs the pipeline, and the peer once the pipeline listens."""
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
+        port = free_port()
+        with Run(self.stream_command(port), RUN_SECONDS) as pipeline:
+            wait_for_listener(port, pipeline)
+            start = time.time()
+            push_file(transfers, port)
+            cost = pipeline.wait()
+            gone = time.time()
+        complete = (FOLDER / "credit.jsonl").stat().st_mtime
+        return Pushed(complete - start, gone - start, totals_written(), cost)
+
+
+def contenders() -> list[Streamed]:
+    """Gives all of them."""
+    scripts = "benchmarks.contenders"
+    return [
+        Ours(OURS, "pipelines.credit"),
+        Streamed("PySpark Structured Streaming", f"{scripts}.credit_spark", package="pyspark", sampled=True),
+        Streamed("Bytewax", f"{scripts}.credit_bytewax", package="bytewax"),
+        Streamed("Pathway", f"{scripts}.credit_pathway", package="pathway"),
+    ]
+
+
+def accept(server: socket.socket, run: Run) -> socket.socket:
+    """Waits until the contender connects.
+
+    Raises:
+        CommandError: it ended before, or took longer than START_SECONDS.
+    """
+    deadline = time.perf_counter() + START_SECONDS
+    server.settimeout(TICK_SECONDS)
+    while True:
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            if run.ended:
+                run.wait(())
+            if time.perf_counter() > deadline:
+                raise CommandError(f"{' '.join(run.command)} did not connect within {START_SECONDS:g} s") from None
+        else:
+            connection.settimeout(RUN_SECONDS)
+            return connection
 
 
 def simulator_command(path: Path, rows: int) -> list[str]:
@@ -58,9 +162,14 @@ def truth_of(path: Path) -> Path:
     return path.with_suffix(".truth.json")
 
 
+def transfers_of(rows: int) -> Path:
+    """Gives where so many transfers are kept between runs."""
+    return OUT / f"transfers-{rows}.jsonl"
+
+
 def make_transfers(rows: int) -> Path:
     """Gives a file of so many transfers, made unless it is there; it is in the page cache from now on."""
-    path = OUT / f"transfers-{rows}.jsonl"
+    path = transfers_of(rows)
     if not path.exists() or not truth_of(path).exists():
         OUT.mkdir(parents=True, exist_ok=True)
         print(f"making {rows:,} transfers in {path.relative_to(ROOT)}", flush=True)
@@ -71,7 +180,11 @@ def make_transfers(rows: int) -> Path:
 
 def right_totals(path: Path) -> Totals:
     """Gives count and sum per region as the simulator says it made them."""
-    regions = json.loads(truth_of(path).read_text(encoding="utf-8"))["regions"]
+    return totals_of(json.loads(truth_of(path).read_text(encoding="utf-8"))["regions"])
+
+
+def totals_of(regions: dict[str, dict]) -> Totals:
+    """Gives count and sum per region as they are in a truth file, and as the contenders print them."""
     return {name: (flow["count"], Decimal(flow["sum"])) for name, flow in regions.items() if flow["count"]}
 
 
@@ -82,77 +195,128 @@ def totals_written() -> Totals:
     return {row["account_region"]: (row["count"], Decimal(row["sum"])) for row in rows}
 
 
-def push(transfers: Path, rows: int) -> tuple[Pushed, Totals]:
-    """Runs the pipeline, and the peer once the pipeline listens."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    port = free_port()
-    with Run(pipeline_command(port, rows), RUN_SECONDS) as pipeline:
-        wait_for_listener(port, pipeline)
-        start = time.perf_counter()
-        push_file(transfers, port)
-        cost = pipeline.wait()
-        wall_seconds = time.perf_counter() - start
-    rates = _RATE.findall(cost.output)
-    reported = float(rates[-1].replace(",", "")) if rates else None
-    return Pushed(wall_seconds, reported, (), cost), totals_written()
+def race(entrants: list[Streamed], runs: int) -> None:
+    """Runs them all, round by round; a failure is noted in its line and ends nothing but its own runs."""
+    files = {contender.rows: make_transfers(contender.rows) for contender in entrants}
+    for number in range(runs):
+        for contender in entrants:
+            if contender.trouble:
+                continue
+            try:
+                pushed = contender.push(files[contender.rows])
+            except (CommandError, OSError) as failure:
+                contender.trouble = "failed"
+                print(f"{contender.name}: {failure}", file=sys.stderr, flush=True)
+            else:
+                contender.pushed.append(pushed)
+                print(f"run {number + 1} of {runs}: {contender.name}, {pushed.complete_seconds:.2f} s", flush=True)
+
+
+def is_right(contender: Streamed) -> bool:
+    """Whether the totals of all its runs are those of the truth file."""
+    right = right_totals(make_transfers(contender.rows))
+    return all(pushed.totals == right for pushed in contender.pushed)
+
+
+def lines(entrants: list[Streamed]) -> list[tuple[str, ...]]:
+    """Gives the table's lines."""
+    result = []
+    for contender in entrants:
+        if not contender.pushed:
+            result.append((contender.name, contender.trouble, *[""] * 7))
+            continue
+        best = min(contender.pushed, key=lambda pushed: pushed.complete_seconds)
+        result.append(
+            (
+                contender.name,
+                f"{contender.rows:,}",
+                f"{best.complete_seconds:.2f}",
+                f"{statistics.median(pushed.complete_seconds for pushed in contender.pushed):.2f}",
+                f"{contender.rows / best.complete_seconds:,.0f}",
+                f"{min(pushed.gone_seconds for pushed in contender.pushed):.2f}",
+                f"{min(pushed.cost.wall_seconds for pushed in contender.pushed):.2f}",
+                megabytes(max(pushed.cost.peak_bytes for pushed in contender.pushed)),
+                "equal" if is_right(contender) else "DIFFERENT",
+            )
+        )
+    return result
+
+
+def verdict(entrants: list[Streamed]) -> str:
+    """Gives what was to be reached, and whether it was."""
+    ours = next((contender for contender in entrants if contender.name == OURS and contender.pushed), None)
+    if ours is None:
+        return "This project did not run."
+    by_wall = ours.rows / min(pushed.gone_seconds for pushed in ours.pushed)
+    reported = max(pushed.reported for pushed in ours.pushed)
+    answer = "yes" if max(by_wall, reported) >= AIM else "NO"
+    return (
+        f"- at least {AIM:,} transfers/s: {answer} ({by_wall:,.0f} until the process is gone, {reported:,.0f} from "
+        "first to last record by the pipeline's summary)"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the benchmark; exit status 1 where totals differ."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.credit_throughput", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="transfers to push (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="runs (default: %(default)s)")
-    options = parser.parse_args(argv)
-    if min(options.rows, options.runs) < 1:
-        parser.error("rows and runs must be positive")
-
-    transfers, rows = make_transfers(options.rows), options.rows
-    right = right_totals(transfers)
-    runs: list[Pushed] = []
-    are_right = True
-    for number in range(options.runs):
-        pushed, totals = push(transfers, rows)
-        runs.append(pushed)
-        are_right = are_right and totals == right
-        print(f"run {number + 1} of {options.runs}: {pushed.wall_seconds:.2f} s", flush=True)
+    """Runs the benchmark; exit status 1 where totals differ or our own run failed."""
+    options = parse_arguments(argv)
+    entrants = [one for one in contenders() if not options.only or name_of(one) in options.only]
+    versions = []
+    for contender in entrants:
+        sample = min(options.rows, options.sample_rows or max(1, options.rows // SAMPLE_PART))
+        contender.rows = sample if contender.sampled else options.rows
+        if contender.package:
+            version = contender.version()
+            contender.trouble = "" if version else "not installed"
+            versions += [f"{contender.package} {version}"] if version else []
+    racing = [contender for contender in entrants if not contender.trouble]
+    race(racing, options.runs)
     shutil.rmtree(FOLDER, ignore_errors=True)
-
-    best = min(run.wall_seconds for run in runs)
-    reported = max((run.reported for run in runs if run.reported is not None), default=0.0)
-    figures = (
-        "this project",
-        f"{best:.2f}",
-        f"{statistics.median(run.wall_seconds for run in runs):.2f}",
-        f"{rows / best:,.0f}",
-        f"{reported:,.0f}",
-        megabytes(max(run.cost.peak_bytes for run in runs)),
-        "equal" if are_right else "DIFFERENT",
-    )
-    fastest = max(rows / best, reported)
-    header = ("", "best s", "median s", "transfers/s by wall", "transfers/s reported", "peak MB", "totals")
+    header = ("contender", "transfers", "best s", "median s", "transfers/s", "gone s", "process s", "peak MB", "totals")
     publish(
         "credit_throughput",
         "Transfers over TCP to running totals",
         [
             (
-                f"{rows:,} transfers as JSON lines over one connection on the loopback address, {options.runs} runs, "
-                "early results every second. By wall: from the first byte sent until the pipeline's process is gone, "
-                f"all totals written. Reported: by the pipeline's summary. {NOT_MEASURED}"
+                f"JSON lines over one connection on the loopback address, {options.runs} runs each, interleaved; "
+                "totals so far come out all the while. Best, median and transfers/s: from the first byte sent, to a "
+                "contender that has started and listens or has connected, until the totals of all are written or "
+                "printed. Gone: from the same byte until the process has ended. Process: from its start to its end. "
+                "Slow contenders get fewer transfers, and their transfers/s are of those. PySpark runs on local[2], "
+                "its socket source in more partitions than by default."
             ),
-            table(header, [figures]),
-            f"- at least {AIM:,} transfers/s: {'yes' if fastest >= AIM else 'NO'} ({fastest:,.0f})",
-            environment(),
+            table(header, lines(entrants)),
+            verdict(entrants),
+            environment(versions),
             code_block(
                 this_command("benchmarks.credit_throughput"),
                 "",
-                show_command(simulator_command(transfers, rows)),
-                show_command(pipeline_command(12_000, rows)),
+                show_command(simulator_command(transfers_of(options.rows), options.rows)),
+                *(show_command(one.stream_command(12_000)) for one in racing),
             ),
         ],
-        keep=is_worth_keeping(rows),
+        keep=is_worth_keeping(options.rows) and not options.only,
     )
-    return 0 if are_right else 1
+    equal = all(is_right(contender) for contender in racing)
+    return 0 if equal and not any(one.name == OURS and one.trouble for one in entrants) else 1
+
+
+def name_of(contender: Streamed) -> str:
+    """Gives the name that ``--only`` takes."""
+    return contender.module.rpartition(".")[2]
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.credit_throughput", description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="transfers to push (default: %(default)s)")
+    parser.add_argument("--sample-rows", type=int, help="transfers for the slow contenders (default: a fifth)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each contender (default: %(default)s)")
+    names = [name_of(one) for one in contenders()]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    options = parser.parse_args(argv)
+    if min(options.rows, options.runs, options.sample_rows or 1) < 1:
+        parser.error("rows and runs must be positive")
+    return options
 
 
 if __name__ == "__main__":
