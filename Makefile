@@ -58,6 +58,7 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism ## run the benchmarks and print
 	@$(BIN)/python -m benchmarks.errors_live
 	@$(BIN)/python -m benchmarks.credit_throughput
 	@$(BIN)/python -m benchmarks.credit_latency
+	@$(BIN)/python -m benchmarks.tcp_udp
 
 soak: setup prism ## run the slow proofs that `make test` leaves out
 	@$(BIN)/python -m pytest -m soak $(ARGS)
