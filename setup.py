@@ -17,11 +17,24 @@ PLOT = [
 SKETCHES = [
     "datasketches>=5.2",
 ]
+#: Reading from Kafka and writing to it; with a schema registry; with the identities of AWS.
+KAFKA = [
+    "confluent-kafka>=2.8",
+]
+REGISTRY = [
+    "confluent-kafka[schemaregistry]>=2.8",
+]
+MSK = [
+    *KAFKA,
+    "aws-msk-iam-sasl-signer-python>=1.0.2",
+]
 TEST = [
     *POSTGRESQL,
     *NAMES,
     *PLOT,
     *SKETCHES,
+    *REGISTRY,
+    *MSK,
     "ipykernel>=6.29",
     "nbclient>=0.10",
     "hypothesis>=6.130",
@@ -62,6 +75,9 @@ setup(
         "names": NAMES,
         "plot": PLOT,
         "sketches": SKETCHES,
+        "kafka": KAFKA,
+        "registry": REGISTRY,
+        "msk": MSK,
         "test": TEST,
         "bench": BENCH,
         "dev": [*TEST, "pre-commit>=4.7"],

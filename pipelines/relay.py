@@ -31,7 +31,7 @@ class RelayOptions(StreamOptions):
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group("relay: what comes in")
         group.add_argument(
-            "--from",
+            "--read-as",
             dest="form",
             choices=FORMS,
             help="how records are written (default: JSON lines where a file ends in .jsonl or .ndjson, else delimited; "

@@ -121,7 +121,7 @@ def _shape(asked: dict[str, Any], paths: list[str], *, looks_inside: bool, has_l
     if asked["names"]:
         names, numbers = parse_names(asked["names"])
         if form == "lines":
-            raise ValueError("lines have no columns: leave out --names, or say --from csv")
+            raise ValueError("lines have no columns: leave out --names, or say --read-as csv")
         if time and time not in names:
             raise ValueError(f"--time asks for {time!r}, and there is only {', '.join(names)}")
         return Shape(form or "csv", names, numbers, time)
@@ -133,7 +133,9 @@ def _shape(asked: dict[str, Any], paths: list[str], *, looks_inside: bool, has_l
         shape = Shape(form or "lines", time=time)
     if looks_inside and (shape.form == "lines" or (shape.form == "csv" and not shape.names)):
         what = "live input is" if has_live and not paths else "lines are"
-        raise ValueError(f"nobody knows how {what} written: say --from jsonl, or --names a,b,c for delimited records")
+        raise ValueError(
+            f"nobody knows how {what} written: say --read-as jsonl, or --names a,b,c for delimited records"
+        )
     return shape
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,6 +64,25 @@ class Batch:
         return bytes(self.data).split(b"\n")[:-1]
 
 
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """Which way each record of a batch goes, where a stream has several.
+
+    Attributes:
+        topics: the names of all ways: topics of Kafka, or files.
+        which: for each record, the place of its topic in ``topics``.
+        keys: for each record, the key of its message; None for messages without one.
+    """
+
+    topics: Sequence[str]
+    which: npt.NDArray[np.uint8]
+    keys: Sequence[bytes | None]
+
+
+#: Tells the ways of the records of a batch, which has its facts.
+Route = Callable[[Batch], Routes]
+
+
 def _nothing(_: Batch) -> None:
     """Is what a stream does that nobody watches."""
 
@@ -77,12 +96,14 @@ class Stream:
         preamble: bytes that go before the first record, such as a header row.
         on_sent: is told every batch that has left.
         on_end: is called once, when all has left or nobody takes any more.
+        route: tells which way each record goes, where there are several; the batches have facts then.
     """
 
     batches: Iterator[Batch]
     preamble: bytes = b""
     on_sent: Callable[[Batch], None] = _nothing
     on_end: Callable[[], None] = field(default=lambda: None)
+    route: Route | None = None
 
 
 #: Starts a stream from its beginning.

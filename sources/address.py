@@ -2,7 +2,7 @@
 
 ``data/*.txt`` · ``tcp://host:port`` (connect) · ``tcp-listen://host:port`` (be connected to) ·
 ``udp://host:port`` (send) · ``udp-listen://host:port`` (receive) · ``exec:COMMAND`` (what a command prints) ·
-``-`` (the standard stream)
+``kafka://host:port/topic`` · ``-`` (the standard stream)
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ NETWORK_SCHEMES = ("tcp", "tcp-listen", "udp", "udp-listen")
 #: Those of them that go to somebody, who has to have a port.
 _CALLING_SCHEMES = ("tcp", "udp")
 _EXEC = "exec:"
+_KAFKA = "kafka"
+_KAFKA_PORT = 9_092
 _MAX_PORT = 65_535
+#: What Kafka allows for the name of a topic, besides "." and "..".
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 #: A name, an address of IPv4 or IPv6, the latter in brackets or not, or nothing.
 _HOST = re.compile(r"\[[^\s/@\[\]]+\]|[^\s/@\[\]]*")
 
 
 class Address(NamedTuple):
-    """A parsed address: ``scheme`` is ``file``, ``-``, ``exec`` or one of the network schemes.
+    """A parsed address: ``scheme`` is ``file``, ``-``, ``exec``, ``kafka`` or one of the network schemes.
 
-    ``path`` is that of a file, or the command of ``exec``.
+    ``path`` is that of a file, the command of ``exec``, or the topics of ``kafka`` with commas between them. The
+    ``host`` of ``kafka`` is its brokers, each with its port, with commas between them.
     """
 
     text: str
@@ -40,8 +45,15 @@ class Address(NamedTuple):
 
     @property
     def endpoint(self) -> str:
-        """``host:port``, as messages and origins show it."""
+        """``host:port``, as messages and origins show it; of ``kafka`` all brokers."""
+        if self.scheme == _KAFKA:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of ``kafka``; none where the address names none, and of other schemes."""
+        return tuple(self.path.split(",")) if self.scheme == _KAFKA and self.path else ()
 
     @property
     def command(self) -> list[str]:
@@ -53,10 +65,10 @@ def parse_address(text: str) -> Address:
     """Parses an address.
 
     A network address without a host means loopback: ``tcp-listen://:12000`` listens on 127.0.0.1 only, and to listen
-    elsewhere one has to say so (``tcp-listen://0.0.0.0:12000``).
+    elsewhere one has to say so (``tcp-listen://0.0.0.0:12000``). A Kafka broker without a port has 9092.
 
     Raises:
-        ValueError: an unknown scheme, a host or port that cannot be, or a command without a program.
+        ValueError: an unknown scheme, a host, port or topic that cannot be, or a command without a program.
     """
     if not text.strip():
         raise ValueError("expected an address, got an empty text")
@@ -71,18 +83,45 @@ def parse_address(text: str) -> Address:
         if not rest:
             raise ValueError(f"expected file://path, got {text!r}")
         return Address(text, "file", path=rest)
+    if scheme == _KAFKA:
+        return _parse_kafka(text, rest)
     if scheme not in NETWORK_SCHEMES:
-        known = ", ".join(f"{name}://" for name in NETWORK_SCHEMES)
+        known = ", ".join(f"{name}://" for name in (*NETWORK_SCHEMES, _KAFKA))
         raise ValueError(f"unknown scheme in {text!r}: expected a path, -, {_EXEC}COMMAND or one of {known}")
     host, found, port = rest.rpartition(":")
-    is_port = port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT)) and int(port) <= _MAX_PORT
-    if not found or not is_port or not _HOST.fullmatch(host):
+    if not found or not _is_port(port) or not _HOST.fullmatch(host):
         raise ValueError(f"expected {scheme}://host:port with a port up to {_MAX_PORT}, got {text!r}")
     host = host.strip("[]") or "127.0.0.1"
     if scheme in _CALLING_SCHEMES and int(port) == 0:
         what = "connected" if scheme == "tcp" else "sent"
         raise ValueError(f"port 0 cannot be {what} to, got {text!r}")
     return Address(text, scheme, host=host, port=int(port))
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_PORT)) and int(text) <= _MAX_PORT
+
+
+def _parse_kafka(text: str, rest: str) -> Address:
+    if "@" in rest:
+        # Not shown: it may be a password.
+        raise ValueError(
+            "expected kafka://host:port/topic without a user or password: they belong into a file or the "
+            "environment, see --kafka-security"
+        )
+    brokers, _, path = rest.partition("/")
+    endpoints = []
+    for broker in brokers.split(","):
+        host, found, port = (broker, "", "") if broker.endswith("]") else broker.rpartition(":")
+        if not found:
+            host, port = host or port, str(_KAFKA_PORT)
+        if not _is_port(port) or int(port) == 0 or not _HOST.fullmatch(host):
+            raise ValueError(f"expected kafka://host:port/topic with a port up to {_MAX_PORT}, got {text!r}")
+        endpoints.append(f"{host or '127.0.0.1'}:{port}")
+    for topic in path.split(",") if path else ():
+        if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
+            raise ValueError(f"expected topics of letters, digits, '.', '_' and '-', got {topic!r} in {text!r}")
+    return Address(text, _KAFKA, path=path, host=",".join(endpoints))
 
 
 def _parse_command(text: str) -> Address:

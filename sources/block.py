@@ -31,11 +31,15 @@ def now_micros() -> int:
 
 
 class Span(NamedTuple):
-    """From byte ``start`` of the block on, the bytes came from ``origin``, beginning at its byte ``position``."""
+    """From byte ``start`` of the block on, the bytes came from ``origin``, beginning at its byte ``position``.
+
+    Where they are ``numbered``, each line was a message, with the numbers ``position``, ``position + 1`` and so on.
+    """
 
     start: int
     origin: str
     position: int
+    numbered: bool = False
 
 
 class Block(NamedTuple):
@@ -59,8 +63,15 @@ class Block(NamedTuple):
     arrival: int = 0
 
     def locate(self, offset: int) -> tuple[str, int]:
-        """Gives origin and position there of the byte at ``offset`` of the block."""
+        """Gives origin and position there of the byte at ``offset`` of the block.
+
+        A numbered message is an origin of its own: ``sales[0]@17`` is that of the offset 17 in a partition of Kafka.
+        """
         span = self.spans[bisect.bisect_right(self.spans, offset, key=lambda span: span.start) - 1]
+        if span.numbered:
+            start = self.data.rfind(b"\n", span.start, offset) + 1 or span.start
+            number = span.position + self.data.count(b"\n", span.start, start)
+            return f"{span.origin}@{number}", offset - start
         return span.origin, span.position + offset - span.start
 
     def rejected(self, start: int, stop: int, reason: str) -> Rejected:

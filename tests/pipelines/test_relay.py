@@ -118,7 +118,7 @@ def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        done = run("--input", tmp_path / "n.txt", "--from", "lines", "--rate", "20", "--output", address)
+        done = run("--input", tmp_path / "n.txt", "--read-as", "lines", "--rate", "20", "--output", address)
         thread.join(20)
     assert done.status == 0
     assert f"connected again to {address}" in done.err
@@ -217,13 +217,13 @@ def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_p
     total = SIMULATORS * SALES
     pushed = tmp_path / "pushed.jsonl"
     ending = ("--max-records", total, "--idle-timeout", "30s")
-    listening = started("--input", f"tcp-listen://:{port}", *ending, "--from", "jsonl", "--output", pushed, output)
+    listening = started("--input", f"tcp-listen://:{port}", *ending, "--read-as", "jsonl", "--output", pushed, output)
     with contextlib.ExitStack() as stack:
         relays = [stack.enter_context(listening)]
         for number in range(FILES):
             path = tmp_path / f"{number}.txt"
             relays.append(
-                stack.enter_context(started("--input", path, "--from", "lines", "--rate", 2_000, "--output", output))
+                stack.enter_context(started("--input", path, "--read-as", "lines", "--rate", 2_000, "--output", output))
             )
         sending = []
         for number in range(SIMULATORS):
@@ -244,7 +244,7 @@ def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_p
     # Each peer's records are in order, and a file that is relayed again adds nothing.
     query = "SELECT origin, line FROM everything WHERE relay <> '' ORDER BY arrival, origin, position"
     assert len({origin for origin, _ in rows_of(database, query)}) == SIMULATORS
-    assert run("--input", tmp_path / "0.txt", "--from", "lines", "--output", output).status == 0
+    assert run("--input", tmp_path / "0.txt", "--read-as", "lines", "--output", output).status == 0
     assert rows_of(database, "SELECT count(*) FROM everything") == [(total + FILES * LINES,)]
 
 

@@ -27,6 +27,13 @@ from sources.address import Address, parse_address
         ("exec:./a 'b c' x://y", Address("exec:./a 'b c' x://y", "exec", path="./a 'b c' x://y")),
         ("exec: seq 3 ", Address("exec: seq 3 ", "exec", path="seq 3")),
         ("file://exec:x", Address("file://exec:x", "file", path="exec:x")),
+        ("kafka://:9093/a", Address("kafka://:9093/a", "kafka", path="a", host="127.0.0.1:9093")),
+        ("kafka://b/x,y.z", Address("kafka://b/x,y.z", "kafka", path="x,y.z", host="b:9092")),
+        (
+            "kafka://b,[::1]:1,[::2]/x",
+            Address("kafka://b,[::1]:1,[::2]/x", "kafka", path="x", host="b:9092,[::1]:1,[::2]:9092"),
+        ),
+        ("kafka://b", Address("kafka://b", "kafka", host="b:9092")),
     ],
 )
 def test_every_form_of_address_is_understood(text: str, address: Address) -> None:
@@ -45,6 +52,12 @@ def test_every_form_of_address_is_understood(text: str, address: Address) -> Non
             "ftp://a:1",
             "unknown scheme in 'ftp://a:1': expected a path, -, exec:COMMAND or one of tcp://, tcp-listen://, u",
         ),
+        ("kafka://me:secret@b/x", "expected kafka://host:port/topic without a user or password"),
+        ("kafka://b:0/x", "expected kafka://host:port/topic with a port up to 65535, got 'kafka://b:0/x'"),
+        ("kafka://b:x/x", "expected kafka://host:port/topic with a port up to 65535, got 'kafka://b:x/x'"),
+        ("kafka://b/x,,y", "expected topics of letters, digits, '.', '_' and '-', got '' in 'kafka://b/x,,y'"),
+        ("kafka://b/..", "got '..' in 'kafka://b/..'"),
+        ("kafka://b/a/b", "got 'a/b' in"),
         ("tcp://host", "expected tcp://host:port with a port up to 65535, got 'tcp://host'"),
         ("tcp://host:", "got 'tcp://host:'"),
         ("tcp://host:x", "got 'tcp://host:x'"),

@@ -44,3 +44,13 @@ def test_blocks_pass_through_their_coder(parts: list[tuple[bytes, str, int]], wa
     assert type(decoded) is Block
     assert decoded.locate(0) == block.locate(0)
     assert decoded.dialect.header == ("a", "ä")
+
+
+def test_a_numbered_message_is_an_origin_of_its_own() -> None:
+    spans = (Span(0, "sales[0]", 7, numbered=True), Span(6, "sales[1]", 3, numbered=True), Span(9, "file", 40))
+    block = Block(b"ab\nc\n\nde\nfg\n", spans)
+    places = [block.locate(start) for start in (0, 1, 3, 4, 5, 6, 7, 9, 10)]
+    assert places == [
+        ("sales[0]@7", 0), ("sales[0]@7", 1), ("sales[0]@8", 0), ("sales[0]@8", 1), ("sales[0]@9", 0),
+        ("sales[1]@3", 0), ("sales[1]@3", 1), ("file", 40), ("file", 41),
+    ]  # fmt: skip
