@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.options import StreamOptions, UsageError, checked, parse_command_line, positive
 from pipelines.running import leave, refuse, run
 from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
 from schemas.bank import TRANSFERS
@@ -59,16 +59,16 @@ class CreditOptions(StreamOptions):
             nargs="+",
             action="extend",
             default=[],
-            type=_last,
+            type=checked(_last),
             metavar="TIME",
             help="also give the totals of the last 5m, say, which slide by a tenth of that; several may be given",
         )
         group.add_argument(
-            "--top", default=3, type=_top, metavar="N", help="how many regions to rank by their mean (default: 3)"
+            "--top", default=3, type=positive, metavar="N", help="how many regions to rank by their mean (default: 3)"
         )
         group.add_argument(
             "--regions",
-            type=_regions,
+            type=checked(read_regions),
             metavar="FILE.toml",
             help="reject transfers of regions that are not in the table [regions] of this file (default: none)",
         )
@@ -79,8 +79,7 @@ class CreditOptions(StreamOptions):
     @property
     def last_windows(self) -> list[Windows]:
         """The windows of ``--last``, the shortest first."""
-        lengths = {parse_duration(text) for text in self._get("last")}
-        return [Windows(length, length // STEPS) for length in sorted(lengths)]
+        return sorted(set(map(_last, self._get("last"))), key=lambda windows: windows.length)
 
     @property
     def known_regions(self) -> tuple[str, ...]:
@@ -94,28 +93,11 @@ class CreditOptions(StreamOptions):
         return Ranking("count", "count"), Ranking("volume", "sum"), Ranking("mean", "mean", self._get("top"))
 
 
-def _last(text: str) -> str:
-    try:
-        length = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _last(text: str) -> Windows:
+    length = parse_duration(text)
     if not length or length % STEPS:
-        raise argparse.ArgumentTypeError(f"expected a time of some {STEPS} us, got {text!r}")
-    return text
-
-
-def _top(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
-
-
-def _regions(text: str) -> str:
-    try:
-        read_regions(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
+        raise ValueError(f"expected a time of some {STEPS} us, got {text!r}")
+    return Windows(length, length // STEPS)
 
 
 def tables_of(windows: Windows) -> tuple[Table, Table]:

@@ -18,9 +18,9 @@ import polars as pl
 from pipelines.demo import demo_responses
 from pipelines.options import StreamOptions, UsageError, parse_command_line
 from pipelines.running import leave, refuse, run
-from pipelines.script_mode import script_mode
 from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
 from schemas.http import ACCESS_LOG, RESPONSES
+from schemas.script_mode import script_mode
 from sinks.board import PrintBoard
 from sources.reading import ReadAddresses
 from transforms.addresses import CountDistinctAddresses

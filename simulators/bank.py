@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from typing import get_args
 
 from schemas.bank import TRANSFERS
@@ -88,12 +87,10 @@ COMMAND = Command(
     truth="transfers, faults, and exact sums by region",
     default_output=DEFAULT_OUTPUT,
     default_pace=Pace(interval=DEFAULT_GAP),
+    record_types=(TRANSFERS,),
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
-    return COMMAND.main(argv)
+#: Runs the simulator; gives its exit code.
+main = COMMAND.main
 
 
 def _listener(text: str) -> Address:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.units import MICROS_PER_SECOND
-from simulators.batch import Batch, Facts
+from simulators.batch import Batch, Facts, first_rows
 from simulators.catalogue import Floats
 from simulators.figures import fixed, padded, utc
 from simulators.layout import Ints, Piece, lay_out
@@ -84,23 +84,19 @@ class Fixes:
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
         """Yields the fixes, with their event times and, if wanted, the facts that journeys add up."""
+        return first_rows(self._all(wants_facts=facts), self.rows)
+
+    def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
         steps = math.ceil(self.every / _LONGEST_STEP)
         fleet = Fleet(self.vehicles, self.every / steps / MICROS_PER_SECOND, self.seed, self.centre)
-        left = self.rows or None
         done = skipped = 0
         start = begun(self.start)
         while start + (done + LEG_STEPS) * self.every < END:
             leg = fleet.drive()
             for made in self._reported(leg, start + done * self.every, skipped, steps):
-                batch = Batch(_lines(made), made.moments, _facts(made) if facts else None)
+                batch = Batch(_lines(made), made.moments, _facts(made) if wants_facts else None)
                 done += batch.rows // self.vehicles
-                if left is None:
-                    yield batch
-                    continue
-                yield batch.cut(0, left)
-                left -= batch.rows
-                if left <= 0:
-                    return
+                yield batch
             skipped = (skipped - LEG_STEPS) % steps
 
     def _reported(self, leg: Leg, moment: int, skipped: int, steps: int) -> Iterator[_Made]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from schemas.gps import FIXES
 from schemas.units import format_duration, parse_duration, to_datetime
@@ -74,12 +73,10 @@ COMMAND = Command(
     noun="fixes",
     truth="fixes, faults, and exact sums of speeds by vehicle",
     default_pace=Pace(speed=1),
+    record_types=(FIXES,),
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
-    return COMMAND.main(argv)
+#: Runs the simulator; gives its exit code.
+main = COMMAND.main
 
 
 def _place(text: str) -> tuple[float, float]:

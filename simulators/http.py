@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from schemas.http import RESPONSES
 from simulators.command import Command, Simulation, checked, day, what_is_sent, whole
@@ -64,12 +63,10 @@ COMMAND = Command(
     simulate,
     noun="responses",
     truth="responses, faults, and the visitors that met an error by date and hour",
+    record_types=(RESPONSES,),
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
-    return COMMAND.main(argv)
+#: Runs the simulator; gives its exit code.
+main = COMMAND.main
 
 
 if __name__ == "__main__":

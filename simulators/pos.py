@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from schemas.pos import SALES
 from simulators.catalogue import catalogue
@@ -60,12 +59,10 @@ COMMAND = Command(
     simulate,
     noun="sales",
     truth="sales, faults, and exact sums by store and by UPC",
+    record_types=(SALES,),
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
-    return COMMAND.main(argv)
+#: Runs the simulator; gives its exit code.
+main = COMMAND.main
 
 
 if __name__ == "__main__":

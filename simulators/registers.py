@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -109,11 +108,8 @@ COMMAND = Command(
     noun="rows",
     truth="rows, faults, and exact sums by department and by UPC of produce",
 )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
-    return COMMAND.main(argv)
+#: Runs the simulator; gives its exit code.
+main = COMMAND.main
 
 
 if __name__ == "__main__":

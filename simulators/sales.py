@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.units import MICROS_PER_SECOND, to_micros
 from simulators.baskets import SPECIAL
-from simulators.batch import Batch, Facts, Times
+from simulators.batch import Batch, Facts, Times, first_rows
 from simulators.catalogue import Catalogue, catalogue
 from simulators.figures import fixed, millionths, whole
 from simulators.layout import SECONDS_OF_DAY, Ints, Piece, lay_out, table
@@ -71,18 +71,13 @@ class Sales:
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
         """Yields the sales, a day a batch, with their event times and, if wanted, the facts that receipts add up."""
+        return first_rows(self._all(wants_facts=facts), self.rows)
+
+    def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
         printer = _Printer(catalogue())
-        left = self.rows or None
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             sold = self._sell(date.fromordinal(ordinal))
-            batch = Batch(printer.lines(sold), sold.moments, _facts(sold) if facts else None)
-            if left is None:
-                yield batch
-                continue
-            yield batch.cut(0, left)
-            left -= batch.rows
-            if left <= 0:
-                return
+            yield Batch(printer.lines(sold), sold.moments, _facts(sold) if wants_facts else None)
 
     def _sell(self, day: date) -> _Sold:
         """Gives what all stores sold that day."""

@@ -13,7 +13,7 @@ from schemas.records import Dialect
 from schemas.units import MICROS_PER_SECOND, to_micros
 from schemas.wedge import COLUMNS
 from simulators.baskets import ONE
-from simulators.batch import Batch
+from simulators.batch import Batch, first_rows
 from simulators.catalogue import Catalogue, catalogue
 from simulators.printer import Printer
 from simulators.shifts import MAX_REGISTERS, Day, make_day
@@ -70,20 +70,15 @@ class Tape:
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - always has them
         """Yields the rows, a day a batch, with their event times and, if wanted, the facts that takings add up."""
+        return first_rows(self._all(wants_facts=facts), self.rows)
+
+    def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
         goods = catalogue()
         printer = Printer(goods, self.dialect)
-        left = self.rows or None
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             day = make_day(goods, date.fromordinal(ordinal), self.seed, self.registers)
             moments = _midnight(day.day) + day.second * MICROS_PER_SECOND
-            batch = Batch(printer.rows(day), moments, _facts(goods, day) if facts else None)
-            if left is None:
-                yield batch
-                continue
-            yield batch.cut(0, left)
-            left -= batch.rows
-            if left <= 0:
-                return
+            yield Batch(printer.rows(day), moments, _facts(goods, day) if wants_facts else None)
 
     def chunks(self, rows: int | None = None) -> Iterator[bytes]:
         """Yields the bytes of the tape, header first; in chunks of so many rows, or a day each.

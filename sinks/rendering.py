@@ -11,14 +11,16 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 
+from sinks.address import Output
 from sinks.json_lines import json_text
 from sources.scan import find_lines, join_lines
 from transforms.fields import FIELD, JSON
 from transforms.frames import RECORD, Batch
-from transforms.shapes import NUMBER
+from transforms.shapes import NUMBER, Shape
 
 Style = Literal["raw", "csv", "jsonl", "text"]
 STYLES: tuple[Style, ...] = ("csv", "jsonl", "text")
+_STYLES: dict[str | None, Style] = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}
 _LINE_BREAKS = r"[\r\n]+"
 
 
@@ -36,6 +38,42 @@ class Layout(NamedTuple):
     columns: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     template: tuple[str, ...] = ()
+
+
+def style_of(form: str | None) -> Style | None:
+    """Gives the style that writes the columns of records, for the ending of a file or the name of a style."""
+    return _STYLES.get(form)
+
+
+def choose_layout(
+    output: Output, style: str | None, shape: Shape, columns: tuple[str, ...], template: tuple[str, ...]
+) -> Layout:
+    """Chooses how to write the records of an output, from what was said, and from its address.
+
+    Args:
+        output: where they go.
+        style: how they are to be written, where that was said.
+        shape: what they are.
+        columns: those that were asked for; none for all.
+        template: see Layout.
+
+    Raises:
+        ValueError: nobody knows their columns.
+    """
+    known = columns or shape.names
+    if output.url is not None:
+        return Layout("csv", known if shape.form != "lines" else (), shape.numbers)
+    if template:
+        return Layout("text", template=template)
+    found = style_of(style or output.format)
+    if found is None and columns:
+        found = "jsonl" if shape.form == "jsonl" else "csv"
+    is_as_it_is = found == "jsonl" and shape.form == "jsonl" and not columns
+    if found is None or is_as_it_is:
+        return Layout()
+    if not known:
+        raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
+    return Layout(found, known, shape.numbers)
 
 
 def parse_template(text: str) -> tuple[str, ...]:

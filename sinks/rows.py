@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
-from sinks.sql import POSTGRESQL, SQLITE, check_table, parse_sql, shown
+from sinks.sql import POSTGRESQL, SQLITE, check_table, make_table, parse_sql, shown
 from sources.block import Block
 from sources.scan import find_lines
 from transforms.fields import FIELD
@@ -29,8 +29,6 @@ RELAY, ARRIVAL, ORIGIN, POSITION = KEY = ("relay", "arrival", "origin", "positio
 LINE = "line"
 #: A bundle of more rows is written in several transactions.
 MOST_ROWS = 50_000
-#: Whoever makes a table holds this lock in PostgreSQL: two who do it at once would meet an error.
-_MAKING_TABLES = 0x7461626C
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -192,11 +190,8 @@ class _Table:
 
     def prepare(self, connection: sa.Connection) -> str:
         """Makes the table, if it is not there; gives what is wrong with it, or an empty text."""
-        if self._backend == POSTGRESQL:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
-        inspector = sa.inspect(connection)
-        if not inspector.has_table(self.table.name):
-            self.table.metadata.create_all(connection)
+        inspector = make_table(connection, self.table)
+        if inspector is None:
             return ""
         found = {column["name"] for column in inspector.get_columns(self.table.name)}
         missing = [column.name for column in self.table.columns if column.name not in found]

@@ -13,6 +13,8 @@ from sinks.address import DRIVERS
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _EXPECTED = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with ?table=NAME behind it or without"
 _TABLE = "table"
+#: Whoever makes a table holds this lock in PostgreSQL: two who do it at once would meet an error.
+_MAKING_TABLES = 0x7461626C
 #: Longer names are cut by PostgreSQL without a word.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -72,3 +74,14 @@ def _check_sqlite(url: sa.URL) -> None:
     unknown = [name for name in url.query if name != _TABLE]
     if unknown:
         raise ValueError(f"unknown option {unknown[0]!r} of a SQLite file, expected table")
+
+
+def make_table(connection: sa.Connection, table: sa.Table) -> sa.Inspector | None:
+    """Makes a table that is not there; for one that is, gives who can tell of it."""
+    if connection.dialect.name == POSTGRESQL:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
+    inspector = sa.inspect(connection)
+    if inspector.has_table(table.name):
+        return inspector
+    table.metadata.create_all(connection)
+    return None

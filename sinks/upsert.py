@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sinks.json_lines import json_text
 from sinks.layout import DECIMAL_DIGITS, WINDOW_COLUMNS
-from sinks.sql import POSTGRESQL, SQLITE
+from sinks.sql import POSTGRESQL, SQLITE, make_table
 
 #: What the table has besides the columns of the results. A greater (run, pane) is newer.
 RUN, PANE, FINAL = "run", "pane", "final"
@@ -19,8 +19,6 @@ OWN_COLUMNS = (RUN, PANE, FINAL)
 #: In SQLite no text and no number equals it, so that it may stand for a missing value.
 _MISSING: sa.ColumnElement[Any] = sa.literal_column("x''")
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-#: Whoever makes a table holds this lock in PostgreSQL: two who do it at once would meet an error.
-_MAKING_TABLES = 0x7461626C
 
 
 class Window(NamedTuple):
@@ -59,11 +57,8 @@ class Upsert:
 
     def prepare(self, connection: sa.Connection) -> str:
         """Makes the table, if it is not there; gives what is wrong with it, or an empty text."""
-        if self._backend == POSTGRESQL:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
-        inspector = sa.inspect(connection)
-        if not inspector.has_table(self.table.name):
-            self.table.metadata.create_all(connection)
+        inspector = make_table(connection, self.table)
+        if inspector is None:
             return ""
         dialect = connection.dialect
         found = {column["name"]: column["type"].compile(dialect) for column in inspector.get_columns(self.table.name)}

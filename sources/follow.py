@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from apache_beam.coders import Coder, registry
-from apache_beam.io.unbounded_source import UnboundedReader, UnboundedSource
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
+from apache_beam.io.unbounded_source import UnboundedSource
 
 from schemas.records import Dialect, RecordType
 from sources.block import Block, now_micros
 from sources.chunks import is_compressed
 from sources.following import Following, FollowMark, Place
 from sources.liveness import Sniff, Taken
+from sources.reader import BlockReader
 
 
 class FollowMarkCoder(Coder):
@@ -124,7 +124,7 @@ class FollowLines(UnboundedSource):
         return registry.get_coder(Block)
 
 
-class FollowReader(UnboundedReader):
+class FollowReader(BlockReader):
     """Hands out what the files have; ``start`` and ``advance`` are False where they have nothing new, or at the end.
 
     They read from the disk and wait for nothing else. A reader that is made from a mark while the reader that gave it
@@ -140,6 +140,21 @@ class FollowReader(UnboundedReader):
         following.reader = self
         _OPEN[following.token] = following
 
+    @property
+    def taken(self) -> Taken | None:
+        """See :class:`BlockReader`."""
+        return self._following.taken
+
+    @property
+    def promised(self) -> int | None:
+        """See :class:`BlockReader`."""
+        return self._following.watermark.value
+
+    @property
+    def is_ended(self) -> bool:
+        """See :class:`BlockReader`."""
+        return self._following.is_done
+
     def start(self) -> bool:
         """Takes the first block."""
         return self._following.advance()
@@ -147,24 +162,6 @@ class FollowReader(UnboundedReader):
     def advance(self) -> bool:
         """Takes the next block."""
         return self._following.advance()
-
-    def get_current(self) -> Block:
-        """Gives the block of the last call that was True."""
-        return self._taken().block
-
-    def get_current_timestamp(self) -> Timestamp:
-        """Gives the event time of the block's first record, or the watermark, or now."""
-        micros = self._taken().micros
-        if micros is None:
-            micros = self._following.watermark.value
-        return Timestamp.now() if micros is None else Timestamp(micros=micros)
-
-    def get_watermark(self) -> Timestamp:
-        """Gives the promise, MAX_TIMESTAMP at the end."""
-        if self._following.is_done:
-            return MAX_TIMESTAMP
-        micros = self._following.watermark.value
-        return MIN_TIMESTAMP if micros is None else Timestamp(micros=micros)
 
     def get_checkpoint_mark(self) -> FollowMark:
         """Gives the mark behind everything handed out so far."""
@@ -175,11 +172,6 @@ class FollowReader(UnboundedReader):
         if self._following.reader is self:
             _OPEN.pop(self._following.token, None)
             self._following.close()
-
-    def _taken(self) -> Taken:
-        if self._following.taken is None:
-            raise ValueError("no block: start or advance has to have been True")
-        return self._following.taken
 
 
 #: What is followed in this process, by the token of its marks.

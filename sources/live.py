@@ -11,14 +11,14 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 from apache_beam.coders import Coder, registry
-from apache_beam.io.unbounded_source import CheckpointMark, UnboundedReader, UnboundedSource
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
+from apache_beam.io.unbounded_source import CheckpointMark, UnboundedSource
 
 from schemas.records import Dialect, RecordType
 from sources import board
 from sources.block import Block, now_micros
 from sources.drain import draining
 from sources.liveness import Backlog, Sniff, Taken, Watermark
+from sources.reader import BlockReader
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ class LineSource(UnboundedSource):
         return registry.get_coder(Block)
 
 
-class LineReader(UnboundedReader):
+class LineReader(BlockReader):
     """Hands out what a receiver has put into the backlog, one block at a time.
 
     ``start`` opens and starts the receiver, and raises an :class:`OSError` where that cannot be; after it, as after
@@ -236,6 +236,21 @@ class LineReader(UnboundedReader):
         self.receiver = source.receiver(backlog)
         self._backlog = backlog
 
+    @property
+    def taken(self) -> Taken | None:
+        """See :class:`BlockReader`."""
+        return self._current
+
+    @property
+    def promised(self) -> int | None:
+        """See :class:`BlockReader`."""
+        return self._backlog.watermark.value
+
+    @property
+    def is_ended(self) -> bool:
+        """See :class:`BlockReader`."""
+        return self._ended
+
     def start(self) -> bool:
         """Opens the source and starts to receive, if no earlier reader did; tells whether a block is there already."""
         if self.receiver.ident is None:
@@ -264,24 +279,6 @@ class LineReader(UnboundedReader):
             self._end()
         return False
 
-    def get_current(self) -> Block:
-        """Gives the block of the last call that was True."""
-        return self._taken().block
-
-    def get_current_timestamp(self) -> Timestamp:
-        """Gives the event time of the block's first record, or the watermark, or now."""
-        micros = self._taken().micros
-        if micros is None:
-            micros = self._backlog.watermark.value
-        return Timestamp.now() if micros is None else Timestamp(micros=micros)
-
-    def get_watermark(self) -> Timestamp:
-        """Gives the promise, MAX_TIMESTAMP at the end."""
-        if self._ended:
-            return MAX_TIMESTAMP
-        micros = self._backlog.watermark.value
-        return MIN_TIMESTAMP if micros is None else Timestamp(micros=micros)
-
     def get_checkpoint_mark(self) -> LineMark:
         """Gives the mark of everything handed out so far. There is nothing to acknowledge."""
         log = self._backlog
@@ -301,11 +298,6 @@ class LineReader(UnboundedReader):
             _park(self.token, self._backlog)
         if _OPEN.get(self.token) is self:
             del _OPEN[self.token]
-
-    def _taken(self) -> Taken:
-        if self._current is None:
-            raise ValueError("no block: start or advance has to have been True")
-        return self._current
 
     def _hand_over(self) -> tuple[Receiver, Backlog]:
         """Lets a later reader go on with the same connections; closing this one does nothing from then on."""

@@ -37,6 +37,16 @@ _EARLIEST_MICROS = MIN_TIMESTAMP.micros + _DAY_MICROS
 _LATEST_MICROS = MAX_TIMESTAMP.micros - 2 * _DAY_MICROS
 
 
+def believed_micros(record_type: RecordType, record: bytes, dialect: Dialect, arrival: int, now: int) -> int | None:
+    """Gives the event time of one record, or None where it cannot be read, or not be believed at the time ``now``."""
+    try:
+        micros = record_type.event_micros(record, dialect, arrival)
+    except ValueError:  # a header row without the event time
+        return None
+    latest = min(_LATEST_MICROS, now + BELIEVED_AHEAD_MICROS)
+    return micros if micros is not None and _EARLIEST_MICROS <= micros <= latest else None
+
+
 @dataclass(eq=False)
 class Stream:
     """One stream of bytes: a connection, or the standard input.
@@ -268,12 +278,7 @@ class Backlog:
 
     def _event_time(self, record: bytes, dialect: Dialect | None, arrival: int) -> int | None:
         """Gives the event time of one record if it can be read and believed."""
-        try:
-            micros = self._record_type.event_micros(record, dialect or self._plain, arrival)
-        except ValueError:  # a header row without the event time
-            return None
-        latest = min(_LATEST_MICROS, self._wall_clock() + BELIEVED_AHEAD_MICROS)
-        return micros if micros is not None and _EARLIEST_MICROS <= micros <= latest else None
+        return believed_micros(self._record_type, record, dialect or self._plain, arrival, self._wall_clock())
 
     def _pick(self, max_bytes: int, max_records: int) -> list[tuple[Stream, list[Piece]]]:
         """Takes runs of pieces out of the queue: of one dialect, or a single faulty one."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
+import random
 import socket
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,18 +17,75 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from sources.block import Block
 
+_CLOCKS: weakref.WeakValueDictionary[int, FakeClock] = weakref.WeakValueDictionary()
+
 
 class FakeClock:
-    """Seconds that pass only when somebody says so."""
+    """Seconds that pass only when somebody says so. A pickled copy is the same clock."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
+        _CLOCKS[id(self)] = self
+
+    def __reduce__(self) -> tuple[Callable[[int], FakeClock], tuple[int]]:
+        return _clock_of, (id(self),)
 
     def __call__(self) -> float:
         return self.now
 
     def pass_seconds(self, seconds: float) -> None:
         self.now += seconds
+
+
+def _clock_of(number: int) -> FakeClock:
+    return _CLOCKS[number]
+
+
+class Value:
+    """A state of one value, or a timer of Beam's: what was last written or set."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+
+    def read(self) -> Any:
+        return self.value
+
+    def write(self, value: Any) -> None:
+        self.value = value
+
+    set = write
+
+    def clear(self) -> None:
+        self.value = None
+
+
+class Bag:
+    """A state of many values of Beam's."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def read(self) -> Iterator[Any]:
+        return iter(list(self.values))
+
+    def add(self, value: Any) -> None:
+        self.values.append(value)
+
+    def clear(self) -> None:
+        self.values = []
+
+
+class Steps:
+    """One step as several workers have it: any of them may get the next call, the same ones each time."""
+
+    def __init__(self, step: Any, workers: int = 1) -> None:
+        self.workers = [pickle.loads(pickle.dumps(step)) for _ in range(workers)]
+        for worker in self.workers:
+            worker.setup()
+        self._random = random.Random(1)  # noqa: S311 - the same turns each time
+
+    def any(self) -> Any:
+        return self._random.choice(self.workers)
 
 
 class Driver:

@@ -21,8 +21,10 @@ RECORD = "_record"
 def encode_frame(frame: pl.DataFrame) -> bytes:
     """Gives the frame as an Arrow IPC stream."""
     sink = io.BytesIO()
+    # polars locks a frame that it writes, and then waits for the interpreter; another thread that has the interpreter
+    # and looks at the same frame would wait for ever. A clone has the same columns and a lock of its own.
     # The newest level is far slower where texts lie in the buffers of many blocks.
-    frame.write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
+    frame.clone().write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
     return sink.getvalue()
 
 
@@ -99,6 +101,30 @@ class FrameCoder(Coder):
     def to_type_hint(self) -> type:
         """What it encodes."""
         return pl.DataFrame
+
+
+#: Frames by name, as a state that is more than one table.
+Frames = dict[str, pl.DataFrame]
+
+
+class FramesCoder(Coder):
+    """Encodes frames by name, each as FrameCoder does."""
+
+    def __init__(self) -> None:
+        """Takes Beam's coder of plain values for the names and the streams."""
+        self._plain = FastPrimitivesCoder()
+
+    def encode(self, value: Frames) -> bytes:
+        """Gives the names and the streams."""
+        return cast(bytes, self._plain.encode({name: encode_frame(frame) for name, frame in value.items()}))
+
+    def decode(self, encoded: bytes) -> Frames:
+        """Gives the frames."""
+        return {name: decode_frame(stream) for name, stream in self._plain.decode(encoded).items()}
+
+    def is_deterministic(self) -> bool:
+        """Frames are never a key."""
+        return False
 
 
 class _FieldsCoder(Coder):

@@ -47,6 +47,40 @@ class Shape(NamedTuple):
         return RecordType("record", self.names, columns, self.time, separator=",")
 
 
+def find_shape(
+    paths: Sequence[str], form: Form | None = None, names: str = "", time: str = "", *, looks_inside: bool = True
+) -> Shape:
+    """Finds out what records are, from what was said of them, and from files.
+
+    Args:
+        paths: the files that they are in; none for live input.
+        form: how they are written, where that was said.
+        names: their columns as :func:`parse_names` takes them, where they were said.
+        time: the column with the event time; empty for none.
+        looks_inside: whether their fields are wanted, so that plain lines will not do.
+
+    Raises:
+        ValueError: what was said does not go together or with the files, or is not enough.
+        OSError: a file cannot be read.
+    """
+    if names:
+        columns, numbers = parse_names(names)
+        if form == "lines":
+            raise ValueError("lines have no columns: leave out --names, or say --read-as csv")
+        if time and time not in columns:
+            raise ValueError(f"--time asks for {time!r}, and there is only {', '.join(columns)}")
+        return Shape(form or "csv", columns, numbers, time)
+    shape = shape_of_files(paths, form, time) if paths else Shape(form or "lines", time=time)
+    if paths and shape.form == "csv" and len(shape.names) < 2 and not looks_inside:  # noqa: PLR2004
+        shape = Shape("lines")
+    if looks_inside and (shape.form == "lines" or (shape.form == "csv" and not shape.names)):
+        what = "lines are" if paths else "live input is"
+        raise ValueError(
+            f"nobody knows how {what} written: say --read-as jsonl, or --names a,b,c for delimited records"
+        )
+    return shape
+
+
 def shape_of_files(paths: Sequence[str], form: Form | None, time: str = "") -> Shape:
     """Finds the shape of the records of files from the head of the first; the others have to have its columns.
 
@@ -88,7 +122,7 @@ def form_of(paths: Iterable[str]) -> Form:
             bare = bare.removesuffix(ending)
         forms["jsonl" if bare.endswith(_JSON_ENDINGS) else "csv"] = path
     if len(forms) > 1:
-        raise ValueError(f"{forms['jsonl']!r} has JSON lines by its name and {forms['csv']!r} has none: say --from")
+        raise ValueError(f"{forms['jsonl']!r} has JSON lines by its name and {forms['csv']!r} has none: say --read-as")
     return next(iter(forms))
 
 
@@ -158,7 +192,7 @@ def _columns(head: bytes, path: str) -> tuple[str, ...]:
     is_header = all(word and not word[0].isdigit() and word[0] not in "+-." for word in words)
     if is_header and len(set(words)) < len(words):
         again = next(word for word in words if words.count(word) > 1)
-        raise ValueError(f"the first line of {path!r} has {again!r} twice, so it names no columns: say --from lines")
+        raise ValueError(f"the first line of {path!r} has {again!r} twice, so it names no columns: say --read-as lines")
     if not is_header:
         return tuple(f"column_{number}" for number in range(1, len(words) + 1))
     return tuple(map(as_utf8, words))

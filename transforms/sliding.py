@@ -6,28 +6,33 @@ the next. Here rows are totalled per step, and a window is the sum of its steps 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import bisect
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.coders import FastPrimitivesCoder
+from apache_beam.coders import PickleCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
 from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.units import MICROS_PER_SECOND
 from transforms.aggregate import Aggregate, Tuning
 from transforms.aggregations import Aggregation
 from transforms.columns import EVENT_TIME
 from transforms.frames import Batch, FrameCoder, Result
-from transforms.reduction import FINAL_PANE, Reduction
+from transforms.kept import Clock, Early, Kept, Pace, Whole, not_before
+from transforms.reduction import FINAL_PANE, Reduction, edges
 from transforms.windows import Windows
 
-_STEP = "_step"
+_STEP, _START = "_step", "_start"
+#: Where more windows are open, a stream catches up: Prism begins a bundle for each time that a timer is set for, so
+#: half of them are given together.
+MOST_OPEN = 64
 
 
 @beam.typehints.with_input_types(Batch)
@@ -129,16 +134,20 @@ class _Standing(NamedTuple):
     """What is known without looking at the frames.
 
     Attributes:
-        pane: the number of the next early result.
-        is_waiting: whether the timer of the next one is set.
+        whole: the frame of the steps that was written last.
+        early: how far the early results are.
         front: ends of windows that the watermark passes; the next one is given early.
         closing: ends of windows that are given finally, when the lateness has passed, too.
+        wakes: when the next ends are looked at, in microseconds of the watermark; None for never.
+        is_behind: whether that is later than the first of them, for there are many.
     """
 
-    pane: int = 0
-    is_waiting: bool = False
+    whole: Whole = Whole()
+    early: Early = Early()
     front: _Progress = _Progress()
     closing: _Progress = _Progress()
+    wakes: int | None = None
+    is_behind: bool = False
 
 
 @beam.typehints.with_output_types(Result)
@@ -150,33 +159,49 @@ class SlideWindowsFn(beam.DoFn):
 
     WHOLE = ReadModifyWriteStateSpec("whole", FrameCoder())
     PARTS = BagStateSpec("parts", FrameCoder())
-    STANDING = ReadModifyWriteStateSpec("standing", FastPrimitivesCoder())
-    NEXT = TimerSpec("next", TimeDomain.REAL_TIME)
-    END = TimerSpec("end", TimeDomain.WATERMARK)
+    STANDING = ReadModifyWriteStateSpec("standing", PickleCoder())
+    NEXT = TimerSpec("next_last", TimeDomain.REAL_TIME)
+    END = TimerSpec("end_last", TimeDomain.WATERMARK)
 
-    def __init__(self, reduction: Reduction, windows: Windows, emit_micros: int, lateness_micros: int) -> None:
+    def __init__(
+        self,
+        reduction: Reduction,
+        windows: Windows,
+        emit_micros: int,
+        lateness_micros: int,
+        clock: Clock = time.time,
+    ) -> None:
         """Takes what is counted, in which windows, how often it is given early, and how long windows stay open."""
         self._reduction = reduction
+        self._windows = windows
         self._length, self._step = windows.length, windows.step
-        self._emit = emit_micros
+        self._pace = Pace(emit_micros, clock)
         self._lateness = lateness_micros
+
+    def setup(self) -> None:
+        """Begins with nothing remembered."""
+        self._kept = Kept(self._merge)
 
     def process(
         self,
         element: tuple[int, pl.DataFrame],
+        whole: Any = beam.DoFn.StateParam(WHOLE),
         parts: Any = beam.DoFn.StateParam(PARTS),
         standing: Any = beam.DoFn.StateParam(STANDING),
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
         end_timer: Any = beam.DoFn.TimerParam(END),
-    ) -> None:
-        """Adds a frame."""
+    ) -> Iterator[Result]:
+        """Adds a frame, and gives the early result that is due."""
         _, frame = element
         parts.add(frame)
         steps = frame[_STEP].unique().to_list()
-        stands = _read(standing)
+        stands = standing.read() or _Standing()
         front, closing = (self._sooner(progress, steps) for progress in (stands.front, stands.closing))
-        stands = stands._replace(front=front, closing=closing)
-        self._set_timers(stands, standing, next_timer, end_timer)
+        stands, is_due = self._set_timers(stands._replace(front=front, closing=closing), next_timer, end_timer)
+        if is_due:
+            yield from self._give_early(whole, parts, standing, stands)
+        else:
+            standing.write(stands)
 
     @on_timer(NEXT)
     def give_next(
@@ -186,11 +211,9 @@ class SlideWindowsFn(beam.DoFn):
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Result]:
         """Gives the window that will end next."""
-        stands = _read(standing)._replace(is_waiting=False)
-        if stands.front.next is not None:
-            yield self._result(self._gather(whole, parts, stands), stands.front.next, stands.pane)
-            stands = stands._replace(pane=stands.pane + 1)
-        standing.write(tuple(stands))
+        stands = standing.read() or _Standing()
+        if stands.early.due is not None:  # or else it was given with the last frame
+            yield from self._give_early(whole, parts, standing, stands)
 
     @on_timer(END)
     def give_ended(
@@ -202,21 +225,29 @@ class SlideWindowsFn(beam.DoFn):
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
         """Gives the windows that are over."""
-        stands = _read(standing)
-        now = self._due(stands)
+        stands = standing.read() or _Standing()
+        now = stands.wakes
         if now is None:
             return
-        frame = self._gather(whole, parts, stands)
-        steps = frame[_STEP].unique().to_list()
-        if stands.front.next is not None and stands.front.next <= now:
-            stands = stands._replace(front=self._after(stands.front.next, steps))
-        while stands.closing.next is not None and stands.closing.next + self._lateness <= now:
-            yield self._result(frame, stands.closing.next, FINAL_PANE)
-            stands = stands._replace(closing=self._after(stands.closing.next, steps))
-        self._set_timers(stands, standing, next_timer, end_timer)
+        frame, stands = self._keep(whole, parts, stands)
+        steps = frame[_STEP].unique().sort().to_list()
+        front, closing, until = stands.front, stands.closing, now - self._lateness
+        if front.next is not None and front.next <= now:
+            front = self._after(now, steps)
+        if closing.next is not None and closing.next <= until:
+            yield from self._finals(frame, closing.passed, until)
+            closing = self._after(until, steps)
+        stands = stands._replace(front=front, closing=closing, wakes=None, is_behind=False)
+        open_steps = steps[bisect.bisect_left(steps, (closing.passed or 0) + self._step - self._length) :]
+        if len(open_steps) > MOST_OPEN:
+            wakes = open_steps[len(open_steps) // 2] + self._step + self._lateness
+            end_timer.set(not_before(wakes))
+            stands = stands._replace(wakes=wakes, is_behind=True)
+        stands, _ = self._set_timers(stands, next_timer, end_timer)
+        standing.write(stands)
 
     def _after(self, passed: int, steps: Iterable[int]) -> _Progress:
-        return self._sooner(_Progress(passed), steps)
+        return self._sooner(_Progress(passed // self._step * self._step), steps)
 
     def _sooner(self, progress: _Progress, steps: Iterable[int]) -> _Progress:
         """Gives what is next when there are these steps, too: the end of the first window that has one of them."""
@@ -234,39 +265,54 @@ class SlideWindowsFn(beam.DoFn):
         due = [] if front is None else [front]
         return min([*due, closing + self._lateness] if closing is not None else due, default=None)
 
-    def _set_timers(self, stands: _Standing, standing: Any, next_timer: Any, end_timer: Any) -> None:
+    def _set_timers(self, stands: _Standing, next_timer: Any, end_timer: Any) -> tuple[_Standing, bool]:
+        """Sets the timers for what is open; tells whether an early result is due."""
         due = self._due(stands)
         if due is None:
             next_timer.clear()
-            stands = stands._replace(is_waiting=False)
-        else:
-            end_timer.set(Timestamp(micros=due))
-            if self._emit and not stands.is_waiting:
-                next_timer.set(Timestamp.now() + self._emit / MICROS_PER_SECOND)
-                stands = stands._replace(is_waiting=True)
-        standing.write(tuple(stands))
+            return stands._replace(early=stands.early._replace(due=None)), False
+        if stands.wakes is None or (due < stands.wakes and not stands.is_behind):
+            end_timer.set(not_before(due))
+            stands = stands._replace(wakes=due)
+        early, is_due = self._pace.ask(stands.early, next_timer)
+        return stands._replace(early=early), is_due
 
-    def _gather(self, whole: Any, parts: Any, stands: _Standing) -> pl.DataFrame:
+    def _give_early(self, whole: Any, parts: Any, standing: Any, stands: _Standing) -> Iterator[Result]:
+        early, end = stands.early._replace(due=None), stands.front.next
+        if end is not None:
+            frame, stands = self._keep(whole, parts, stands)
+            yield self._result(frame, end, early.pane)
+            early = self._pace.given(stands.early)
+        standing.write(stands._replace(early=early))
+
+    def _keep(self, whole: Any, parts: Any, stands: _Standing) -> tuple[pl.DataFrame, _Standing]:
         """Merges what there is, and forgets the steps that no open window has."""
-        old, new = whole.read(), list(parts.read())
-        frames = new if old is None else [old, *new]
-        merged = self._reduction.merge(frames, _STEP)
+        frame, new_bytes = self._kept.gather(whole, parts, stands.whole)
         passed = stands.closing.passed
         if passed is not None:
-            merged = merged.filter(pl.col(_STEP) >= passed + self._step - self._length)
-        whole.write(merged)
-        parts.clear()
-        return merged
+            frame = frame.filter(pl.col(_STEP) >= passed + self._step - self._length)
+        if new_bytes and new_bytes >= stands.whole.bytes:
+            stands = stands._replace(whole=self._kept.write(frame, whole, parts, stands.whole))
+        return frame, stands
+
+    def _merge(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return self._reduction.merge(frames, _STEP)
+
+    def _finals(self, frame: pl.DataFrame, passed: int | None, until: int) -> Iterator[Result]:
+        """Gives the windows that end after ``passed`` and up to ``until``, all from one group-by."""
+        start, end = pl.col(_START), pl.col(_START) + self._length
+        is_over = end <= until if passed is None else end.is_between(passed, until, "right")
+        inside = frame.with_columns(self._windows.starts(pl.col(_STEP)).alias(_START)).drop(_STEP).explode(_START)
+        merged = self._reduction.merge([inside.filter(is_over)], _START)
+        rows = self._reduction.results(merged, _START)
+        runs = rows.select(start.rle()).unnest(_START)
+        rows = rows.select(*edges(start, end), pl.exclude(_START)).rechunk()
+        first = 0
+        for height, begin in runs.rows():
+            yield Result(begin, begin + self._length, 0, 1, FINAL_PANE, True, rows.slice(first, height))
+            first += height
 
     def _result(self, frame: pl.DataFrame, end: int, pane: int) -> Result:
         start = end - self._length
         inside = frame.filter(pl.col(_STEP).is_between(start, end - self._step)).drop(_STEP)
         return self._reduction.result(self._reduction.merge([inside]), (start, end), 0, 1, pane)
-
-
-def _read(standing: Any) -> _Standing:
-    known = standing.read()
-    if not known:
-        return _Standing()
-    pane, is_waiting, front, closing = known
-    return _Standing(pane, is_waiting, _Progress(*front), _Progress(*closing))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 import sqlite3
@@ -26,10 +27,10 @@ from schemas.units import to_micros
 from tests.pipelines.tools import (
     PATIENCE_SECONDS,
     Finished,
-    assert_nothing_left,
     command,
     environment,
     needs_proc,
+    run,
     to_micros_of,
     wait_for,
 )
@@ -45,21 +46,7 @@ pytestmark = needs_proc
 GOOD = {"account_id": 1234567, "account_region": "North", "transaction_value": 4310.27}
 
 
-def credit(*options: object) -> Finished:
-    mark = uuid.uuid4().hex
-    done = subprocess.run(
-        command(*options, program="pipelines.credit"),
-        cwd=ROOT,
-        env=environment(mark),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert_nothing_left(mark)
-    finished = Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
-    assert "Traceback" not in finished.err, finished.err
-    return finished
+credit = functools.partial(run, program="pipelines.credit")
 
 
 def rows_of(path: Path) -> list[dict]:

@@ -278,7 +278,7 @@ def test_a_replay_keeps_its_pace(pace, least_seconds, short_tape, prism, tmp_pat
 
 def test_early_tables_are_totals_so_far_and_files_are_written_once(tape, prism, tmp_path):
     out = tmp_path / "totals.jsonl"
-    done = run("--input", tape, "--rate", 10_000, "--emit", "300ms", "--output", "-", out)
+    done = run("--input", tape, "--rate", 4_000, "--emit", "300ms", "--output", "-", out)
     assert done.status == 0, done.err
     tables = done.out.strip().split("\n\n")
     titles = [table.partition("\n")[0] for table in tables]

@@ -17,9 +17,19 @@ from typing import Any
 import pytest
 import zstandard
 
-from simulators.bank import COMMAND, main
+from simulators.bank import COMMAND
 from simulators.transfers import Transfers
-from tests.simulators.tools import PATIENCE_SECONDS, ROOT, connect, fetch, port_of, run, started
+from tests.simulators.tools import (
+    PATIENCE_SECONDS,
+    ROOT,
+    assert_help_is_whole,
+    assert_refused,
+    connect,
+    fetch,
+    port_of,
+    run,
+    started,
+)
 
 LISTEN = ("--listen", "127.0.0.1:0")
 
@@ -87,20 +97,11 @@ def assert_truth(path: Path, data: bytes) -> dict[str, Any]:
 def test_wrong_use_is_one_line_and_exit_code_two(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("python -m simulators.bank: ")
-    assert error.count("\n") == 1
+    assert_refused(COMMAND, options, message, capsys)
 
 
 def test_help_tells_every_option() -> None:
-    text = bank("--help").stdout.decode()
-    for action in COMMAND.parser()._actions:
-        assert action.help
-        assert all(option in text for option in action.option_strings)
+    assert_help_is_whole(COMMAND)
 
 
 def test_files_are_not_paced_and_are_compressed_by_their_ending(tmp_path: Path) -> None:

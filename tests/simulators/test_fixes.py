@@ -20,8 +20,9 @@ from simulators.fixes import Fixes
 from simulators.journeys import Journeys
 from simulators.tracks import EARTH_RADIUS, MOST_ACCELERATION, MOST_SPEED, MOST_TURN, STRAY
 
-#: What is lost in printing: half of the last digit of four coordinates (a centimetre each) and of two speeds.
-METRES_OF_ROUNDING, SPEED_OF_ROUNDING, DEGREES_OF_ROUNDING = 0.015, 0.005, 0.1
+#: What is lost in printing: half of the last digit of four coordinates (a centimetre each) and of two speeds;
+#: that of a heading, and what is lost in taking one from the other.
+METRES_OF_ROUNDING, SPEED_OF_ROUNDING, DEGREES_OF_ROUNDING = 0.015, 0.005, 0.1 + 1e-9
 
 #: Any fleet whose fixes are close enough to know what a vehicle did between two of them.
 fleets = st.builds(

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from simulators.fixes import Fixes
-from simulators.gps import COMMAND, main
-from tests.simulators.tools import connect, fetch, port_of, run, started
+from simulators.gps import COMMAND
+from tests.simulators.tools import assert_help_is_whole, assert_refused, connect, fetch, port_of, run, started
 
 
 @pytest.mark.parametrize(
@@ -31,20 +31,11 @@ from tests.simulators.tools import connect, fetch, port_of, run, started
 def test_wrong_use_is_one_line_and_exit_code_two(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("python -m simulators.gps: ")
-    assert error.count("\n") == 1
+    assert_refused(COMMAND, options, message, capsys)
 
 
 def test_help_tells_every_option() -> None:
-    text = run("--help", program="gps").stdout.decode()
-    for action in COMMAND.parser()._actions:
-        assert action.help
-        assert all(option in text for option in action.option_strings)
+    assert_help_is_whole(COMMAND)
 
 
 def test_a_file_and_its_truth(tmp_path: Path) -> None:

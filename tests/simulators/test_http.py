@@ -14,10 +14,19 @@ from typing import Any
 import pytest
 
 from schemas.http import ACCESS_LOG, RESPONSES
-from simulators.http import COMMAND, main
+from simulators.http import COMMAND
 from simulators.scripts import SCRIPTS, Script
 from sources.block import Block, Span
-from tests.simulators.tools import PATIENCE_SECONDS, fetch, port_of, run, started
+from tests.simulators.tools import (
+    PATIENCE_SECONDS,
+    assert_help_is_whole,
+    assert_needs_no_beam,
+    assert_refused,
+    fetch,
+    port_of,
+    run,
+    started,
+)
 from transforms.access_log import ParseAccessLog
 from transforms.json_lines import ParseJson
 
@@ -161,22 +170,12 @@ def test_a_full_disk_is_a_failure_of_one_line() -> None:
 def test_wrong_use_is_one_line_and_exit_code_two(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("python -m simulators.http: ")
-    assert error.count("\n") == 1
+    assert_refused(COMMAND, options, message, capsys)
 
 
 def test_help_names_every_option() -> None:
-    text = http("--help").stdout.decode()
-    for action in COMMAND.parser()._actions:
-        assert action.help
-        assert all(option in text for option in action.option_strings)
+    assert_help_is_whole(COMMAND)
 
 
 def test_nothing_of_it_needs_beam() -> None:
-    code = "import sys, simulators.http; sys.exit(any(name.startswith('apache_beam') for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+    assert_needs_no_beam(COMMAND)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from simulators.pos import COMMAND, main
+from simulators.pos import COMMAND
 from simulators.sales import Sales
-from tests.simulators.tools import fetch, port_of, run, started
+from tests.simulators.tools import assert_help_is_whole, assert_refused, fetch, port_of, run, started
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,11 @@ from tests.simulators.tools import fetch, port_of, run, started
 def test_wrong_use_is_one_line_and_exit_code_two(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("python -m simulators.pos: ")
-    assert error.count("\n") == 1
+    assert_refused(COMMAND, options, message, capsys)
 
 
 def test_help_tells_every_option() -> None:
-    text = run("--help", program="pos").stdout.decode()
-    for action in COMMAND.parser()._actions:
-        assert action.help
-        assert all(option in text for option in action.option_strings)
+    assert_help_is_whole(COMMAND)
 
 
 def test_a_file_and_its_truth(tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from simulators.registers import COMMAND, main
-from tests.simulators.tools import run
+from simulators.registers import COMMAND
+from tests.simulators.tools import assert_help_is_whole, assert_needs_no_beam, assert_refused, run
 
 
 @pytest.mark.parametrize(
@@ -37,13 +35,7 @@ from tests.simulators.tools import run
 def test_wrong_use_is_one_line_and_exit_code_two(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(options)
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith("python -m simulators.registers: ")
-    assert error.count("\n") == 1
+    assert_refused(COMMAND, options, message, capsys)
 
 
 def test_wrong_use_of_the_program_itself() -> None:
@@ -67,14 +59,10 @@ def test_the_folder_of_a_tape_is_made(tmp_path: Path) -> None:
 
 
 def test_help_is_complete_and_in_groups() -> None:
-    text = run("--help").stdout.decode()
-    for action in COMMAND.parser()._actions:
-        assert action.help
-        assert all(option in text for option in action.option_strings)
+    text = assert_help_is_whole(COMMAND)
     for group in ("what is sent:", "where to:", "how fast", "faults", "what is told:"):
         assert group in text
 
 
 def test_nothing_of_it_needs_beam() -> None:
-    code = "import sys, simulators.registers; sys.exit(any(name.startswith('apache_beam') for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+    assert_needs_no_beam(COMMAND)

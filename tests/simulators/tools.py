@@ -14,7 +14,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from schemas.wedge import COLUMNS
+from simulators.command import Command
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 20
@@ -44,6 +47,33 @@ def started(*options: object, program: str = "registers") -> Iterator[subprocess
             yield process
         finally:
             process.kill()
+
+
+def assert_refused(simulator: Command, options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong use is one line that says why, and exit code two."""
+    with pytest.raises(SystemExit) as ended:
+        simulator.main(options)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith(f"python -m simulators.{simulator.name}: ")
+    assert error.count("\n") == 1
+
+
+def assert_help_is_whole(simulator: Command) -> str:
+    """The help tells of every option; gives its text."""
+    text = run("--help", program=simulator.name).stdout.decode()
+    for action in simulator.parser()._actions:
+        assert action.help
+        assert all(option in text for option in action.option_strings)
+    return text
+
+
+def assert_needs_no_beam(simulator: Command) -> None:
+    """Nobody who only simulates waits for Beam to be imported."""
+    name = f"simulators.{simulator.name}"
+    code = f"import sys, {name}; sys.exit(any(name.startswith('apache_beam') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_SECONDS).returncode == 0
 
 
 def port_of(process: subprocess.Popen[bytes]) -> int:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.records import Dialect
-from sinks.rendering import Layout, header_line, parse_template, render_lines
+from sinks.address import parse_output
+from sinks.rendering import Layout, choose_layout, header_line, parse_template, render_lines
 from sources.block import Block, Span
 from transforms.fields import FieldParser
 from transforms.frames import Batch
@@ -63,3 +64,32 @@ def test_a_template_has_fields_and_nothing_else_in_braces(text):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message tells which)
         parse_template(text)
     assert "\n" not in str(caught.value)
+
+
+CSV, JSONL, LINES = Shape("csv", NAMES, frozenset({"a"})), Shape("jsonl", NAMES), Shape("lines")
+ALL = Layout("csv", NAMES, frozenset({"a"}))
+
+
+@pytest.mark.parametrize(
+    ("output", "style", "shape", "columns", "layout"),
+    [
+        ("-", None, CSV, (), Layout()),
+        ("x.txt", None, LINES, (), Layout()),
+        ("x.csv", None, CSV, (), ALL),
+        ("x.jsonl", None, CSV, (), ALL._replace(style="jsonl")),
+        ("x.jsonl", None, JSONL, (), Layout()),
+        ("x.jsonl", "csv", JSONL, (), Layout("csv", NAMES)),
+        ("-", None, CSV, ("b",), ALL._replace(columns=("b",))),
+        ("-", None, JSONL, ("b",), Layout("jsonl", ("b",))),
+        ("sqlite:///x.db", None, CSV, (), ALL),
+        ("sqlite:///x.db", None, LINES, (), Layout("csv")),
+    ],
+)
+def test_a_layout_is_what_was_said_or_what_goes_with_the_output(output, style, shape, columns, layout):
+    assert choose_layout(parse_output(output), style, shape, columns, ()) == layout
+
+
+def test_a_layout_needs_columns_and_a_template_has_them():
+    with pytest.raises(ValueError, match="nobody knows the columns of live JSON"):
+        choose_layout(parse_output("x.csv"), None, Shape("jsonl"), (), ())
+    assert choose_layout(parse_output("x.csv"), None, CSV, (), ("", "a", "")) == Layout("text", template=("", "a", ""))

@@ -14,9 +14,8 @@ from schemas.http import ACCESS_LOG
 from schemas.records import Column, RecordType, Rejected
 from sources.block import Block, Span
 from tests.strategies import log_data
-from transforms import patterns
+from tests.transforms.tools import parse_both_ways
 from transforms.access_log import AccessLogParser, ParseAccessLog
-from transforms.parsing import Parsed
 
 #: Every part of the line, of the kinds that it may have, some of them required.
 WHOLE = RecordType(
@@ -40,19 +39,10 @@ def block(data: bytes) -> Block:
     return Block(data, (Span(0, "access.log", 100),))
 
 
-def parse_both_ways(parser: AccessLogParser, data: bytes) -> tuple[Parsed, Parsed]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patterns, "FEW_LINES", 0)
-        fast = parser(block(data))
-        patch.setattr(patterns, "FEW_LINES", 10**9)
-        slow = parser(block(data))
-    return fast, slow
-
-
 @settings(max_examples=250, deadline=None)
 @given(log_data(), st.sampled_from([ACCESS_LOG, WHOLE]), st.sampled_from([None, pl.col("status_code") >= 400]))
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, record_type, where) -> None:
-    fast, slow = parse_both_ways(AccessLogParser(record_type, (), where), data)
+    fast, slow = parse_both_ways(AccessLogParser(record_type, (), where), block(data))
     assert fast.rejected == slow.rejected
     assert fast.records == slow.records
     assert fast.rows.equals(slow.rows, null_equal=True)
@@ -61,7 +51,7 @@ def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, record
 
 def test_both_formats_are_read() -> None:
     parser = AccessLogParser(ACCESS_LOG, ("ip", "status_code", "request", "bytes", "referer", "agent"))
-    for parsed in parse_both_ways(parser, COMMON + COMBINED):
+    for parsed in parse_both_ways(parser, block(COMMON + COMBINED)):
         assert not parsed.rejected
         when = datetime(2019, 5, 6, 15, 24, 53)
         assert parsed.rows.rows() == [
@@ -101,7 +91,7 @@ def test_lines_that_look_usual_take_the_fast_way() -> None:
 )
 def test_a_line_that_cannot_be_used_is_rejected_with_its_reason(old: bytes, new: bytes, reason: str) -> None:
     bad = COMBINED.replace(old, new)
-    for parsed in parse_both_ways(AccessLogParser(WHOLE), COMBINED + bad + COMBINED):
+    for parsed in parse_both_ways(AccessLogParser(WHOLE), block(COMBINED + bad + COMBINED)):
         assert parsed.rejected == [Rejected("access.log", 100 + len(COMBINED), reason, bad.strip())]
         assert parsed.rows["_record"].to_list() == [0, 2]
 

@@ -10,7 +10,6 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.coders import registry
-from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.util import assert_that
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from sources import board
 from sources.block import Block, Span
 from tests import oracle
 from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
+from tests.transforms.tools import counts_of
 from transforms import aggregate
 from transforms.aggregate import FINAL_PANE, Aggregate, MergeFramesFn, Reduction
 from transforms.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
@@ -283,10 +283,7 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options):
         assert_that(results, check_results(name, rows), label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()
-    counters = done.metrics().query(MetricsFilter().with_namespace("records"))["counters"]
-    counts = Counter()
-    for counter in counters:
-        counts[counter.key.metric.name] += counter.result
+    counts = counts_of(done)
     assert counts["used"] == len(rows) * len(AGGREGATES)
     assert counts["read"] == 600 == len(rows) + counts["filtered"] + counts["rejected"]
     assert min(counts["filtered"], counts["rejected"]) > 0

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import apache_beam as beam
 import polars as pl
@@ -77,3 +80,31 @@ def test_the_label_of_a_window_sorts_and_is_a_file_name(start, end, label):
 
 def test_the_label_of_all_time_is_all():
     assert Result(None, None, 0, 1, 0, True, pl.DataFrame()).label == "all"
+
+
+def test_a_frame_may_be_looked_at_while_it_is_encoded():
+    script = """
+import threading, time
+import polars as pl
+from transforms.frames import encode_frame
+
+frame = pl.DataFrame({"number": range(2_000), "text": ["x"] * 2_000})
+end = time.monotonic() + 2
+
+def again(work):
+    while time.monotonic() < end:
+        work()
+
+works = [lambda: encode_frame(frame), lambda: frame["text"]] * 2
+threads = [threading.Thread(target=again, args=(work,)) for work in works]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+    root = Path(__file__).parents[2]
+    # Where they wait for each other nothing in that process goes on any more.
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pickle
-import random as chance
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 
@@ -12,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.units import to_micros
+from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import lists_up_to
 from transforms.addresses import CountDistinctAddresses
 from transforms.hours import HOUR_START, FillHoursFn
@@ -26,68 +25,18 @@ rows_of_a_frame = lists_up_to(8, st.tuples(st.integers(0, 3) | st.integers(0, 30
 frames = lists_up_to(12, rows_of_a_frame.filter(bool))
 
 
-class Value:
-    """A state of one value, or a timer: what was last written or set."""
-
-    def __init__(self):
-        self.value = None
-
-    def read(self):
-        return self.value
-
-    def write(self, value):
-        self.value = value
-
-    set = write
-
-    def clear(self):
-        self.value = None
-
-
-class Bag:
-    """A state of many values."""
-
-    def __init__(self):
-        self.values = []
-
-    def read(self):
-        return iter(list(self.values))
-
-    def add(self, value):
-        self.values.append(value)
-
-    def clear(self):
-        self.values = []
-
-
-class Clock:
-    """A clock that stands until somebody moves it; a pickled copy is the same clock."""
-
-    seconds = 0.0
-
-    def __call__(self):
-        return Clock.seconds
-
-
 class Worker:
     """Drives the step as a runner does: any of several instances may get the next call."""
 
     def __init__(self, emit_micros=SECOND, lateness=0, instances=1):
-        Clock.seconds = 1_000.0
-        step = FillHoursFn(reduction, emit_micros, lateness, Clock())
-        self.steps = [pickle.loads(pickle.dumps(step)) for _ in range(instances)]
-        for step in self.steps:
-            step.setup()
+        self.clock = FakeClock(1_000.0)
+        self.steps = Steps(FillHoursFn(reduction, emit_micros, lateness, self.clock), instances)
         self.whole, self.parts, self.closed, self.standing = Value(), Bag(), Value(), Value()
         self.next, self.close, self.end = Value(), Value(), Value()
-        self.random = chance.Random(1)  # noqa: S311 - the same turns each time
-
-    def step(self):
-        return self.random.choice(self.steps)
 
     def add(self, rows):
         states = (self.whole, self.parts, self.closed, self.standing, self.next, self.close, self.end)
-        return list(self.step().process((0, reduction.reduce(frame(rows))), GlobalWindow(), *states))
+        return list(self.steps.any().process((0, reduction.reduce(frame(rows))), GlobalWindow(), *states))
 
     def fire(self, name):
         timer = getattr(self, name)
@@ -95,10 +44,10 @@ class Worker:
         timer.clear()
         states = (self.whole, self.parts, self.closed, self.standing)
         if name == "next":
-            return list(self.step().give_next(*states))
+            return list(self.steps.any().give_next(*states))
         if name == "close":
-            return self.step().close_hours(*states, self.close)
-        return list(self.step().give_final(*states, self.next, self.close))
+            return self.steps.any().close_hours(*states, self.close)
+        return list(self.steps.any().give_final(*states, self.next, self.close))
 
     def advance(self, micros):
         """Closes what the watermark has passed."""
@@ -135,7 +84,7 @@ def test_each_result_is_the_whole_so_far_whichever_hours_have_closed(parts, rand
         timely = [row for row in part if to_micros(start_of(row[0])) + HOUR + lateness > watermark]
         given_now = worker.add(timely) if timely else []
         seen += timely
-        Clock.seconds += random.choice([0, 0.4, 2])
+        worker.clock.pass_seconds(random.choice([0, 0.4, 2]))
         if random.random() < 0.5:
             watermark += random.randrange(4 * HOUR)
             worker.advance(watermark)
@@ -194,9 +143,9 @@ def test_a_busy_key_gives_its_result_with_the_frame_that_comes_when_it_is_due():
     worker.add([(0, 1)])
     worker.fire("next")
     assert worker.add([(0, 2)]) == []
-    Clock.seconds += 0.9
+    worker.clock.pass_seconds(0.9)
     assert worker.add([(0, 3)]) == []
-    Clock.seconds += 0.2
+    worker.clock.pass_seconds(0.2)
     (early,) = worker.add([(0, 4)])
     assert shown(early) == by_hand([(0, 1), (0, 2), (0, 3), (0, 4)])
     assert worker.fire("next") == []  # nothing is new since
@@ -207,9 +156,9 @@ def test_a_result_is_given_once_a_period_while_records_come():
     worker = Worker(emit_micros=SECOND)
     given_at = []
     for _ in range(1_000):
-        Clock.seconds += 0.05
+        worker.clock.pass_seconds(0.05)
         if worker.add([(0, 1)]):
-            given_at.append(Clock.seconds)
+            given_at.append(worker.clock.now)
     assert 45 <= len(given_at) <= 51
 
 
@@ -226,7 +175,7 @@ def test_there_are_results_even_if_no_hour_ever_comes():
     for name in ("next", "end"):
         worker = Worker()
         states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
-        assert list(worker.step().process((0, pl.DataFrame()), GlobalWindow(), *states)) == []
+        assert list(worker.steps.any().process((0, pl.DataFrame()), GlobalWindow(), *states)) == []
         assert worker.close.value is None
         (result,) = worker.fire(name)
         assert shown(result) == []

@@ -19,10 +19,10 @@ from schemas.records import DECIMAL_PLACES, Rejected
 from schemas.units import to_micros
 from sources.block import Block, Span, now_micros
 from tests.strategies import VISIT, json_numbers, visit_data
+from tests.transforms.tools import parse_both_ways
 from transforms import patterns
 from transforms.columns import WHOLE_DIGITS
 from transforms.json_lines import JsonParser, ParseJson
-from transforms.parsing import Parsed
 
 ARRIVAL = 1_557_163_493_000_000
 ARRIVED = datetime(2019, 5, 6, 17, 24, 53)
@@ -30,16 +30,6 @@ ARRIVED = datetime(2019, 5, 6, 17, 24, 53)
 
 def block(data: bytes) -> Block:
     return Block(data, (Span(0, "test", 100),), arrival=ARRIVAL)
-
-
-def parse_both_ways(parser: JsonParser, data: bytes) -> tuple[Parsed, Parsed]:
-    """What comes of it fast, with patterns wherever one fits, and slowly, line by line."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patterns, "FEW_LINES", 0)
-        fast = parser(block(data))
-        patch.setattr(patterns, "FEW_LINES", 10**9)
-        slow = parser(block(data))
-    return fast, slow
 
 
 def visit(**fields: str) -> bytes:
@@ -64,7 +54,7 @@ FILTERS = [
 @example(b"\r\n\n\r\r\n" + visit(), None, ())
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, where, columns) -> None:
     columns = tuple(name for name in columns if name in VISIT.names)
-    fast, slow = parse_both_ways(JsonParser(VISIT, columns, where), data)
+    fast, slow = parse_both_ways(JsonParser(VISIT, columns, where), block(data))
     assert fast.rejected == slow.rejected
     assert fast.records == slow.records == sum(bool(line.removesuffix(b"\r")) for line in data.split(b"\n"))
     assert fast.rows.equals(slow.rows, null_equal=True)
@@ -74,7 +64,7 @@ def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, where,
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=4).map(b"\n".join))
 def test_garbage_is_rejected_and_never_raises(data: bytes) -> None:
-    fast, slow = parse_both_ways(JsonParser(RESPONSES), data)
+    fast, slow = parse_both_ways(JsonParser(RESPONSES), block(data))
     assert fast.rejected == slow.rejected
     assert len(fast.rejected) == fast.records
 
@@ -132,7 +122,7 @@ def test_most_lines_take_the_fast_way(monkeypatch) -> None:
 def test_a_line_that_cannot_be_used_is_rejected_with_its_reason(line: bytes, reason: str) -> None:
     line = line.strip()
     good = visit()
-    for parsed in parse_both_ways(JsonParser(VISIT), good + line + b"\n" + good):
+    for parsed in parse_both_ways(JsonParser(VISIT), block(good + line + b"\n" + good)):
         assert parsed.rejected == [Rejected("test", 100 + len(good), reason, line)]
         assert parsed.rows["_record"].to_list() == [0, 2]
 
@@ -162,7 +152,7 @@ def test_a_line_that_cannot_be_used_is_rejected_with_its_reason(line: bytes, rea
     ],
 )
 def test_a_value_is_read_as_it_is_meant(line: bytes, column: str, value: object) -> None:
-    for parsed in parse_both_ways(JsonParser(VISIT), line):
+    for parsed in parse_both_ways(JsonParser(VISIT), block(line)):
         assert not parsed.rejected
         assert parsed.rows[column].to_list() == [value]
 
@@ -178,27 +168,27 @@ def test_a_decimal_is_exact_or_rejected(number: str) -> None:
             fits = abs(exact) < 10**WHOLE_DIGITS and exact % Decimal(1).scaleb(-DECIMAL_PLACES) == 0
     else:
         fits = exact == 0
-    for parsed in parse_both_ways(JsonParser(VISIT), visit(value=number)):
+    for parsed in parse_both_ways(JsonParser(VISIT), block(visit(value=number))):
         assert parsed.rows.height == fits
         assert parsed.rows["value"].to_list() == [exact] * fits
 
 
 def test_what_is_not_wanted_is_filtered_before_the_rest_is_looked_at() -> None:
     data = visit(code="200", value='"nonsense"') + visit(code="500", value='"nonsense"') + visit(code="500", value="1")
-    for parsed in parse_both_ways(JsonParser(VISIT, ("value",), pl.col("code") >= 500), data):
+    for parsed in parse_both_ways(JsonParser(VISIT, ("value",), pl.col("code") >= 500), block(data)):
         assert parsed.rows["_record"].to_list() == [2]
         assert [bad.reason for bad in parsed.rejected] == ["value is no number: 'nonsense'"]
 
 
 def test_records_with_more_fields_than_a_pattern_takes_are_read_too() -> None:
     extra = {f"f{number}": str(number) for number in range(100)}
-    for parsed in parse_both_ways(JsonParser(VISIT), visit(**extra) * 3):
+    for parsed in parse_both_ways(JsonParser(VISIT), block(visit(**extra) * 3)):
         assert parsed.rows.height == 3
 
 
 def test_records_of_many_shapes_are_all_read() -> None:
     lines = [visit(**{f"extra{number}": "1"}) for number in range(20)] * 20
-    for parsed in parse_both_ways(JsonParser(VISIT), b"".join(lines)):
+    for parsed in parse_both_ways(JsonParser(VISIT), block(b"".join(lines))):
         assert parsed.rows["_record"].to_list() == list(range(400))
 
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import apache_beam as beam
 import pytest
-from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, IntervalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
@@ -16,6 +15,7 @@ from schemas.records import Dialect
 from sources.block import now_micros
 from tests import oracle
 from tests.strategies import SALE, sale_lines
+from tests.transforms.tools import counts_of
 from transforms import lines as lines_module
 from transforms.aggregate import Aggregate
 from transforms.aggregations import Count
@@ -150,8 +150,5 @@ def test_lines_of_other_sources_are_counted_in_and_out(fn_api, tmp_path):
         assert_that(totals, check_counts, label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()
-    counters = done.metrics().query(MetricsFilter().with_namespace("records"))["counters"]
-    counts = Counter()
-    for counter in counters:
-        counts[counter.key.metric.name] += counter.result
+    counts = counts_of(done)
     assert counts == {"read": 1002 * len(sources), "used": 1000 * len(sources), "rejected": 2 * len(sources)}

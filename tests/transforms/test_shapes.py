@@ -8,7 +8,7 @@ import pytest
 
 from sources.chunks import file_dialect
 from transforms.fields import with_numbers
-from transforms.shapes import Shape, parse_names, shape_of_files
+from transforms.shapes import Shape, find_shape, parse_names, shape_of_files
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_files_that_do_not_go_together_are_refused(tmp_path):
     a, b, c, d = (str(tmp_path / f"{name}.csv") for name in "abcd")
     with pytest.raises(ValueError, match="has other columns than"):
         shape_of_files([a, b], None)
-    with pytest.raises(ValueError, match="say --from"):
+    with pytest.raises(ValueError, match="say --read-as"):
         shape_of_files([a, c.replace("csv", "jsonl")], None)
     with pytest.raises(ValueError, match="has 'a' twice"):
         shape_of_files([d], None)
@@ -67,3 +67,25 @@ def test_names_may_say_what_is_a_number():
     for wrong in ("", "a,,b", "a,a", "a:money"):
         with pytest.raises(ValueError, match="expected names such as"):
             parse_names(wrong)
+
+
+def test_what_is_said_of_records_goes_before_what_a_file_shows(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("1,2\n")
+    assert find_shape([str(path)], names="a,b:number", time="a") == Shape("csv", ("a", "b"), frozenset({"b"}), "a")
+    assert find_shape([], "jsonl", time="t") == Shape("jsonl", time="t")
+    with pytest.raises(ValueError, match="lines have no columns"):
+        find_shape([], "lines", "a,b")
+    with pytest.raises(ValueError, match="--time asks for 'c', and there is only a, b"):
+        find_shape([], names="a,b", time="c")
+
+
+def test_lines_are_lines_unless_their_fields_are_wanted(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("one word\nanother one\n")
+    assert find_shape([str(path)], looks_inside=False) == find_shape([], looks_inside=False) == Shape("lines")
+    assert find_shape([str(path)]).names == ("one word",)
+    with pytest.raises(ValueError, match="nobody knows how lines are written"):
+        find_shape([str(path)], "lines")
+    with pytest.raises(ValueError, match="nobody knows how live input is written"):
+        find_shape([])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.options import StreamOptions, parse_command_line
-from pipelines.script_mode import script_mode
 from schemas.config import Section
+from schemas.script_mode import script_mode
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""What the tests of transforms share: both ways of a parser, and what a pipeline has counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from apache_beam.metrics import MetricsFilter
+
+from sources.block import Block
+from transforms import patterns
+from transforms.parsing import BlockParser, Parsed
+
+
+def parse_both_ways(parser: BlockParser, block: Block) -> tuple[Parsed, Parsed]:
+    """What comes of it fast, with patterns wherever one fits, and slowly, line by line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patterns, "FEW_LINES", 0)
+        fast = parser(block)
+        patch.setattr(patterns, "FEW_LINES", 10**9)
+        slow = parser(block)
+    return fast, slow
+
+
+def counts_of(done: Any) -> Counter[str]:
+    """The records that a pipeline has counted, by what became of them."""
+    counts: Counter[str] = Counter()
+    for counter in done.metrics().query(MetricsFilter().with_namespace("records"))["counters"]:
+        counts[counter.key.metric.name] += counter.result
+    return counts
