@@ -10,21 +10,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_VENV := .venv-bench
-BENCH_PACKAGES := duckdb pandas bytewax pathway pyspark
+# Spark's connector for Kafka is not there for every version of Spark.
+BENCH_PACKAGES := duckdb pandas bytewax pathway 'pyspark<4.3' quixstreams confluent-kafka
 ROWS ?= 10000000
 # Tests that look at clocks, terminals and ports, and so have the machine to themselves.
 TIMED := tests/pipelines tests/docs tests/examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak prism clean
+.PHONY: help demo setup test lint types format docs bench soak prism jars kafka kafka-stop clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
 	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
 
-test: setup prism ## set up everything, then lint, type-check and test
+test: setup prism jars ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist loadfile $(addprefix --ignore=,$(TIMED)) $(ARGS) || [ $$? -eq 5 ]
@@ -45,10 +46,10 @@ format: setup ## put the code in the house's format, and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
-docs: setup prism ## run every command and snippet of the README and docs/
+docs: setup prism jars ## run every command and snippet of the README and docs/
 	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
 
-bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism ## run the benchmarks and print their tables (half an hour)
+bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
 	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) $(ROWS)
 	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
@@ -59,12 +60,23 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism ## run the benchmarks and print
 	@$(BIN)/python -m benchmarks.credit_throughput
 	@$(BIN)/python -m benchmarks.credit_latency
 	@$(BIN)/python -m benchmarks.tcp_udp
+	@$(BIN)/python -m benchmarks.kafka_throughput
+	@$(BIN)/python -m benchmarks.kafka_latency
 
-soak: setup prism ## run the slow proofs that `make test` leaves out
+soak: setup prism jars ## run the slow proofs that `make test` leaves out
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
 	@scripts/get_prism.sh $(BIN)/python
+
+jars: ## get the Kafka broker, where there is Java and Maven
+	@scripts/kafka.sh get
+
+kafka: jars ## start a Kafka broker on 127.0.0.1:9092; its messages are in out/kafka
+	@scripts/kafka.sh start
+
+kafka-stop: ## stop that broker
+	@scripts/kafka.sh stop
 
 clean: ## remove the environments and everything that was built or kept between runs, but not out/
 	@rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info out/bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -35,6 +35,7 @@ TEST = [
     *SKETCHES,
     *REGISTRY,
     *MSK,
+    "cryptography>=42",
     "ipykernel>=6.29",
     "nbclient>=0.10",
     "hypothesis>=6.130",
@@ -46,10 +47,12 @@ TEST = [
 #: What the benchmarks compare with. `make bench` puts them into an environment of their own.
 BENCH = [
     "bytewax>=0.21.1",
+    "confluent-kafka>=2.8",
     "duckdb>=1.4",
     "pandas>=2.2",
     "pathway>=0.33",
-    "pyspark>=4.1",
+    "pyspark>=4.1,<4.3",
+    "quixstreams>=3.20",
 ]
 
 setup(

@@ -9,16 +9,18 @@ from pathlib import Path
 import apache_beam as beam
 
 from pipelines.options import StreamOptions, UsageError
-from pipelines.wiring import check_appendable, is_among
+from pipelines.wiring import check_appendable, check_topics, is_among, topic_of
 from pipelines.written import CountWritten
 from sinks.address import LINE_FORMATS, Output, check_writable
 from sinks.disk import append, empty
 from sinks.files import Written
+from sinks.json_lines import json_lines
 from sinks.lines import FileLines, Place, StdoutLines, WriteLines
 from sinks.network import TcpPeer, UdpPeer
 from sinks.rendering import Layout, RenderLines, header_line
 from sources.address import parse_address
 from sources.chunks import find_files
+from transforms.frames import Batch
 from transforms.shapes import Shape
 
 #: The name of the table, where the address names none.
@@ -26,16 +28,21 @@ TABLE = "records"
 _FORMATS = ("jsonl", *LINE_FORMATS.values())
 
 
-def check_line_outputs(options: StreamOptions) -> None:
+def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None = None) -> None:
     """Looks whether everything can be written, before a record is read. Changes no file that is there.
+
+    Args:
+        options: what was asked for.
+        outputs: where to; all outputs, if none are named.
 
     Raises:
         UsageError: something cannot be written.
     """
-    files = [output.path for output in options.outputs if output.kind == "file"]
+    outputs = options.outputs if outputs is None else outputs
+    files = [output.path for output in outputs if output.kind == "file"]
     try:
         inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
-        for output in options.outputs:
+        for output in outputs:
             if output.kind == "file" and output.format not in _FORMATS:
                 expected = ", ".join(f".{ending}" for ending in _FORMATS)
                 raise UsageError(f"{output.path!r} cannot be written record by record: expected a path in {expected}")
@@ -49,13 +56,14 @@ def check_line_outputs(options: StreamOptions) -> None:
             check_writable(path)
         for path in records:
             check_appendable(path)
-        for output in options.outputs:
+        for output in outputs:
             if output.url is not None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
                 check_sql(output.url, output.table or TABLE)
             elif output.kind == "udp":
                 place_of(output).open().close()
+        check_topics(options, [topic_of(output, options) for output in outputs if output.kind == "kafka"])
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 
@@ -66,6 +74,7 @@ def write_lines(
     shape: Shape,
     layouts: Sequence[Layout],
     *,
+    key: str = "",
     is_live: bool,
 ) -> None:
     """Writes the records to every output, one after the other, as they come.
@@ -75,6 +84,7 @@ def write_lines(
         options: what was asked for.
         shape: what the records are.
         layouts: how the records of each output are written.
+        key: the column that is the key of messages.
         is_live: whether the same records can never be read again.
     """
     for number, (output, layout) in enumerate(zip(options.outputs, layouts, strict=True)):
@@ -86,6 +96,13 @@ def write_lines(
             written = records | f"Insert {number}" >> insert
             written | f"CountInserted {number}" >> CountWritten(output.path, rows=True)
             continue
+        if output.kind == "kafka":
+            from sinks.kafka import WriteMessages  # noqa: PLC0415 (an extra)
+
+            topic = topic_of(output, options)
+            written = records | f"Send {number}" >> WriteMessages(topic, layout, key)
+            written | f"CountSent {number}" >> CountWritten(topic.address, rows=True)
+            continue
         written = (
             records | f"Render {number}" >> RenderLines(layout) | f"Write {number}" >> WriteLines(place_of(output))
         )
@@ -96,6 +113,34 @@ def write_lines(
             # The file is there, and right, even if no record comes.
             made = records.pipeline | f"Made {number}" >> beam.Create([Written(output.path, 0)])
             (written, made) | f"All {number}" >> beam.Flatten() | f"CountLines {number}" >> CountWritten(output.path)
+
+
+def write_rows(batches: beam.PCollection, options: StreamOptions, output: Output, key: str) -> None:
+    """Writes rows as JSON, as they come, to a topic or as lines.
+
+    Args:
+        batches: batches; of their rows, columns that begin with ``_`` are left out.
+        options: what was asked for.
+        output: where to.
+        key: the column that is the key of messages.
+    """
+    if output.kind == "kafka":
+        from sinks.kafka import WriteMessages  # noqa: PLC0415 (an extra)
+
+        topic = topic_of(output, options)
+        sent = batches | "SendRows" >> WriteMessages(topic, key=key)
+        sent | "CountSentRows" >> CountWritten(topic.address, rows=True)
+        return
+    lines = batches | "RowLines" >> beam.Map(_row_lines).with_output_types(bytes)
+    lines | "WriteRows" >> WriteLines(place_of(output))
+    if output.kind == "file":
+        empty(output.path)
+        made = batches.pipeline | "MadeRows" >> beam.Create([Written(output.path, 0)])
+        made | "CountRowFile" >> CountWritten(output.path)
+
+
+def _row_lines(batch: Batch) -> bytes:
+    return json_lines(batch.rows.select(name for name in batch.rows.columns if not name.startswith("_")))
 
 
 def place_of(output: Output) -> Place:

@@ -48,6 +48,7 @@ class RelayOptions(StreamOptions):
         )
         group.add_argument("--loop", action="store_true", help="begin again at the end of the files, without end")
         group = parser.add_argument_group("relay: what goes out")
+        group.add_argument("--key", metavar="COLUMN", help="the column whose text is the key of messages in Kafka")
         group.add_argument("--columns", metavar="A,B", help="only these columns, in this order")
         group.add_argument("--where", metavar="SQL", help='only the records that meet a condition, as "price > 3"')
         group.add_argument("--as", dest="style", choices=STYLES, help="how to write them (default: by the output)")
@@ -63,7 +64,7 @@ def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
     """Reads, picks, writes."""
     fields = ReadFields(plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition)
     parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
-    write_lines(parsed["records"], options, plan.shape, plan.layouts, is_live=plan.is_live)
+    write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key, is_live=plan.is_live)
     write_records(parsed["rejected"], options.rejected, "WriteRejected")
 
 

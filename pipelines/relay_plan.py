@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.options import StreamOptions, UsageError
-from sinks.address import Output
-from sinks.rendering import Layout, Style, parse_template
+from sinks.rendering import Layout, choose_layout, parse_template, style_of
 from sources.chunks import find_files, is_compressed
 from sources.reading import ReadAddresses
 from transforms.conditions import Condition
 from transforms.fields import with_numbers
-from transforms.shapes import Form, Shape, parse_names, shape_of_files
+from transforms.shapes import Shape, find_shape
 
 #: The options of a relay, and one that it shares.
 _ASKED = (
-    "form", "names", "time", "sequence", "loop", "columns", "where", "style", "format", "max_records",
+    "form", "names", "time", "sequence", "loop", "columns", "where", "style", "format", "max_records", "key",
 )  # fmt: skip
-_STYLES: dict[str | None, Style] = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Plan:
         columns: the fields that have to be read; none where records are not looked into.
         condition: which ones are wanted.
         layouts: how the records of each output are written.
+        key: the column that is the key of messages, or none.
         is_live: whether the same records can never be read again.
         total_bytes: how much there is to read, None where nobody knows.
     """
@@ -41,6 +40,7 @@ class Plan:
     columns: tuple[str, ...]
     condition: Condition | None
     layouts: tuple[Layout, ...]
+    key: str
     is_live: bool
     total_bytes: int | None
 
@@ -78,17 +78,29 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
     condition, wanted, time = asked["where"], _listed(asked["columns"]), asked["time"] or ""
     if options.pace.speed is not None and not time:
         raise ValueError("--speed plays event time: say which column has it with --time")
-    is_structured = any(_STYLES.get(asked["style"] or output.format) for output in options.outputs)
-    looks_inside = bool(condition or wanted or template or time or asked["sequence"] or is_structured)
-    shape = _shape(asked, paths, looks_inside=looks_inside, has_live=len(files) < len(options.inputs))
+    has_columns = any(style_of(asked["style"] or output.format) for output in options.outputs)
+    key = asked["key"] or ""
+    if key and not any(output.kind == "kafka" for output in options.outputs):
+        raise ValueError(f"--key is for messages in Kafka: expected an --output kafka://..., got --key {key}")
+    looks_inside = bool(condition or wanted or template or time or asked["sequence"] or has_columns or key)
+    form = asked["form"]
+    if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
+        form = "jsonl"
+    shape = find_shape(paths, form, asked["names"] or "", time, looks_inside=looks_inside)
     if paths and shape.names and not shape.numbers and (looks_inside or any(out.url for out in options.outputs)):
         shape = with_numbers(shape, paths[0])
     _check_names(shape, "--columns", wanted)
     _check_names(shape, "--format", template[1::2])
+    _check_names(shape, "--key", _listed(asked["key"]))
     _check_names(shape, "--sequence", _listed(asked["sequence"]))
     where = Condition(condition, shape.numbers, shape.names) if condition else None
-    layouts = tuple(_layout(output, asked["style"], shape, wanted, template) for output in options.outputs)
-    columns = tuple(dict.fromkeys(name for layout in layouts for name in (*layout.columns, *layout.template[1::2])))
+    layouts = tuple(choose_layout(output, asked["style"], shape, wanted, template) for output in options.outputs)
+    for output, layout in zip(options.outputs, layouts, strict=True):
+        is_json = layout.style == "jsonl" or (layout.style == "raw" and shape.form != "csv")
+        if output.kind == "kafka" and not (is_json or options.values.is_json):
+            raise ValueError(f"--value-format {options.values.form} is made of JSON: say --as jsonl")
+    fields = (name for layout in layouts for name in (*layout.columns, *layout.template[1::2]))
+    columns = tuple(dict.fromkeys((*fields, *([key] if key else []))))
     read = ReadAddresses(
         tuple(options.inputs),
         shape.record_type,
@@ -101,10 +113,11 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
         asked["sequence"] or "",
         in_order=True,
         loop=bool(asked["loop"]),
+        kafka=options.kafka_input(shape.record_type),
     )
     is_known = not (is_live or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths)))
     total = sum(Path(path).stat().st_size for path in paths) if is_known else None
-    return Plan(read, shape, columns, where, layouts, is_live, total)
+    return Plan(read, shape, columns, where, layouts, key, is_live, total)
 
 
 def _check_loop(options: StreamOptions, paths: list[str]) -> None:
@@ -112,31 +125,6 @@ def _check_loop(options: StreamOptions, paths: list[str]) -> None:
         raise ValueError("--loop begins files again: there is none that has an end")
     if any(output.url is not None for output in options.outputs):
         raise ValueError("--loop would write the same rows of the database again and again")
-
-
-def _shape(asked: dict[str, Any], paths: list[str], *, looks_inside: bool, has_live: bool) -> Shape:
-    """Finds out what the records are, from what was said, and from files."""
-    form: Form | None = asked["form"]
-    time = asked["time"] or ""
-    if asked["names"]:
-        names, numbers = parse_names(asked["names"])
-        if form == "lines":
-            raise ValueError("lines have no columns: leave out --names, or say --read-as csv")
-        if time and time not in names:
-            raise ValueError(f"--time asks for {time!r}, and there is only {', '.join(names)}")
-        return Shape(form or "csv", names, numbers, time)
-    if paths:
-        shape = shape_of_files(paths, form, time)
-        if shape.form == "csv" and len(shape.names) < 2 and not looks_inside:  # noqa: PLR2004
-            shape = Shape("lines")
-    else:
-        shape = Shape(form or "lines", time=time)
-    if looks_inside and (shape.form == "lines" or (shape.form == "csv" and not shape.names)):
-        what = "live input is" if has_live and not paths else "lines are"
-        raise ValueError(
-            f"nobody knows how {what} written: say --read-as jsonl, or --names a,b,c for delimited records"
-        )
-    return shape
 
 
 def _template(asked: dict[str, Any]) -> tuple[str, ...]:
@@ -150,25 +138,6 @@ def _template(asked: dict[str, Any]) -> tuple[str, ...]:
     if asked["columns"]:
         raise ValueError("--format says which columns to write, so --columns is not for it")
     return parse_template(text)
-
-
-def _layout(
-    output: Output, style: str | None, shape: Shape, wanted: tuple[str, ...], template: tuple[str, ...]
-) -> Layout:
-    columns = wanted or shape.names
-    if output.url is not None:
-        return Layout("csv", columns if shape.form != "lines" else (), shape.numbers)
-    if template:
-        return Layout("text", template=template)
-    found = _STYLES.get(style or output.format)
-    if found is None and wanted:
-        found = "jsonl" if shape.form == "jsonl" else "csv"
-    is_as_it_is = found == "jsonl" and shape.form == "jsonl" and not wanted
-    if found is None or is_as_it_is:
-        return Layout()
-    if not columns:
-        raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
-    return Layout(found, columns, shape.numbers)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 
@@ -17,8 +18,14 @@ from schemas.records import RecordType
 from sinks.address import Output, check_takes_results, check_writable
 from sinks.files import WriteResults
 from sinks.records import WriteRejected, prepare
+from sources.address import Address, parse_address
+from sources.brokers import Brokers
 from sources.chunks import find_files
 from sources.reading import ReadAddresses
+from sources.sending import Sending, make_topics
+
+if TYPE_CHECKING:
+    from sinks.kafka import Topic
 
 _NANOS_PER_MICRO = 1_000
 
@@ -32,12 +39,14 @@ class Table:
         key: the columns that tell the rows of a window apart.
         part: what is added to the names of files, and of a table that an address names, if it is not the main table.
         document: the values of one JSON document per window, or none for a row per key.
+        shrinks: whether a newer result may lack rows that an older one of its window has.
     """
 
     name: str
     key: tuple[str, ...]
     part: str = ""
     document: tuple[str, ...] = ()
+    shrinks: bool = False
 
     def path(self, output: Output) -> str:
         """Gives the path of the file of an output that takes this table."""
@@ -49,6 +58,10 @@ class Table:
         if not output.table:
             return self.name
         return f"{output.table}_{self.part.replace('-', '_')}" if self.part else output.table
+
+    def topic(self, output: Output, options: StreamOptions) -> Topic:
+        """Gives the topic of an output that takes this table."""
+        return topic_of(output, options, f"-{self.part}" if self.part else "")
 
     def writer(self, output: Output) -> WriteResults:
         """Gives the transform that writes into files.
@@ -65,7 +78,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
     """Gives the transform that reads what was asked for.
 
     Raises:
-        UsageError: a file is not there, a port is taken.
+        UsageError: a file is not there, a port is taken, a broker does not answer or refuses.
     """
     try:
         return ReadAddresses(
@@ -77,6 +90,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
             options.idle_timeout_seconds,
             options.get_all_options()["max_records"],
             options.is_following,
+            kafka=options.kafka_input(record_type),
         )
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
@@ -114,8 +128,56 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
                 check_sql(output.url, table.table(output))
+        sent = [(table, output) for table, output in outputs if output.kind == "kafka"]
+        if not options.values.is_json and any(table.document for table, _ in sent):
+            raise UsageError("one document for each window has no schema: leave out --value-format")
+        check_topics(options, [table.topic(output, options) for table, output in sent])
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
+
+
+def topic_of(output: Output, options: StreamOptions, part: str = "") -> Topic:
+    """Gives the topic of Kafka that an output goes to; ``part`` is added to its name."""
+    from sinks.kafka import Topic  # noqa: PLC0415 (an extra)
+
+    address = parse_address(output.path)
+    return Topic(
+        Sending(Brokers(address.host, options.security), options.kafka_compression),
+        f"{address.path}{part}",
+        options.kafka_transactional,
+        options.values,
+    )
+
+
+def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
+    """Sees that topics can be written to, and makes those that are missing.
+
+    Raises:
+        ValueError: an extra is missing, the options do not go together, or a topic is read, or written twice.
+        BrokerError: the brokers are not there, or refuse.
+        RegistryError: the schema registry is not there, or refuses.
+    """
+    if options.kafka_transactional and not any(output.kind == "kafka" for output in options.destinations):
+        raise ValueError("--kafka-transactional is for topics: there is no --output kafka://host:port/topic")
+    for number, topic in enumerate(topics):
+        if any(_is_among_topics(topic, address) for address in options.inputs):
+            raise ValueError(f"{topic.address!r} is read, so it cannot be written")
+        if any(topic.address == other.address for other in topics[:number]):
+            raise ValueError(f"{topic.address!r} is to be written twice")
+    for registry in dict.fromkeys(topic.values.registry for topic in topics):
+        if registry is not None:
+            registry.check()
+    names: dict[Brokers, list[str]] = {}
+    for topic in topics:
+        names.setdefault(topic.sending.brokers, []).append(topic.name)
+    for brokers, found in names.items():
+        make_topics(brokers, list(dict.fromkeys(found)))
+
+
+def _is_among_topics(topic: Topic, address: Address) -> bool:
+    """Tells whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
+    servers = set(topic.sending.brokers.servers.split(","))
+    return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
 
 
 def is_among(path: str, others: Sequence[str]) -> bool:
@@ -155,8 +217,15 @@ def write_results(
             from sinks.table import WriteTable  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
             run = time.time_ns() // _NANOS_PER_MICRO
-            stored = results | f"WriteTable {label}" >> WriteTable(output.url, table.table(output), table.key, run=run)
+            write = WriteTable(output.url, table.table(output), table.key, replace_window=table.shrinks, run=run)
+            stored = results | f"WriteTable {label}" >> write
             stored | f"CountStored {label}" >> CountWritten(output.path, rows=True)
+        elif output.kind == "kafka":
+            from sinks.kafka import WriteTopic  # noqa: PLC0415 (an extra)
+
+            topic = table.topic(output, options)
+            sent = results | f"WriteTopic {label}" >> WriteTopic(topic, table.key, table.document)
+            sent | f"CountSent {label}" >> CountWritten(topic.address, rows=True)
         elif output.kind == "file":
             written = results | f"WriteFiles {label}" >> table.writer(output)
             written | f"CountWritten {label}" >> CountWritten(table.path(output))

@@ -50,7 +50,7 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
 
     Args:
         options: what was asked for.
-        files: how many files, or final rows of a database, were written, by path.
+        files: how many files, final rows of a database, or messages were written, by path.
         records: how many records were rejected and late.
     """
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "file"):
@@ -63,17 +63,23 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
             yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
         else:
             yield f"wrote {path}"
-    for path in sorted(files.keys() - {output.path for output in options.outputs}):
+    topics = {path for path in files if path.startswith("kafka://")}
+    for path in sorted(files.keys() - topics - {output.path for output in options.outputs}):
         name = Path(path)
         if files[path] > 1:
             yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
         else:
             yield f"wrote {path}"
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
-        if files.get(path):
-            yield f"wrote {files[path]:,} row{'' if files[path] == 1 else 's'} to {path}"
-        else:
-            yield f"wrote nothing to {path}: there are no totals"
+        yield _told(files.get(path, 0), "row", path)
+    for path in sorted(topics | {output.path for output in options.outputs if output.kind == "kafka"}):
+        yield _told(files.get(path, 0), "message", path)
     for kind, path in (("rejected", options.rejected), ("late", options.late)):
         if path and records[kind]:
             yield f"wrote {records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'} to {path}"
+
+
+def _told(number: int, noun: str, path: str) -> str:
+    if not number:
+        return f"wrote nothing to {path}: there are no totals"
+    return f"wrote {number:,} {noun}{'' if number == 1 else 's'} to {path}"

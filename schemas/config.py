@@ -2,7 +2,7 @@
 
 TOML: keys at the top are for all modes; a mode is a table ``[NAME]`` or ``[modes.NAME]``. INI: ``[DEFAULT]`` is for all
 modes, a mode is a section ``[NAME]``. Names of modes are found without regard to case. Without ``--mode`` the file may
-have one mode at most. The command line wins, option by option.
+have one mode at most. The command line wins, option by option. A program may know sections that are read all together.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)|\s*\(at end of docume
 
 @dataclass(frozen=True)
 class Section:
-    """What a configuration file says for one mode.
+    """What a configuration file says for one mode, or in sections that are read together.
 
     Attributes:
         file: its path.
         mode: as it was asked for, or as the file names the only one; empty where there is none.
         values: by name, with ``_`` for ``-``: texts, numbers, booleans and lists of them; from an INI file, texts.
+            The names of sections that are read together are ``SECTION.NAME``.
         given: the names that the command line has itself, and those that it rules out with them. What the file says
             of them is not used, so whatever is wrong with it does not matter.
     """
@@ -72,6 +73,7 @@ def with_config(
     argv: Sequence[str],
     others: Sequence[argparse.ArgumentParser] = (),
     translate: Translate | None = None,
+    together: Collection[str] = (),
 ) -> list[str]:
     """Gives the arguments, and those of the configuration file behind them, if they name one.
 
@@ -80,6 +82,7 @@ def with_config(
         argv: the command line, without the program.
         others: know more options, that may stand in the file, too.
         translate: for keys that are no options.
+        together: see :func:`read_section`.
 
     Raises:
         ValueError: see :func:`read_section` and :func:`config_arguments`; there is a mode and no file.
@@ -113,6 +116,7 @@ def with_config(
         given=[text.partition("=")[0] for text in argv[:end] if text.startswith("--")],
         exclusive=[PACE, *exclusive],
         translate=translate,
+        together=together,
     )
     # Behind the others: an option that takes several values takes what follows it.
     return [*argv[:end], *found, *argv[end:]]
@@ -128,6 +132,7 @@ def config_arguments(
     given: Collection[str] = (),
     exclusive: Sequence[Collection[str]] = (PACE,),
     translate: Translate | None = None,
+    together: Collection[str] = (),
 ) -> list[str]:
     r"""Gives the options of a configuration file as arguments of a command line.
 
@@ -140,6 +145,7 @@ def config_arguments(
         given: those that the command line has itself; they are left out.
         exclusive: names of which one replaces the others.
         translate: for keys that are no options.
+        together: see :func:`read_section`.
 
     Raises:
         ValueError: see :func:`read_section`; an unknown option; a value that cannot be.
@@ -155,7 +161,7 @@ def config_arguments(
     names = list(map(_named, known))
     flags, repeated = ({_named(name) for name in some} for some in (flags, repeated))
     groups = [{_named(name) for name in group} for group in exclusive]
-    section = read_section(path, mode, groups)
+    section = read_section(path, mode, groups, together)
     ruled_out = _with_rivals({_named(name) for name in given}, groups)
     values = section.values if translate is None else translate(replace(section, given=frozenset(ruled_out)))
     arguments: list[str] = []
@@ -175,13 +181,17 @@ def config_arguments(
     return arguments
 
 
-def read_section(path: str | Path, mode: str | None, exclusive: Sequence[Collection[str]] = ()) -> Section:
+def read_section(
+    path: str | Path, mode: str | None, exclusive: Sequence[Collection[str]] = (), together: Collection[str] = ()
+) -> Section:
     """Reads the values for a mode: those for all modes, and over them its own.
 
     Args:
         path: of the file; its ending tells TOML from INI.
         mode: the name of the section, or None for the only one.
         exclusive: names of which one in the section replaces the others.
+        together: sections that are no modes: where a file has one of them, all that it has are read as one, and it
+            must have no other ones.
 
     Raises:
         ValueError: the file cannot be read, is broken (the message names the line), or has no such section; without a
@@ -189,12 +199,36 @@ def read_section(path: str | Path, mode: str | None, exclusive: Sequence[Collect
     """
     file = Path(path)
     for_all, modes = _read(file)
+    if mode is None and not set(together).isdisjoint(modes):
+        for_all, modes = {**for_all, **_together(file, modes, together)}, {}
     name, own = _chosen(file, mode, modes)
     place = f"{file} [{name}]" if name else str(file)
     common, special = _normal(for_all, place), _normal(own, place)
     replaced = _with_rivals(special, exclusive)
     values = {key: value for key, value in common.items() if key not in replaced} | special
     return Section(file, name, values)
+
+
+def read_values(path: str | Path, section: str = "", others: Collection[str] = ()) -> dict[str, Any]:
+    """Reads the values of a file of TOML that stand before its sections, or those of one section.
+
+    Args:
+        path: of the file.
+        section: its name; one that is not there is empty.
+        others: sections that may be there, too, and are passed over.
+
+    Raises:
+        ValueError: the file cannot be read, is broken (the message names the line), or has other sections.
+    """
+    file = Path(path)
+    if file.suffix.lower() != ".toml":
+        raise ValueError(f"expected a file ending in .toml, got {str(file)!r}")
+    values, sections = _read(file)
+    unknown = [name for name in sections if name != section and name not in others]
+    if unknown:
+        known = f", and {_list(others)}" if others else ""
+        raise ValueError(f"{file} takes names and values{known} only, got {_list(unknown)}")
+    return _normal(sections.get(section, {}) if section else values, f"{file} [{section}]" if section else str(file))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -247,6 +281,18 @@ def _read_ini(file: Path, text: str) -> tuple[dict[str, Any], dict[str, dict[str
 
 def _broken(file: Path, line: int, what: str) -> ValueError:
     return ValueError(f"{file}, line {line}: {' '.join(what.split())}")
+
+
+def _together(file: Path, sections: Mapping[str, dict[str, Any]], known: Collection[str]) -> dict[str, Any]:
+    """Gives the values of all sections as those of one."""
+    for section in sections:
+        if section not in known:
+            raise ValueError(f"unknown section [{section}] in {file}: expected {_list(known)}")
+    return {
+        f"{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in _normal(values, f"{file} [{section}]").items()
+    }
 
 
 def _chosen(file: Path, mode: str | None, modes: Mapping[str, dict[str, Any]]) -> tuple[str, Mapping[str, Any]]:

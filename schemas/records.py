@@ -76,6 +76,7 @@ class RecordType:
         time_format: its ``strptime`` format, in delimited records.
         separator: what to take where a sample does not tell.
         form: how the records are written.
+        other_times: names that the event time may have in its place, of JSON records of several kinds.
     """
 
     name: str
@@ -85,6 +86,7 @@ class RecordType:
     time_format: str = "%Y-%m-%d %H:%M:%S"
     separator: str = "\t"
     form: Form = "delimited"
+    other_times: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that the typed columns and the event time are among the names."""
@@ -134,7 +136,8 @@ class RecordType:
             fields = json.loads(record.decode())
             if not isinstance(fields, dict):
                 raise ValueError("no object")
-            text = fields.get(self.event_time)
+            texts = (fields.get(name) for name in (self.event_time, *self.other_times))
+            text = next((text for text in texts if text is not None), None)
             return None if text is None else read_iso_time(str(text))
         if self.form == "clf":
             found = LOG_TIME.search(record.decode("latin-1"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -62,6 +62,18 @@ class Batch:
     def records(self) -> list[bytes]:
         """Gives the records one by one, without their line feeds."""
         return bytes(self.data).split(b"\n")[:-1]
+
+
+def first_rows(batches: Iterable[Batch], rows: int) -> Iterator[Batch]:
+    """Yields the first so many records of batches; 0 for all."""
+    if not rows:
+        yield from batches
+        return
+    for batch in batches:
+        yield batch.cut(0, rows)
+        rows -= batch.rows
+        if rows <= 0:
+            return
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,30 +3,36 @@
 A simulator is a source (:class:`Source`), what it adds up (:class:`~simulators.truth.Summary`), options of its own, and
 
     COMMAND = Command("weather", "Makes weather.", add_options, simulate)
-
-    def main(argv: Sequence[str] | None = None) -> int:
-        return COMMAND.main(argv)
+    main = COMMAND.main
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
-from schemas.config import add_config_options, with_config
-from schemas.units import parse_duration, parse_range
-from simulators.batch import Batch, Stream
+from schemas.config import Translate, add_config_options, with_config
+from schemas.kafka import KafkaSecurity, read_security
+from schemas.records import RecordType
+from schemas.registry import RegistryError
+from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
+from schemas.value_options import add_value_options, read_value_format
+from schemas.values import ValueFormat, own_schemas
+from simulators.batch import Batch, Route, Stream
 from simulators.datagrams import DEFAULT_DATAGRAM_BYTES
 from simulators.faults import Damage, Faults
 from simulators.outlets import Outlet
 from simulators.truth import Summary, Tally, TruthFile
 from sources.address import Address, parse_address
+from sources.brokers import BrokerError, Brokers
 from sources.pacing import Pace
 
 DEFAULT_OUTPUT = "tcp-listen://127.0.0.1:12000"
@@ -59,11 +65,13 @@ class Simulation:
         source: makes the records.
         damage: makes garbage of one.
         summary: begins to add up the facts of what was sent, for the truth file.
+        route: tells which way each record goes, where there are several; it looks at the facts.
     """
 
     source: Source
     damage: Damage
     summary: Callable[[], Summary]
+    route: Route | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,9 @@ class Command:
         truth: what the truth file tells.
         default_output: an address.
         default_pace: over a network, where none is given; with one, ``--unpaced`` takes it away.
+        sections: of configuration files that are no modes but read all together.
+        translate: makes options of what those sections say.
+        record_types: what the records are, where they are JSON.
     """
 
     name: str
@@ -89,6 +100,9 @@ class Command:
     truth: str = "how many records, faults, and what they add up to"
     default_output: str = DEFAULT_OUTPUT
     default_pace: Pace = Pace()
+    sections: Collection[str] = ()
+    translate: Translate | None = None
+    record_types: tuple[RecordType, ...] = ()
 
     def parser(self) -> argparse.ArgumentParser:
         """Gives the parser of all options."""
@@ -110,11 +124,16 @@ class Command:
         """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
         parser = self.parser()
         try:
-            args = parser.parse_args(with_config(parser, sys.argv[1:] if argv is None else argv))
-            outlet, faults = _outlet(args, self.default_pace), _faults(args)
+            given = sys.argv[1:] if argv is None else argv
+            given = with_config(parser, given, translate=self.translate, together=self.sections)
+            args = parser.parse_args(given)
+            outlet, faults = _outlet(args, self.default_pace, self.record_types), _faults(args)
             simulation = self.simulate(args)
+            _check_ways(outlet, simulation)
         except ValueError as error:
             parser.error(str(error))
+        except (BrokerError, RegistryError) as error:
+            parser.error(" ".join(str(error).split()))
         streams = _streams(simulation, faults, args.truth, needs_times=args.speed is not None)
         # A shell that starts us in the background makes us deaf to Ctrl-C; whoever sends it all the same means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -199,7 +218,8 @@ def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:
         default=default_output,
         metavar="ADDRESS",
         help="a file (.gz and .zst are compressed), - for standard output, tcp-listen://host:port to serve clients, "
-        f"tcp://host:port to push to a listener, udp://host:port to send datagrams (default {default_output})",
+        "tcp://host:port to push to a listener, udp://host:port to send datagrams, kafka://host:port/topic "
+        f"(default {default_output})",
     )
     group.add_argument(
         "--per-connection",
@@ -220,8 +240,10 @@ def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:
         type=checked(parse_duration),
         default="30s",
         metavar="TIME",
-        help="pushing: how long to try to connect (default 30s)",
+        help="pushing, and Kafka: how long to try to connect (default 30s)",
     )
+    group.add_argument("--kafka-security", metavar="FILE.toml", help="how to get in at Kafka, passwords and all")
+    add_value_options(group)
     group.add_argument(
         "--datagram",
         type=checked(whole),
@@ -233,13 +255,22 @@ def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:
 
 def _add_pace(parser: argparse.ArgumentParser, default: Pace) -> None:
     group = parser.add_argument_group(f"how fast (one of these; default: {_usual(default)})")
-    group.add_argument("--speed", type=checked(number), metavar="X", help="times event time: 60 plays an hour a minute")
+    group.add_argument(
+        "--speed",
+        type=checked(_speed),
+        metavar="X",
+        help="times event time: 60 plays an hour a minute, max is as fast as possible",
+    )
     group.add_argument("--rate", type=checked(number), metavar="N", help="records a second")
     group.add_argument(
         "--interval", type=checked(parse_range), metavar="A..B", help="seconds between two records, evenly drawn"
     )
     if default.is_paced:
         group.add_argument("--unpaced", action="store_true", help="as fast as possible")
+
+
+def _speed(text: str) -> float:
+    return math.inf if text == "max" else number(text)
 
 
 def _usual(pace: Pace) -> str:
@@ -276,11 +307,14 @@ def _add_report(parser: argparse.ArgumentParser, truth: str) -> None:
     group.add_argument("--quiet", action="store_true", help="say nothing on the standard error but what went wrong")
 
 
-def _outlet(args: argparse.Namespace, default_pace: Pace) -> Outlet:
+def _outlet(args: argparse.Namespace, default_pace: Pace, record_types: Sequence[RecordType]) -> Outlet:
     if args.rows == 0 and args.output.scheme == "file":
         raise ValueError(f"a file cannot hold a stream without end, got --rows 0 for {args.output.text!r}")
-    pace = Pace(args.speed, args.rate, args.interval, args.seed)
-    if getattr(args, "unpaced", False):
+    speed, is_unpaced = args.speed, getattr(args, "unpaced", False)
+    if speed == math.inf and not is_unpaced:
+        speed, is_unpaced = None, True
+    pace = Pace(speed, args.rate, args.interval, args.seed)
+    if is_unpaced:
         if pace.is_paced:
             raise ValueError("give one of speed, rate, interval and unpaced")
     elif not pace.is_paced and is_network(args.output):
@@ -298,8 +332,53 @@ def _outlet(args: argparse.Namespace, default_pace: Pace) -> Outlet:
         shared=args.shared,
         connect_timeout_micros=args.connect_timeout,
         datagram_bytes=args.datagram,
+        values=_values(args, record_types),
+        security=_security(args),
         announce=announce,
     )
+
+
+def _security(args: argparse.Namespace) -> KafkaSecurity:
+    """Gives how to get in at the brokers, once they have let us in.
+
+    Raises:
+        BrokerError: nobody answers, or they refuse.
+    """
+    if args.output.scheme != "kafka":
+        if args.kafka_security:
+            raise ValueError(f"kafka-security is for kafka:// addresses, got {args.output.text!r}")
+        return KafkaSecurity()
+    security = read_security(args.kafka_security, os.environ)
+    Brokers(args.output.host, security).check(seconds=args.connect_timeout / MICROS_PER_SECOND)
+    return security
+
+
+def _values(args: argparse.Namespace, record_types: Sequence[RecordType]) -> ValueFormat:
+    """Gives how values of messages are written, once the schema registry has let us in.
+
+    Raises:
+        RegistryError: it is not there, or refuses.
+    """
+    values = read_value_format(
+        args.value_format, args.schema_registry, args.avro_schema or (), args.kafka_security, os.environ
+    )
+    if values.is_json:
+        return values
+    if args.output.scheme != "kafka":
+        raise ValueError(f"value-format is for kafka:// addresses, got {args.output.text!r}")
+    if not record_types:
+        raise ValueError(f"value-format {values.form} is for simulators of JSON, which this one is not")
+    if values.registry is not None:
+        values.registry.check()
+    return values if values.schemas else replace(values, schemas=tuple(each.text for each in own_schemas(record_types)))
+
+
+def _check_ways(outlet: Outlet, simulation: Simulation) -> None:
+    if len(outlet.address.topics) > 1:
+        raise ValueError(f"expected one topic to send to, got {outlet.address.text!r}")
+    if outlet.has_ways and simulation.route is None:
+        expected = f"{outlet.address.text.rstrip('/')}/TOPIC" if outlet.address.scheme == "kafka" else "a file"
+        raise ValueError(f"all records go the same way: expected {expected}, got {outlet.address.text!r}")
 
 
 def _faults(args: argparse.Namespace) -> Faults:
@@ -312,13 +391,14 @@ def _streams(simulation: Simulation, faults: Faults, truth: Path | None, *, need
     file = None if truth is None else TruthFile(truth)
 
     def start() -> Stream:
-        batches = source.batches(facts=file is not None, times=needs_times or faults.is_any)
+        wants_facts = file is not None or simulation.route is not None
+        batches = source.batches(facts=wants_facts, times=needs_times or faults.is_any)
         if faults.is_any:
             batches = faults.apply(batches, simulation.damage)
         if file is None:
-            return Stream(batches, source.preamble)
+            return Stream(batches, source.preamble, route=simulation.route)
         tally = Tally(simulation.summary())
-        return Stream(batches, source.preamble, tally.add, lambda: file.offer(tally))
+        return Stream(batches, source.preamble, tally.add, lambda: file.offer(tally), simulation.route)
 
     return start
 

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schemas.kafka import KafkaSecurity
 from schemas.units import MICROS_PER_SECOND
+from schemas.values import ValueFormat
 from simulators.batch import Stream, Streams
 from simulators.broadcast import serve_shared
 from simulators.datagrams import DEFAULT_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES, datagrams_to, packed
 from simulators.files import replaced
 from simulators.listeners import serve_pieces, serve_streams
 from simulators.metering import Clock, metered
+from simulators.topics import to_folder, to_topics
 from sources.address import Address
 from sources.pacing import Pace
 
@@ -27,7 +30,7 @@ DEFAULT_CONNECT_TIMEOUT = 30 * MICROS_PER_SECOND
 FIRST_BACK_OFF_SECONDS = 0.1
 LAST_BACK_OFF_SECONDS = 5.0
 #: What can be sent to.
-SCHEMES = ("file", "-", "tcp", "tcp-listen", "udp")
+SCHEMES = ("file", "-", "tcp", "tcp-listen", "udp", "kafka")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,16 @@ class Outlet:
     """Where records go and how.
 
     Attributes:
-        address: a file, ``-``, ``tcp://host:port``, ``tcp-listen://host:port`` or ``udp://host:port``.
+        address: a file, a folder (its path ends in ``/``), ``-``, ``tcp://host:port``, ``tcp-listen://host:port``,
+            ``udp://host:port`` or ``kafka://host:port/topic``.
         pace: how fast.
         per_connection: records for each connection that is accepted; None serves the whole stream to each.
         once: whether a listener ends when the first client has got its full stream.
         shared: whether all clients of a listener get one stream, each from where it is when they come.
         connect_timeout_micros: how long a listener that is pushed to may take to come up.
         datagram_bytes: records are put into one datagram up to this size; None takes a usual size.
+        security: how to get in at the brokers of ``kafka``.
+        values: how the values of messages are written there.
         announce: is told where we listen, once we do.
         clock: measures the pace; stopping it ends the sending.
     """
@@ -53,6 +59,8 @@ class Outlet:
     shared: bool = False
     connect_timeout_micros: int = DEFAULT_CONNECT_TIMEOUT
     datagram_bytes: int | None = None
+    security: KafkaSecurity = KafkaSecurity()
+    values: ValueFormat = ValueFormat()
     announce: Callable[[Address], None] = lambda _: None
     clock: Clock = field(default_factory=Clock)
 
@@ -79,6 +87,12 @@ class Outlet:
             if not 0 <= self.datagram_bytes <= MAX_DATAGRAM_BYTES:
                 raise ValueError(f"datagram must be 0 to {MAX_DATAGRAM_BYTES} bytes, got {self.datagram_bytes}")
 
+    @property
+    def has_ways(self) -> bool:
+        """Whether records go several ways, so that their stream has to have a route."""
+        address = self.address
+        return (address.scheme == "kafka" and not address.topics) or is_folder(address)
+
     def deliver(self, streams: Streams) -> int:
         """Sends streams until there is nothing left to do, and gives the number of records of the last one.
 
@@ -88,15 +102,10 @@ class Outlet:
             OSError: the file, the address or the peer fails.
         """
         address = self.address
-        if address.scheme == "file":
-            return _to_file(streams(), Path(address.path), self)
-        if address.scheme == "-":
-            return _to_stdout(streams(), self)
-        if address.scheme == "tcp":
-            return _push(streams(), self)
-        if address.scheme == "udp":
-            return _to_datagrams(streams(), self)
-        return self._serve(streams)
+        if address.scheme == "tcp-listen":
+            return self._serve(streams)
+        ways = {"file": _to_file, "-": _to_stdout, "tcp": _push, "udp": _to_datagrams, "kafka": to_topics}
+        return (to_folder if is_folder(address) else ways[address.scheme])(streams(), self)
 
     def _serve(self, streams: Streams) -> int:
         address, pace, clock = self.address, self.pace, self.clock
@@ -105,6 +114,11 @@ class Outlet:
         if self.per_connection is None:
             return serve_streams(streams, address, pace, clock, self.announce, once=self.once)
         return serve_pieces(streams(), address, pace, clock, self.announce, records=self.per_connection)
+
+
+def is_folder(address: Address) -> bool:
+    """Whether an address is that of a folder, to be."""
+    return address.scheme == "file" and address.path.endswith("/")
 
 
 def _send_all(stream: Stream, outlet: Outlet, write: Callable[[bytes | memoryview], object]) -> int:
@@ -118,8 +132,8 @@ def _send_all(stream: Stream, outlet: Outlet, write: Callable[[bytes | memoryvie
     return rows
 
 
-def _to_file(stream: Stream, path: Path, outlet: Outlet) -> int:
-    with replaced(path) as file:
+def _to_file(stream: Stream, outlet: Outlet) -> int:
+    with replaced(Path(outlet.address.path)) as file:
         rows = _send_all(stream, outlet, file.write)
     stream.on_end()
     return rows

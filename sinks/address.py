@@ -13,7 +13,7 @@ from sources.address import parse_address
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-Kind = Literal["file", "console", "sql", "tcp", "udp"]
+Kind = Literal["file", "console", "sql", "tcp", "udp", "kafka"]
 Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
 
 #: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
@@ -25,7 +25,8 @@ PEERS: dict[str, Kind] = {"tcp": "tcp", "udp": "udp"}
 #: The schemes of databases, and what SQLAlchemy calls them.
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _EXPECTED = ".jsonl, .avro, .parquet"
-_OTHERS = "sqlite:///PATH, postgresql://... or - for the console"
+_OTHERS = "sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
+_KAFKA: Kind = "kafka"
 
 
 class Output(NamedTuple):
@@ -33,7 +34,8 @@ class Output(NamedTuple):
 
     Attributes:
         kind: what is written to.
-        path: the path of a file; the address of a peer; that of a database as it may be shown, without its password.
+        path: the path of a file; the address of a peer, or of a topic of Kafka; that of a database as it may be shown,
+            without its password.
         format: of a file.
         url: of a database; it shows itself without its password.
         table: of a database, where one was named.
@@ -69,6 +71,8 @@ def parse_output(text: str) -> Output:
         return Output("sql", shown(url), url=url, table=table)
     if scheme in PEERS and found:
         return Output(PEERS[scheme], parse_address(text).text)
+    if scheme == _KAFKA and found:
+        return _parse_topic(text)
     if found and scheme != "file":
         # The rest may hold a password.
         raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED}, {_OTHERS}")
@@ -77,6 +81,13 @@ def parse_output(text: str) -> Output:
         return Output("file", path, LINE_FORMATS.get(Path(path).suffix.lower()) or format_of(path))
     except ValueError as error:
         raise ValueError(f"{error}, {_OTHERS}") from None
+
+
+def _parse_topic(text: str) -> Output:
+    address = parse_address(text)
+    if len(address.topics) != 1:
+        raise ValueError(f"expected kafka://HOST:PORT/TOPIC with one topic to write to, got {text!r}")
+    return Output(_KAFKA, f"kafka://{address.host}/{address.path}")
 
 
 def format_of(path: str) -> Format:

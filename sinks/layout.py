@@ -5,8 +5,10 @@ The layout depends on the result alone, not on how its frame came about; that ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.datatypes import DataTypeClass
 
@@ -16,6 +18,7 @@ WINDOW_COLUMNS = ("window_start", "window_end")
 #: The most digits that Arrow, Avro and Parquet share.
 DECIMAL_DIGITS = 38
 _TIME = pl.Datetime("us", "UTC")
+_PLACE = "_place"
 
 
 def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
@@ -34,6 +37,27 @@ def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
     window = (_bound(name, micros) for name, micros in bounds.items())
     values = (pl.col(name).cast(portable(dtype)) for name, dtype in rows.schema.items() if name not in WINDOW_COLUMNS)
     return rows.select(*window, *values).sort(key, maintain_order=True).rechunk()
+
+
+def lay_out_all(results: Sequence[Result], key: tuple[str, ...]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
+    """Gives the rows of several results, one after the other as :func:`lay_out` has them, and of which one each is.
+
+    Raises:
+        ValueError: a key column is missing.
+    """
+    place = np.repeat(np.arange(len(results)), [result.rows.height for result in results])
+    first = results[0].rows
+    if len(results) == 1 or any(result.rows.schema != first.schema for result in results[1:]):
+        return pl.concat([lay_out(result, key) for result in results]), place
+    require(first, key)
+    rows = pl.concat([result.rows for result in results])
+    window = (
+        pl.Series(name, [result[at] for result in results], pl.Int64).gather(place).cast(_TIME)
+        for at, name in enumerate(WINDOW_COLUMNS)
+    )
+    values = (pl.col(name).cast(portable(dtype)) for name, dtype in rows.schema.items() if name not in WINDOW_COLUMNS)
+    laid_out = rows.select(*window, *values, pl.lit(pl.Series(_PLACE, place)))
+    return laid_out.sort(_PLACE, *key, maintain_order=True).drop(_PLACE), place
 
 
 def _is_laid_out(rows: pl.DataFrame, bounds: dict[str, int | None], key: tuple[str, ...]) -> bool:

@@ -10,11 +10,12 @@ import math
 import shutil
 import uuid
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import apache_beam as beam
+import polars as pl
 from rich.text import Text
 
 from sinks.console import (
@@ -160,6 +161,12 @@ def screen_token(pipeline: beam.Pipeline) -> str:
     return _tokens.setdefault(pipeline, uuid.uuid4().hex)
 
 
+def screen_of(token: str) -> Screen:
+    """Gives the screen of that name."""
+    with PRINTING:
+        return _screens.setdefault(token, Screen())
+
+
 class ShowFn(beam.DoFn):
     """Draws each result on the screen of its pipeline, and hands it on."""
 
@@ -171,8 +178,7 @@ class ShowFn(beam.DoFn):
 
     def process(self, element: Result) -> Iterator[Result]:
         """Takes one result; the shards of a window stand in areas of their own."""
-        with PRINTING:
-            screen = _screens.setdefault(self._token, Screen())
+        screen = screen_of(self._token)
         screen.show(f"{self._name}/{element.shard}", element, self._paint, self._place)
         yield element
 
@@ -183,9 +189,11 @@ class _PaintTable:
     top: int
     by: str
     columns: tuple[str, ...]
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
-        return render(shown, self.top, self.by, width, color, self.name, self.columns)
+        rounded = shown.rows.with_columns(pl.col(name).round(places) for name, places in self.places.items())
+        return render(shown._replace(rows=rounded), self.top, self.by, width, color, self.name, self.columns)
 
 
 @beam.typehints.with_input_types(Result)
@@ -204,6 +212,7 @@ class PrintLive(beam.PTransform):
         columns: which columns to show; all, if none is named.
         place: those with lower numbers stand above those with higher ones.
         quiet: print nothing.
+        places: to how many places the values of a column are rounded where they are shown.
 
     Raises:
         ValueError: when made, ``top`` is not positive; when run, the results have no such column.
@@ -216,6 +225,7 @@ class PrintLive(beam.PTransform):
     columns: tuple[str, ...] = ()
     place: int = 0
     quiet: bool = False
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the number."""
@@ -227,5 +237,5 @@ class PrintLive(beam.PTransform):
         """Wires the one step, if any."""
         if self.quiet:
             return pcoll
-        paint = _PaintTable(self.name, self.top, self.by, tuple(self.columns))
+        paint = _PaintTable(self.name, self.top, self.by, tuple(self.columns), dict(self.places))
         return pcoll | "ShowTable" >> beam.ParDo(ShowFn(screen_token(pcoll.pipeline), self.name, paint, self.place))

@@ -7,7 +7,6 @@ from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import polars as pl
 import sqlalchemy as sa
 from apache_beam.transforms.window import GlobalWindows
@@ -15,7 +14,7 @@ from apache_beam.transforms.window import GlobalWindows
 from schemas.units import to_datetime
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
-from sinks.layout import WINDOW_COLUMNS, lay_out
+from sinks.layout import WINDOW_COLUMNS, lay_out_all
 from sinks.sql import check_table, parse_sql, shown
 from sinks.upsert import FINAL, OWN_COLUMNS, PANE, RUN, Upsert, Window
 from transforms.frames import Result
@@ -93,12 +92,12 @@ def newest_rows(results: Sequence[Result], key: tuple[str, ...], run: int, *, wh
     for name in OWN_COLUMNS:
         if name in results[0].rows.columns:
             raise ValueError(f"{name!r} is a column that every table has, so results cannot have one")
-    heights = [result.rows.height for result in results]
-    rows = pl.concat([lay_out(result, key) for result in results]).with_columns(
+    rows, place = lay_out_all(results, key)
+    rows = rows.with_columns(
         pl.lit(run, pl.Int64).alias(RUN),
-        pl.Series(PANE, np.repeat([result.pane for result in results], heights), pl.Int64),
-        pl.Series(FINAL, np.repeat([result.final for result in results], heights), pl.Boolean),
-        pl.Series("_at", np.repeat(np.arange(len(results)), heights), pl.Int64),
+        pl.Series(PANE, [result.pane for result in results], pl.Int64).gather(place),
+        pl.Series(FINAL, [result.final for result in results], pl.Boolean).gather(place),
+        pl.Series("_at", place, pl.Int64),
     )
     if whole_windows:
         last = _newest_of_windows(results)

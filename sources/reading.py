@@ -17,6 +17,7 @@ from sources.chunks import Piece, find_files, is_compressed, piece_size
 from sources.dialect import sniff_dialect
 from sources.files import FileReplay
 from sources.follow import FollowLines
+from sources.kafka import KafkaInput, KafkaTopics
 from sources.laps import Laps
 from sources.lines import StdinLines
 from sources.pacing import Pace
@@ -36,7 +37,8 @@ _NO_CAP = 1 << 30
 class ReadAddresses(beam.PTransform):
     """Reads everything that is given, side by side; gives a PCollection of Block.
 
-    Files are one source, or followed as they grow; TCP peers are another, UDP peers, each command, standard input.
+    Files are one source, or followed as they grow; TCP peers are another, UDP peers, each command, each address of
+    Kafka, standard input.
 
     Attributes:
         addresses: at least one.
@@ -50,6 +52,7 @@ class ReadAddresses(beam.PTransform):
         sequence: the column with the sequence number of records that come by UDP, to count those that are missing.
         in_order: whether the records of files come in their order, file after file, read by one reader.
         loop: whether files begin again at their end, in order.
+        kafka: how topics of Kafka are read.
     """
 
     addresses: tuple[Address, ...]
@@ -63,13 +66,14 @@ class ReadAddresses(beam.PTransform):
     sequence: str = ""
     in_order: bool = False
     loop: bool = False
+    kafka: KafkaInput = KafkaInput()
 
     def __post_init__(self) -> None:
-        """Finds the files and commands and looks whether ports are free.
+        """Finds the files and commands, looks whether ports are free, and whether brokers let us in.
 
         Raises:
             ValueError: no address is given, one cannot be read from, or files cannot be followed.
-            OSError: a file, a command or a port is not to be had; the message says which and why.
+            OSError: a file, a command, a port or a broker is not to be had; the message says which and why.
         """
         super().__init__()
         if not self.addresses:
@@ -104,8 +108,9 @@ class ReadAddresses(beam.PTransform):
             is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
             read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
-            # There may be several commands; the others are the only ones of their kind.
-            label = f"Read{type(source).__name__}{number if isinstance(source, ProcessLines) and number else ''}"
+            # There may be several of these; the others are the only ones of their kind.
+            is_one_of_many = isinstance(source, ProcessLines | KafkaTopics)
+            label = f"Read{type(source).__name__}{number if is_one_of_many and number else ''}"
             blocks.append(pipeline | label >> read)
             blocks[-1].element_type = Block
         return blocks[0] if len(blocks) == 1 else blocks | "ReadAll" >> beam.Flatten()
@@ -134,12 +139,13 @@ class ReadAddresses(beam.PTransform):
                 laps.check(self.record_type)
                 replay = replace(replay, pieces=laps)
             yield replay
-        checked: list[TcpLines | UdpLines | ProcessLines] = []
+        checked: list[TcpLines | UdpLines | ProcessLines | KafkaTopics] = []
         if peers := self._of("tcp", "tcp-listen"):
             checked.append(TcpLines(peers, **live))
         if peers := self._of("udp-listen"):
             checked.append(UdpLines(peers, **live, sequence=self.sequence))
         checked += [ProcessLines(command, **live) for command in self._of("exec")]
+        checked += [self.kafka.source(address, **live) for address in self._of("kafka")]
         for source in checked:
             source.check()
             yield source

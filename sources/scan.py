@@ -217,8 +217,8 @@ def event_times(
 def _read_times(texts: pl.Series, record_type: RecordType, dialect: Dialect) -> pl.Series:
     """Gives the event times of raw records; null where one cannot be read."""
     if record_type.form == "json":
-        name = pl.escape_regex(record_type.event_time)
-        return read_iso_times(texts.str.extract(rf'"{name}"\s*:\s*"([^"]*)"'))
+        names = "|".join(map(pl.escape_regex, (record_type.event_time, *record_type.other_times)))
+        return read_iso_times(texts.str.extract(rf'"(?:{names})"\s*:\s*"([^"]*)"'))
     if record_type.form == "clf":
         return read_iso_times(iso_of_log_times(texts.str.extract(LOG_TIME.pattern)))
     place = record_type.order(dialect).index(record_type.event_time)

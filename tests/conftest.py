@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+
+from tests.brokers import Broker, running_broker
 
 # Not to what pytest captures, as a library has set up already: runners still log when that is closed.
 logging.basicConfig(level=logging.ERROR, stream=sys.__stderr__, force=True)
@@ -34,6 +37,28 @@ def prism() -> PipelineOptions:
 def options(request: pytest.FixtureRequest) -> PipelineOptions:
     """The options of each runner that results have to be right on."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A broker that all tests share: each makes topics of its own, and none stops it."""
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def kafka_of_the_module() -> Iterator[Broker]:
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka(kafka_of_the_module: Broker) -> Broker:
+    """A broker that a test may stop, kill and start; the tests of one file use it one after the other."""
+    if not kafka_of_the_module.is_running():
+        kafka_of_the_module.start()
+    kafka_of_the_module.unpause()
+    return kafka_of_the_module
 
 
 def _prism_places():

@@ -3,7 +3,8 @@
 The blocks of a file run in their order, in a folder of their own: ``python`` blocks in one namespace, and of
 ``console`` blocks each line that begins with ``$ python -m``. One that ends with ``&`` runs on beside those that
 follow, until the file is done. A ``text`` block right after one of these is what that prints, its lines in any order. A
-comment ``<!-- not run: reason -->`` right before a block skips it.
+comment ``<!-- not run: reason -->`` right before a block skips it. Where a file speaks of the broker of ``make kafka``,
+there is one, but on other ports.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
+from tests.brokers import running_broker
+
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
 COMMAND_SECONDS = 60
+#: Where docs have the broker of ``make kafka``.
+KAFKA_PORTS = {"127.0.0.1:9092": "PLAINTEXT", "127.0.0.1:9094": "SASL"}
 
 
 class Snippet(NamedTuple):
@@ -109,14 +115,27 @@ def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
     return printed
 
 
+@contextlib.contextmanager
+def with_a_broker(snippets: Sequence[Snippet]) -> Iterator[list[Snippet]]:
+    """Gives the snippets with addresses of a broker that runs, if they speak of one."""
+    if not any(address in snippet.code for snippet in snippets for address in KAFKA_PORTS):
+        yield list(snippets)
+        return
+    with running_broker({"auto.create.topics.enable": "true"}) as broker:
+        codes = [snippet.code for snippet in snippets]
+        for address, listener in KAFKA_PORTS.items():
+            codes = [code.replace(address, broker.endpoint(listener)) for code in codes]
+        yield [snippet._replace(code=code) for snippet, code in zip(snippets, codes)]
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if TO_RUN[file]], ids=name_of)
 def test_the_snippets_of_a_file_run_one_after_the_other(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # A real module, so that what is defined in it can be pickled.
     module = ModuleType(f"snippets_of_{file.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with contextlib.ExitStack() as beside:
-        for snippet in TO_RUN[file]:
+    with with_a_broker(TO_RUN[file]) as snippets, contextlib.ExitStack() as beside:
+        for snippet in snippets:
             if snippet.language == "python":
                 printed = run_python(snippet, module.__dict__)
             else:

@@ -10,7 +10,9 @@ import pytest
 from pipelines import options as shared
 from pipelines.options import StreamOptions, parse_command_line
 from pipelines.produce import ProduceOptions, main
+from schemas.bank import TRANSFERS
 from schemas.units import MICROS_PER_SECOND
+from schemas.wedge import TAPE
 from sources.pacing import Pace
 from tests.pipelines.tools import run
 from transforms.windows import Windows
@@ -73,7 +75,10 @@ def refused(tmp_path, monkeypatch, capsys):
         (["--output", "totals.txt"], "'totals.txt' takes single records"),
         (["--output", "totals.xls"], "unknown ending in 'totals.xls'"),
         (["--output", "totals"], "unknown ending in 'totals'"),
-        (["--output", "kafka://h/t"], "not yet an output: kafka://"),
+        (["--output", "kafka://h:1"], "--output: expected kafka://HOST:PORT/TOPIC with one topic"),
+        (["--output", "kafka://h:1/not a name"], "'not a name'"),
+        (["--kafka-transactional"], "--kafka-transactional is for topics: there is no --output kafka://"),
+        (["--kafka-compression", "best"], "invalid choice: 'best'"),
         (["--department", "produce"], "expected a department's number or all, got 'produce'"),
         (["--shape", "columns"], "invalid choice: 'columns'"),
         (["--mode", "fast"], "mode is a section of a --config file, got --mode fast without one"),
@@ -136,13 +141,15 @@ def test_help_is_complete_and_in_groups():
     done = run("--help")
     assert done.status == 0
     assert done.err == ""
-    groups = re.findall(r"^([a-z][^\n]*):$", done.out, re.MULTILINE)
+    groups = re.findall(r"^([A-Za-z][^\n]*):$", done.out, re.MULTILINE)
     assert [group.partition(" (")[0] for group in groups] == [
-        *("options", "input", "pace of a replay", "windows", "output", "options from a file", "produce", "runner"),
+        *("options", "input", "pace of a replay", "windows", "output", "Kafka", "what is told", "options from a file"),
+        *("produce", "runner"),
     ]
     promised = (
         "--input --output --rejected --late --department --window --emit --disorder --lateness --speed --rate "
-        "--interval --max-records --idle-timeout --shape --quiet --config --mode --runner --prism_location"
+        "--interval --max-records --idle-timeout --from --kafka-security --kafka-compression --kafka-transactional "
+        "--shape --quiet --config --mode --runner --prism_location"
     )
     for option in promised.split():
         assert re.search(rf"^  {option}\b", done.out, re.MULTILINE), option
@@ -226,3 +233,43 @@ def test_options_come_from_a_file_those_of_beam_among_them(tmp_path):
 def test_a_file_of_options_that_is_wrong_is_told_in_one_line(text, message, tmp_path, refused):
     (tmp_path / "run.toml").write_text(text)
     assert message in refused("--config", "run.toml")
+
+
+def test_options_for_topics_are_given_parsed():
+    argv = ["--input", "kafka://h/a,b", "--from", "2022-08-30T12:00:00Z", "--idle-partition", "500ms"]
+    argv += ["--on-missing-offset", "earliest", "--kafka-group", "me", "--kafka-readers", "2"]
+    options = parse_command_line(StreamOptions, "prog", "", argv)
+    assert options.needs_clock
+    read = options.kafka_input(TAPE)
+    assert (read.start, read.idle_partition_seconds) == (1_661_860_800 * MICROS_PER_SECOND, 0.5)
+    assert (read.on_missing_offset, read.group, read.max_readers) == ("earliest", "me", 2)
+
+
+def test_topics_are_read_from_the_earliest_message_unless_something_is_said():
+    options = parse_command_line(StreamOptions, "prog", "", ["--input", "kafka://h/a"])
+    read = options.kafka_input(TRANSFERS)
+    assert (read.start, read.idle_partition_seconds, read.on_missing_offset) == ("earliest", 10.0, "fail")
+    assert (read.group, read.max_readers) == ("transaction-streams.bank-transfer", 4)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--from", "yesterday"], "expected earliest, latest, committed or a time such as .*, got 'yesterday'"),
+        (["--idle-partition", "0s"], "expected a time longer than none, got '0s'"),
+        (["--kafka-readers", "0"], "expected a whole number from 1, got '0'"),
+        (["--on-missing-offset", "skip"], "invalid choice: 'skip'"),
+    ],
+)
+def test_options_for_topics_that_cannot_be_are_one_line(argv, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_command_line(StreamOptions, "prog", "", ["--input", "kafka://h/a", *argv])
+    error = capsys.readouterr().err
+    assert re.search(message, error)
+    assert error.count("\n") == 1
+
+
+def test_a_place_to_begin_is_for_topics_only():
+    options = parse_command_line(StreamOptions, "prog", "", ["--input", "x.txt", "--from", "latest"])
+    with pytest.raises(ValueError, match="--from latest is for topics of Kafka"):
+        options.kafka_input(TAPE)

@@ -232,6 +232,39 @@ def test_the_command_line_comes_before_the_mode_and_the_mode_before_all_modes(fo
         assert (found.quiet, found.wide) == tuple(both.get(name) == "1" for name in ("quiet", "wide"))
 
 
+SHOP = "[DEFAULT]\nquiet = 1\n[ONE]\nrate = 3\n[TWO]\nMax-Records = 7\n"
+TOGETHER = ("ONE", "TWO", "THREE")
+
+
+def test_sections_that_belong_together_are_read_as_one(write):
+    section = read_section(write(SHOP, "c.ini"), None, (), TOGETHER)
+    assert section.values == {"quiet": "1", "ONE.rate": "3", "TWO.max_records": "7"}
+    assert (section.mode, section.place) == ("", str(section.file))
+    toml = read_section(write("quiet = true\n[TWO]\nmax-records = 7\n"), None, (), TOGETHER)
+    assert toml.values == {"quiet": True, "TWO.max_records": 7}
+
+
+def test_other_sections_and_a_named_one_are_modes(write):
+    assert read_section(write(SHOP, "c.ini"), "two", (), TOGETHER).values == {"quiet": "1", "max_records": "7"}
+    assert read_section(write("[A]\nrate = 1\n", "c.ini"), None, (), TOGETHER).values == {"rate": "1"}
+
+
+def test_a_stray_section_is_told(write):
+    with pytest.raises(ValueError, match=r"^unknown section \[FOUR\] in .*: expected \[ONE\], \[TWO\], \[THREE\]$"):
+        read_section(write(SHOP + "[FOUR]\n", "c.ini"), None, (), TOGETHER)
+    with pytest.raises(ValueError, match=r"^rate_x stands twice in .* \[ONE\]$"):
+        read_section(write("[ONE]\nrate-x = 1\nrate_x = 1\n", "c.ini"), None, (), TOGETHER)
+
+
+def test_what_belongs_together_is_translated(write):
+    def translate(section):
+        return {name.rpartition(".")[2]: value for name, value in section.values.items()}
+
+    argv = ["--config", write(SHOP, "c.ini")]
+    found = with_config(parser(), argv, translate=translate, together=TOGETHER)
+    assert found[2:] == ["--quiet", "--rate=3", "--max-records=7"]
+
+
 def test_the_examples_are_right(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert doctest.testmod(config).failed == 0

@@ -5,7 +5,7 @@ import pytest
 from sinks.address import Output, check_takes_results, check_writable, parse_output
 from sinks.disk import SinkError
 
-ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://... or - for the console"
+ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://... or - for th
         ("x.ndjson", Output("file", "x.ndjson", "ndjson")),
         ("tcp://host:9", Output("tcp", "tcp://host:9")),
         ("udp://:9", Output("udp", "udp://:9")),
+        ("kafka://h/demo.x", Output("kafka", "kafka://h:9092/demo.x")),
+        ("kafka://a:1,b:2/x.jsonl", Output("kafka", "kafka://a:1,b:2/x.jsonl")),
     ],
 )
 def test_an_address_tells_kind_path_and_format(text, output):
@@ -54,7 +56,8 @@ def test_the_address_of_a_database_tells_its_table_and_hides_its_password(text, 
         (".jsonl", f"unknown ending in '.jsonl': expected {ENDINGS}"),
         (" ", f"expected a path ending in {ENDINGS}, got an empty text"),
         ("mysql://me:secret@db/totals", f"not yet an output: mysql://, expected a path ending in {ENDINGS}"),
-        ("kafka://h:9092/x.jsonl", f"not yet an output: kafka://, expected a path ending in {ENDINGS}"),
+        ("kafka://h:1", "expected kafka://HOST:PORT/TOPIC with one topic to write to, got 'kafka://h:1'"),
+        ("kafka://h:1/a,b", "expected kafka://HOST:PORT/TOPIC with one topic to write to, got 'kafka://h:1/a,b'"),
     ],
 )
 def test_what_is_no_output_is_refused_in_one_line(text, message):
@@ -69,7 +72,7 @@ def test_what_takes_single_records_takes_no_results(text):
         check_takes_results(parse_output(text))
 
 
-@pytest.mark.parametrize("text", ["x.jsonl", "x.avro", "-", "sqlite:///x.db"])
+@pytest.mark.parametrize("text", ["x.jsonl", "x.avro", "-", "sqlite:///x.db", "kafka://h/x"])
 def test_what_takes_results_is_let_through(text):
     check_takes_results(parse_output(text))
 

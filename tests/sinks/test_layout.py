@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from sinks.layout import WINDOW_COLUMNS, lay_out
+from sinks.layout import WINDOW_COLUMNS, lay_out, lay_out_all
 from tests.sinks.conftest import HOUR, TIME, result, totals
 from tests.sinks.frames import frames
 
@@ -51,3 +51,19 @@ def test_types_become_those_that_every_format_has():
 def test_a_key_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="results have no column 'region', only window_start, window_end, upc"):
         lay_out(result(totals()), ("region",))
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(frames(), st.none() | st.integers(0, 9)), min_size=1, max_size=4), st.booleans())
+def test_several_results_are_laid_out_as_each_of_them(parts, has_window):
+    results = [
+        result(
+            rows.select(pl.lit(None, pl.Int8).alias("window_end"), pl.all()) if has_window else rows,
+            window or (None, None),
+        )
+        for rows, hour in parts
+        for window in [None if hour is None else (hour * HOUR, (hour + 1) * HOUR)]
+    ]
+    laid, place = lay_out_all(results, ("upc",))
+    assert place.tolist() == [number for number, one in enumerate(results) for _ in range(one.rows.height)]
+    assert_frame_equal(laid, pl.concat([lay_out(one, ("upc",)) for one in results]))

@@ -1,0 +1,96 @@
+"""Topics among the addresses that are read, and one small run on Prism, whose windows close while it runs."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from sources import drain
+from sources.address import parse_address
+from sources.brokers import BrokerError
+from sources.kafka import KafkaInput, KafkaTopics
+from sources.reading import ReadAddresses
+from tests.brokers import Broker
+from tests.sources.test_kafka import PATIENCE, SALE, sale
+from tests.sources.test_liveness import START
+from transforms.aggregate import Aggregate
+from transforms.aggregations import Count
+from transforms.frames import Result
+from transforms.parsing import parse_as
+from transforms.windows import Windows
+
+_MINUTE = 60_000_000
+#: What the pipeline of this process has given: the start of a window, its rows, and whether that is final.
+_GIVEN: list[tuple[int, int, bool]] = []
+
+
+def reading(*texts: str, **options) -> ReadAddresses:
+    return ReadAddresses(tuple(map(parse_address, texts)), SALE, **options)
+
+
+def keep(result: Result) -> None:
+    assert result.window_start is not None
+    rows = int(result.rows["rows"].sum())
+    _GIVEN.append(((result.window_start - START) // _MINUTE, rows, result.final))
+
+
+def test_each_address_is_a_source_with_the_options_of_live_input(kafka: Broker) -> None:
+    names = [kafka.create_topic() for _ in range(3)]
+    kept = KafkaInput(start="latest", idle_partition_seconds=3, group="g", max_readers=2)
+    read = reading(
+        kafka.address(*names[:2]), kafka.address(names[2]), live_disorder_micros=7, max_records=9, kafka=kept
+    )
+    first, second = pickle.loads(pickle.dumps(read))._sources
+    assert isinstance(first, KafkaTopics)
+    assert (first.topics, second.topics) == (tuple(names[:2]), (names[2],))
+    assert first.token != second.token
+    assert (first.disorder_micros, first.max_records, first.start) == (7, 9, "latest")
+    assert (first.idle_partition_seconds, first.group, first.max_readers) == (3, "g", 2)
+    assert read.total_bytes is None
+
+
+def test_an_address_without_a_topic_is_one_line(kafka: Broker) -> None:
+    with pytest.raises(ValueError, match=r"expected kafka://.*/topic, got no topic"):
+        reading(kafka.address())
+
+
+def test_a_broker_that_refuses_is_one_line(kafka: Broker) -> None:
+    with pytest.raises(BrokerError, match=r"^[^\n]+$"):
+        reading(f"kafka://{kafka.endpoint('SASL_SSL')}/x", kafka=KafkaInput())
+
+
+def test_windows_close_while_it_runs_and_every_message_is_in_one(kafka: Broker, prism: PipelineOptions) -> None:
+    topic = kafka.create_topic(partitions=3)
+    drain.reset()
+    _GIVEN.clear()
+    kafka.produce(topic, [sale(second) for second in range(120)])
+    pipeline = beam.Pipeline(options=prism)
+    read = reading(kafka.address(topic), kafka=KafkaInput(idle_partition_seconds=2))
+    batches = (pipeline | read | parse_as(SALE))["records"]
+    totals = batches | Aggregate((), {"rows": Count()}, Windows(_MINUTE), tuned_for="live")
+    totals | beam.Map(keep)
+    result = pipeline.run()
+    try:
+        deadline = time.monotonic() + 2 * PATIENCE
+        for minute in range(2, 5):
+            kafka.produce(topic, [sale(second) for second in range(60 * minute, 60 * minute + 60)])
+            while not any(window == minute - 1 for window, *_ in _GIVEN):
+                assert time.monotonic() < deadline, _GIVEN
+                assert not PipelineState.is_terminal(result.state)
+                time.sleep(0.1)
+        drain.drain()
+        ending = threading.Thread(target=result.wait_until_finish, daemon=True)
+        ending.start()
+        ending.join(PATIENCE)
+        assert not ending.is_alive()
+    finally:
+        drain.reset()
+        if not PipelineState.is_terminal(result.state):
+            result.cancel()
+    assert sorted(_GIVEN) == [(minute, 60, True) for minute in range(5)]
