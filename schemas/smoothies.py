@@ -126,3 +126,46 @@ TOPICS = {
     "inventories": ("demo.inventories", INVENTORIES),
     "lost_sales": ("demo.lost_sales", LOST_SALES),
 }
+
+#: All of them in one stream, each as it is or as a generic event: ``{"type": "purchases", "time": "2022-08-30
+#: 12:57:07.942191", "key": "SF07", "payload": {...}}``. This is for reading; each kind is parsed as what it is.
+MESSAGES = RecordType(
+    name="message of a shop",
+    names=("event_time",),
+    columns=(Column("event_time", "time", required=True),),
+    event_time="event_time",
+    form="json",
+    other_times=("transaction_time", "time"),
+)
+
+#: What a generic event may say that it is, besides the name of its kind.
+OTHER_TYPES = {"product": "products", "purchase": "purchases", "inventory": "inventories", "lost_sale": "lost_sales"}
+
+#: The fields that tell a message that comes alone: it is of the first kind of which it has one.
+TELLING = {
+    "purchases": ("transaction_time",),
+    "inventories": ("new_level", "stock_quantity"),
+    "products": ("propensity_to_buy", "inventory", "cogs", "category", "item"),
+    "lost_sales": ("quantity",),
+}
+
+
+def name_topics(*texts: str) -> dict[str, str]:
+    """Gives the topics by kind; those that are named as ``KIND=NAME`` have other names than usual.
+
+    >>> name_topics("purchases=shop.sold")["purchases"]
+    'shop.sold'
+
+    Raises:
+        ValueError: a text is nothing of that kind, or two kinds have one topic.
+    """
+    topics = {kind: topic for kind, (topic, _) in TOPICS.items()}
+    for text in texts:
+        kind, _, name = text.partition("=")
+        if kind not in TOPICS or not name:
+            raise ValueError(f"expected KIND=NAME with one of {', '.join(TOPICS)}, got {text!r}")
+        topics[kind] = name
+    for kind, name in topics.items():
+        if list(topics.values()).count(name) > 1:
+            raise ValueError(f"{kind} and another kind have one topic, {name!r}; kinds that share one need no names")
+    return topics

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from schemas.records import Dialect, Kind, RecordType
+from schemas.smoothies import TOPICS
 
 T = TypeVar("T")
 
@@ -94,6 +95,29 @@ class JsonDamage:
         else:
             fields[column.name] = _one_of(_WRONG_TYPES[column.kind], rng)
         return json.dumps(fields, separators=(",", ":")).encode()
+
+
+_PAYLOAD = b'"payload":'
+
+
+@dataclass(frozen=True)
+class ShopDamage:
+    """Damages messages of a smoothie shop, whichever of its kinds they are, as :class:`JsonDamage` does.
+
+    Attributes:
+        in_one: whether they are in an envelope that says what they are; what is in it is damaged.
+    """
+
+    in_one: bool
+
+    def __call__(self, line: bytes, rng: np.random.Generator) -> bytes:
+        """Gives a damaged message; never one with a line feed in it."""
+        begin = line.index(_PAYLOAD) + len(_PAYLOAD) if self.in_one else 0
+        end = len(line) - 1 if self.in_one else len(line)
+        message = line[begin:end]
+        fields = json.loads(message).keys()
+        record = max((record for _, record in TOPICS.values()), key=lambda record: len(fields & set(record.names)))
+        return line[:begin] + JsonDamage(record)(message, rng) + line[end:]
 
 
 _LOG_TIME = re.compile(rb"\[[^\]]*\]")

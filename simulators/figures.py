@@ -76,11 +76,16 @@ def millionths(values: Ints) -> list[Piece]:
 
 def utc(times: Ints) -> list[Piece]:
     """Prints times in microseconds, none before 1970, as ``2024-01-01T12:30:00.250000Z``."""
+    return [*stamps(times, "T"), "Z"]
+
+
+def stamps(times: Ints, between: str = " ") -> list[Piece]:
+    """Prints times in microseconds, none before 1970, as ``2024-01-01 12:30:00.250000``."""
     seconds, micros = np.divmod(times, MICROS_PER_SECOND)
     days, second = np.divmod(seconds, _SECONDS_PER_DAY)
     dates, day = np.unique(days, return_inverse=True)
     texts = np.datetime_as_string(dates.astype("datetime64[D]")).astype("S10")
-    return [(texts, day), "T", (SECONDS_OF_DAY, second), ".", *padded(micros, 6), "Z"]
+    return [(texts, day), between, (SECONDS_OF_DAY, second), ".", *padded(micros, 6)]
 
 
 def _trimmed(fraction: str) -> str:

@@ -13,6 +13,7 @@ DEFAULT_START = to_micros(datetime(2024, 1, 1))
 #: No stream gets there.
 END = to_micros(datetime(9999, 12, 31))
 _NOW = "now"
+_SHORT_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M")
 
 
 def read_start(text: str) -> int | None:
@@ -24,11 +25,12 @@ def read_start(text: str) -> int | None:
     if text == _NOW:
         return None
     found = None
-    for read in (read_iso_time, lambda date: datetime.strptime(date, "%Y-%m-%d")):
+    for form in ("", *_SHORT_FORMS):
         try:
-            found = to_micros(read(text))
+            found = to_micros(datetime.strptime(text, form) if form else read_iso_time(text))
         except ValueError:
             continue
+        break
     if found is None or not 0 <= found < END:
         raise ValueError(f"expected now or a time since 1970 such as 2024-01-01 or 2024-01-01T12:30:00, got {text!r}")
     return found

@@ -12,8 +12,11 @@ import pytest
 
 from schemas.bank import TRANSFERS
 from schemas.http import RESPONSES
-from schemas.records import Column, RecordType
-from simulators.damage import JsonDamage, LogDamage
+from schemas.records import Column, Dialect, RecordType
+from schemas.smoothies import TOPICS
+from simulators.damage import JsonDamage, LogDamage, ShopDamage
+from simulators.shop import Shop
+from tests.simulators.shops import kind_of
 
 RESPONSE = b'{"time":"2019-05-06 17:24:53","ip":"10.0.186.98","status_code":202}'
 TRANSFER = b'{"account_id":1234567,"account_region":"Eurasia Trade Zone","transaction_value":4310.27}'
@@ -84,3 +87,28 @@ def test_a_damaged_log_line_is_never_a_good_one() -> None:
     bad = [damage(LOG_LINE, rng) for _ in range(1_000)]
     assert not any(is_good(record) or b"\n" in record for record in bad)
     assert len(set(bad)) > 50
+
+
+def test_a_damaged_message_of_a_shop_is_never_a_good_one() -> None:
+    for in_one in (True, False):
+        rng = np.random.default_rng(0)
+        damage = ShopDamage(in_one=in_one)
+        for line in b"".join(bytes(batch.data) for batch in Shop(300, in_one=in_one).batches()).splitlines():
+            bad = damage(line, rng)
+            assert b"\n" not in bad
+            try:
+                message = json.loads(bad.decode())
+                payload = message["payload"] if in_one else message
+                kind = json.loads(line)["type"] if in_one else kind_of(json.loads(line))
+            except (ValueError, TypeError, KeyError):
+                continue
+            record = TOPICS[kind][1]
+            text = json.dumps(payload).encode()
+            is_timed = isinstance(payload, dict) and isinstance(payload.get(record.event_time), str)
+            if is_timed and record.event_micros(text, Dialect()) is not None:
+                wrong = [column for column in record.columns if column.required and not fits(column, payload)]
+                assert wrong, bad
+
+
+def fits(column: Column, fields: dict[str, Any]) -> bool:
+    return isinstance(fields.get(column.name), TYPES[column.kind])

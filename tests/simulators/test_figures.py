@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.units import to_micros
-from simulators.figures import cents_as_json, fixed, millionths, padded, utc, whole
+from simulators.figures import cents_as_json, fixed, millionths, padded, stamps, utc, whole
 from simulators.layout import Piece, lay_out
 
 #: Those at which a digit, a group of digits or a sign begins are as likely as the others.
@@ -63,3 +63,4 @@ def test_cents_look_as_json_writes_them(values: np.ndarray) -> None:
 def test_times_are_iso_8601(moments: list[datetime]) -> None:
     values = np.array([to_micros(moment) for moment in moments])
     assert texts(utc(values), values) == [moment.isoformat(timespec="microseconds") + "Z" for moment in moments]
+    assert texts(stamps(values), values) == [moment.isoformat(" ", "microseconds") for moment in moments]

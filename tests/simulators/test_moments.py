@@ -15,6 +15,7 @@ from simulators.moments import begun, check_start, read_start
         ("2024-02-29", datetime(2024, 2, 29)),
         ("2024-02-29T12:30:00.5Z", datetime(2024, 2, 29, 12, 30, 0, 500_000)),
         ("2024-02-29 12:30:00+02:00", datetime(2024, 2, 29, 10, 30)),
+        ("2024-02-29T12:30", datetime(2024, 2, 29, 12, 30)),
     ],
 )
 def test_a_start_is_a_date_or_a_time(text: str, moment: datetime) -> None:
