@@ -10,6 +10,7 @@ from pathlib import Path
 
 NAME = "transaction-streams"
 ROWS = 100_000
+MESSAGES = 20_000
 SEED = 1
 
 
@@ -35,6 +36,19 @@ def demo_responses() -> str:
             raise OSError(f"cannot make {path}")
 
     return _kept(f"responses-{ROWS}-{SEED}.jsonl", make)
+
+
+def demo_messages() -> str:
+    """Gives the path of the demo messages of a smoothie shop; makes them if they are not there yet."""
+
+    def make(path: Path) -> None:
+        from simulators import smoothies  # noqa: PLC0415 - as above
+
+        status = smoothies.main(["--rows", str(MESSAGES), "--seed", str(SEED), "--output", str(path), "--quiet"])
+        if status:
+            raise OSError(f"cannot make {path}")
+
+    return _kept(f"smoothies-{MESSAGES}-{SEED}.jsonl", make)
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> str:

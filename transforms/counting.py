@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from sources import board
+from transforms.frames import Batch
 
 #: The namespace of the metrics, and their names: read = used + filtered + rejected + late.
 NAMESPACE = "records"
@@ -17,3 +22,24 @@ def count(name: str, amount: int) -> None:
     if amount:
         Metrics.counter(NAMESPACE, name).inc(amount)
         board.add(name, amount)
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Batch)
+@dataclass
+class CountUsed(beam.PTransform):
+    """Counts rows as used, and hands them on: where several steps use the same rows, and none of them counts."""
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return batches | "CountUsed" >> beam.ParDo(_CountUsedFn())
+
+
+class _CountUsedFn(beam.DoFn):
+    def process(self, batch: Batch) -> Iterator[Batch]:
+        count(USED, batch.rows.height)
+        yield batch

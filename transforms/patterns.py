@@ -19,7 +19,9 @@ from transforms.columns import POLARS_TYPES, read_ips
 from transforms.frames import RECORD
 from transforms.parsing import BlockParser, Parsed
 
-_LINE, _GROUPS, _ODD = "_line", "_groups", "_odd"
+#: The column with the text of a line.
+LINE = "_line"
+_GROUPS, _ODD = "_groups", "_odd"
 #: So many lines are read one by one at once: a plan costs as much as the slow rule for about as many.
 FEW_LINES = 100
 #: How many patterns are tried on what is left of a block, and how many lines are looked at for the next one.
@@ -68,10 +70,10 @@ class PatternParser(BlockParser):
         slow = list(range(records))
         if records > FEW_LINES:
             try:
-                rest = _texts(block.data, lines, is_text)
+                rest = line_texts(block.data, lines, is_text)
             except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
                 is_text = are_utf8(block.data, lines)
-                rest = _texts(block.data, lines, is_text)
+                rest = line_texts(block.data, lines, is_text)
             tried: set[Pattern] = set()
             while rest.height > FEW_LINES and len(tried) < _MOST_PATTERNS:
                 pattern = self._next_pattern(rest, tried)
@@ -88,7 +90,7 @@ class PatternParser(BlockParser):
         return Parsed(rows, sorted(rejected), records)
 
     def _next_pattern(self, rest: pl.DataFrame, tried: set[Pattern]) -> Pattern | None:
-        for line in rest[_LINE].head(_SAMPLE_LINES):
+        for line in rest[LINE].head(_SAMPLE_LINES):
             pattern = self.find_pattern(line)
             if pattern is not None and pattern not in tried:
                 return pattern
@@ -112,17 +114,17 @@ class PatternParser(BlockParser):
         is_odd_then = [self._looks_odd(column, pl.col(raw[column.name])) for column in self._then]
         found = (
             lines.lazy()
-            .with_columns(pl.col(_LINE).str.extract_groups(pattern.regex).alias(_GROUPS))
-            .select(RECORD, _LINE, *cut, groups[len(pattern.columns)].is_null().alias(_ODD))
+            .with_columns(pl.col(LINE).str.extract_groups(pattern.regex).alias(_GROUPS))
+            .select(RECORD, LINE, *cut, groups[len(pattern.columns)].is_null().alias(_ODD))
             .with_columns(*first, *self._arrived(block))
             .with_columns(pl.any_horizontal(_ODD, *is_odd_first).alias(_ODD))
             .filter(pl.col(_ODD) | self._where)
             .with_columns(then)
             .with_columns(pl.any_horizontal(_ODD, *is_odd_then).alias(_ODD))
-            .select(*self._output, _LINE, _ODD)
+            .select(*self._output, LINE, _ODD)
             .collect()
         )
-        return found.filter(~pl.col(_ODD)).select(self._output), found.filter(_ODD).select(RECORD, _LINE)
+        return found.filter(~pl.col(_ODD)).select(self._output), found.filter(_ODD).select(RECORD, LINE)
 
     def _typed(self, column: Column, raw: pl.Expr, block: Block) -> pl.Expr:
         """Gives the typed column."""
@@ -142,9 +144,9 @@ class PatternParser(BlockParser):
         return is_unread if column.required else raw.is_not_null() & is_unread
 
 
-def _texts(data: bytes, lines: Lines, which: Flags) -> pl.DataFrame:
+def line_texts(data: bytes, lines: Lines, which: Flags) -> pl.DataFrame:
     """Gives those of the lines as texts, with their numbers."""
     numbers = pl.Series(RECORD, np.flatnonzero(which).astype(np.uint32))
     if not len(numbers):
-        return pl.DataFrame({RECORD: numbers, _LINE: pl.Series([], dtype=pl.String)})
-    return pl.read_lines(join_lines(data, lines, which), name=_LINE).select(numbers, _LINE)
+        return pl.DataFrame({RECORD: numbers, LINE: pl.Series([], dtype=pl.String)})
+    return pl.read_lines(join_lines(data, lines, which), name=LINE).select(numbers, LINE)
