@@ -10,12 +10,9 @@ it was sent to the look that first saw a count that includes it.
 from __future__ import annotations
 
 import argparse
-import bisect
 import contextlib
-import math
 import shutil
 import socket
-import sqlite3
 import statistics
 import sys
 import threading
@@ -23,11 +20,11 @@ import time
 
 from benchmarks.measure import OUT, CommandError, Run
 from benchmarks.report import code_block, environment, publish, show_command, table, this_command
+from benchmarks.visible import LOOK_SECONDS, Watcher, delays, figures
 from benchmarks.window_latency import DRAINED, START_SECONDS, STOP_SECONDS, TICK_SECONDS, wait_until
 
 FOLDER = OUT / "credit-latency"
 DATABASE = FOLDER / "credit.db"
-LOOK_SECONDS = 0.005
 LAST_TOTAL_SECONDS = 10.0
 WARM_UP_SECONDS = 5
 WORTH_KEEPING_SECONDS = 50
@@ -81,20 +78,6 @@ class Bank(threading.Thread):
         self.stop.wait()
 
 
-def watch(seen: list[tuple[int, float]], stop: threading.Event) -> None:
-    """Takes down each new count of the table, and when it was seen."""
-    while not DATABASE.exists() and not stop.wait(LOOK_SECONDS):
-        pass
-    with contextlib.closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
-        last = 0
-        while not stop.wait(LOOK_SECONDS):
-            with contextlib.suppress(sqlite3.OperationalError):  # the table is not there yet
-                count = connection.execute("SELECT sum(count) FROM credit").fetchone()[0] or 0
-                if count > last:
-                    seen.append((count, time.time()))
-                    last = count
-
-
 def command(port: int) -> list[str]:
     """Gives the pipeline that connects."""
     options = ["--input", f"tcp://127.0.0.1:{port}", "--emit", "1s"]
@@ -114,9 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     bank = Bank(options.rate, WARM_UP_SECONDS + options.seconds)
-    seen: list[tuple[int, float]] = []
-    stop_watching = threading.Event()
-    watcher = threading.Thread(target=watch, args=(seen, stop_watching), daemon=True)
+    watcher = Watcher(DATABASE, "SELECT sum(count) FROM credit")
     bank.start()
     watcher.start()
     with Run(command(bank.port)) as pipeline:
@@ -125,33 +106,22 @@ def main(argv: list[str] | None = None) -> int:
                 raise CommandError(f"{' '.join(pipeline.command)} did not connect within {START_SECONDS:g} s")
             time.sleep(WARM_UP_SECONDS + options.seconds)
             sent = len(bank.sent) * bank.a_tick
-            wait_until(lambda: pipeline.ended or any(count >= sent for count, _ in seen[-1:]), LAST_TOTAL_SECONDS)
+            wait_until(lambda: pipeline.ended or watcher.count >= sent, LAST_TOTAL_SECONDS)
         finally:
-            stop_watching.set()
             bank.stop.set()
-            watcher.join()
+            watcher.stop()
         pipeline.interrupt()
         cost = pipeline.wait((0, DRAINED))
         bank.join()
 
-    counts = [count for count, _ in seen]
-    missing = len(bank.sent) * bank.a_tick - (counts[-1] if counts else 0)
-    latencies = []
-    for tick in range(round(WARM_UP_SECONDS / TICK_SECONDS), len(bank.sent)):
-        place = bisect.bisect_left(counts, (tick + 1) * bank.a_tick)
-        if place < len(seen):
-            latencies.append(1_000 * (seen[place][1] - bank.sent[tick]))
+    missing = len(bank.sent) * bank.a_tick - watcher.count
+    latencies = delays(watcher.seen, bank.sent, bank.a_tick, round(WARM_UP_SECONDS / TICK_SECONDS))
     if not latencies:
         print(f"no total was written; the pipeline said:\n{cost.output[-2_000:]}", file=sys.stderr)
         return 1
-    latencies.sort()
     median = statistics.median(latencies)
-    figures = [
-        ("transfers", f"{len(latencies) * bank.a_tick:,}"),
-        ("median", f"{median:.0f} ms"),
-        ("p99", f"{latencies[math.ceil(0.99 * len(latencies)) - 1]:.0f} ms"),
-        ("max", f"{latencies[-1]:.0f} ms"),
-        ("transfers that are in no total", str(missing)),
+    lines = [
+        *figures("transfers", latencies, bank.a_tick, missing),
         ("the bank was behind by at most", f"{1_000 * bank.slowest_tick_seconds:.0f} ms"),
         ("cores busy, starting up included", f"{cost.cores_busy:.2f}"),
     ]
@@ -164,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"{WARM_UP_SECONDS} s of warming up. From just before a transfer is sent until a reader of the table, "
                 f"who looks every {1_000 * LOOK_SECONDS:.0f} ms, sees a total that includes it."
             ),
-            table(("", "figure"), figures),
+            table(("", "figure"), lines),
             f"- median at most {AIM_SECONDS:g} s: {'yes' if median <= 1_000 * AIM_SECONDS else 'NO'} ({median:.0f} ms)",
             environment(),
             code_block(this_command("benchmarks.credit_latency"), "", show_command(command(12_000))),
