@@ -101,7 +101,8 @@ class Ours(Reader):
         """Gives the user's command."""
         assert self.topic is not None  # noqa: S101 - for the type checker
         options = ["--input", f"kafka://{servers}/{self.topic.name}", "--from", "earliest"]
-        options += ["--max-records", str(self.rows), "--window", "10m/5m", "--tables", "windows"]
+        options += ["--max-records", str(self.rows), "--window", "10m/5m", "--emit", "never"]
+        options += ["--tables", "windows"]
         output = ["--output", f"kafka://{servers}/{TOTALS}"]
         return [self.python, "-m", self.module, "--runner=DirectRunner", *options, *output]
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.options import StreamOptions, UsageError, checked, parse_command_line, positive
+from pipelines.arguments import checked, positive
+from pipelines.options import StreamOptions, UsageError, parse_command_line
 from pipelines.running import leave, refuse, run
 from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
 from schemas.bank import TRANSFERS

@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipelines.arguments import NEVER, checked, period, positive, positive_duration, positive_number
+from pipelines.kafka_options import KafkaOptions
 from schemas.config import Translate, add_config_options, with_config
-from schemas.kafka import KafkaSecurity, read_security
-from schemas.records import RecordType
-from schemas.times import read_iso_time
-from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range, to_micros
-from schemas.value_options import add_value_options, read_value_format
-from schemas.values import ValueFormat, make_decoder
+from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import Output, parse_output
 from sources.address import Address, parse_address
-from sources.brokers import CLIENT_ID
-from sources.kafka import ON_MISSING_OFFSET, STARTS, KafkaInput
 from sources.pacing import Pace
-from sources.scouting import Start
-from sources.sending import Compression
 from transforms.windows import Windows
 
-_T = TypeVar("_T")
 #: How far the records of a paced file may be out of order, and those of a live stream, whose registers are in order.
 DEFAULT_DISORDER = "1h"
 DEFAULT_LIVE_DISORDER = "0s"
-#: How long a partition of Kafka is waited for, and how many readers share them.
-DEFAULT_IDLE_PARTITION = "10s"
-DEFAULT_READERS = 4
-#: The period of results that are not wanted before the end.
-NEVER = "never"
 
 
 class UsageError(Exception):
     """The command line asks for something that cannot be; the message is one line for the user."""
 
 
-class StreamOptions(PipelineOptions):
+class StreamOptions(KafkaOptions, PipelineOptions):
     """Where records come from, how time is cut, where results go. The properties give them parsed."""
 
     #: What is taken where nothing is said; a pipeline may have its own.
@@ -73,7 +59,7 @@ class StreamOptions(PipelineOptions):
         )
         group.add_argument(
             "--idle-timeout",
-            type=checked(_positive_duration),
+            type=checked(positive_duration),
             metavar="TIME",
             help="a live input that has been silent so long is at its end (default: it never is)",
         )
@@ -86,8 +72,8 @@ class StreamOptions(PipelineOptions):
         )
         group = parser.add_argument_group("pace of a replay (default: as fast as possible)")
         pace = group.add_mutually_exclusive_group()
-        pace.add_argument("--speed", type=_positive_number, metavar="X", help="X times event time: 60 plays 1h in 1m")
-        pace.add_argument("--rate", type=_positive_number, metavar="N", help="N records a second")
+        pace.add_argument("--speed", type=positive_number, metavar="X", help="X times event time: 60 plays 1h in 1m")
+        pace.add_argument("--rate", type=positive_number, metavar="N", help="N records a second")
         pace.add_argument(
             "--interval", type=checked(parse_range), metavar="A..B", help="A to B seconds between two records"
         )
@@ -101,7 +87,7 @@ class StreamOptions(PipelineOptions):
         )
         group.add_argument(
             "--emit",
-            type=checked(_period),
+            type=checked(period),
             metavar="TIME",
             help="also give early results so often, each the whole total so far (not to files), or never",
         )
@@ -120,60 +106,7 @@ class StreamOptions(PipelineOptions):
             metavar="ADDRESS",
             help="files by ending (.jsonl, .avro, .parquet; one per window), - for the console; several may be given",
         )
-        group = parser.add_argument_group("Kafka")
-        group.add_argument(
-            "--from",
-            dest="start",
-            type=checked(_start),
-            metavar="WHERE",
-            help="where to begin to read topics: earliest, latest, a time such as 2022-08-30T12:00:00Z, or committed, "
-            "what --kafka-group has committed (default: earliest)",
-        )
-        group.add_argument(
-            "--idle-partition",
-            default=DEFAULT_IDLE_PARTITION,
-            type=checked(_positive_duration),
-            metavar="TIME",
-            help="a partition that had no message for so long no longer holds back the others "
-            f"(default: {DEFAULT_IDLE_PARTITION})",
-        )
-        group.add_argument(
-            "--on-missing-offset",
-            choices=ON_MISSING_OFFSET,
-            default=ON_MISSING_OFFSET[0],
-            help="what to do where the messages to go on with were deleted: fail, or go on with the earliest there is, "
-            "and tell how many are missing (default: fail)",
-        )
-        group.add_argument(
-            "--kafka-group",
-            metavar="NAME",
-            help="the group for which offsets are committed, for those who look at its lag (default: by what is read)",
-        )
-        group.add_argument(
-            "--kafka-readers",
-            default=DEFAULT_READERS,
-            type=positive,
-            metavar="N",
-            help=f"how many readers share the partitions, at most (default: {DEFAULT_READERS})",
-        )
-        group.add_argument(
-            "--kafka-security",
-            metavar="FILE.toml",
-            help="how to get in at the brokers, passwords and all (default: from the environment, KAFKA_USERNAME and "
-            "the like)",
-        )
-        group.add_argument(
-            "--kafka-compression",
-            choices=get_args(Compression),
-            default="lz4",
-            help="how messages that are written are compressed (default: lz4)",
-        )
-        group.add_argument(
-            "--kafka-transactional",
-            action="store_true",
-            help="let readers see the messages of a bundle together or not at all, not each as it is written",
-        )
-        add_value_options(group)
+        cls.add_kafka_options(parser)
         group = parser.add_argument_group("what is told")
         group.add_argument("--rejected", metavar="PATH", help="write records that cannot be read here, as JSON lines")
         group.add_argument("--late", metavar="PATH", help="write records that came too late here, as JSON lines")
@@ -196,60 +129,6 @@ class StreamOptions(PipelineOptions):
         return self.outputs
 
     @property
-    def security(self) -> KafkaSecurity:
-        """How to get in at the brokers of Kafka.
-
-        Raises:
-            ValueError: the file, or the environment, does not say; the message is one line.
-        """
-        return read_security(self._get("kafka_security"), os.environ)
-
-    @property
-    def values(self) -> ValueFormat:
-        """How the values of messages are written, in topics that are read and in those that are written to.
-
-        Raises:
-            ValueError: options do not go together, or a file cannot be used; the message is one line.
-        """
-        security, schemas = self._get("kafka_security"), self._get("avro_schema") or ()
-        form, registry = self._get("value_format"), self._get("schema_registry")
-        values = read_value_format(form, registry, schemas, security, os.environ)
-        kinds = (*(address.scheme for address in self.inputs), *(output.kind for output in self.destinations))
-        if not values.is_json and "kafka" not in kinds:
-            raise ValueError(
-                f"--value-format {values.form} is for topics of Kafka: there is no kafka://host:port/topic"
-            )
-        return values
-
-    def kafka_input(self, record_type: RecordType) -> KafkaInput:
-        """How topics of such records are read.
-
-        Raises:
-            ValueError: an option for Kafka is given, and nothing of it is read; or how to get in is not known; or
-                values are Avro, which becomes JSON, and the records are none.
-            RegistryError: the schema registry is not there, or refuses.
-        """
-        values = self.values
-        start = self._get("start")
-        if not any(address.scheme == "kafka" for address in self.inputs):
-            if start:
-                raise ValueError(f"--from {start} is for topics of Kafka: there is no kafka://host:port/topic to read")
-            return KafkaInput()
-        if not values.is_json and record_type.form != "json":
-            raise ValueError(f"--value-format {values.form} gives records as JSON, and a {record_type.name} is none")
-        if values.registry is not None:
-            values.registry.check()
-        return KafkaInput(
-            self.security,
-            _start(start or STARTS[0]),
-            parse_duration(self._get("idle_partition")) / MICROS_PER_SECOND,
-            self._get("on_missing_offset"),
-            self._get("kafka_group") or f"{CLIENT_ID}.{record_type.name.replace(' ', '-')}",
-            self._get("kafka_readers"),
-            None if values.is_json else make_decoder(values),
-        )
-
-    @property
     def windows(self) -> Windows:
         """How event time is cut."""
         return Windows.parse(self._get("window") or self.default_window)
@@ -263,7 +142,7 @@ class StreamOptions(PipelineOptions):
     @property
     def emit_micros(self) -> int:
         """How often early results are given; 0 for never."""
-        return _period(self._get("emit") or NEVER)
+        return period(self._get("emit") or NEVER)
 
     @property
     def lateness_micros(self) -> int:
@@ -290,9 +169,6 @@ class StreamOptions(PipelineOptions):
         """Whether results are due while records still come, so that the runner must not hold them back."""
         is_live = self.is_following or any(address.is_live for address in self.inputs)
         return bool(self.emit_micros) or self.pace.is_paced or is_live
-
-    def _get(self, name: str) -> Any:
-        return getattr(self, name)
 
 
 def parse_command_line(
@@ -377,54 +253,3 @@ class _OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
-
-
-def checked(parse: Callable[[str], _T]) -> Callable[[str], str]:
-    """Gives an argument type that checks the text and keeps it as it is, so that options travel as plain text."""
-
-    def check(text: str) -> str:
-        try:
-            parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-        return text
-
-    return check
-
-
-def _period(text: str) -> int:
-    """Gives the microseconds of a time, 0 for never."""
-    return 0 if text == NEVER else _positive_duration(text)
-
-
-def _start(text: str) -> Start:
-    """Gives where to begin to read topics: a word, or the microseconds of a time."""
-    if text in STARTS:
-        return text
-    try:
-        return to_micros(read_iso_time(text))
-    except ValueError:
-        raise ValueError(f"expected {', '.join(STARTS)} or a time such as 2022-08-30T12:00:00Z, got {text!r}") from None
-
-
-def _positive_duration(text: str) -> int:
-    micros = parse_duration(text)
-    if not micros:
-        raise ValueError(f"expected a time longer than none, got {text!r}")
-    return micros
-
-
-def positive(text: str) -> int:
-    """Reads a whole number from 1 up."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
-
-
-def _positive_number(text: str) -> float:
-    try:
-        value = float(text)
-        Pace(rate=value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number greater than 0, got {text!r}") from None
-    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from pipelines.options import StreamOptions, checked, positive
+from pipelines.arguments import checked, positive
+from pipelines.options import StreamOptions
 from pipelines.wiring import Table
 from schemas.smoothies import TOPICS, name_topics
 from schemas.units import parse_duration

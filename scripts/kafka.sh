@@ -133,8 +133,9 @@ start() {
   # half the time. Java does without where they do not fit, and has nothing to say of it.
   local classes=classes-$found.jsa leaving=()
   options+=(-Xlog:disable -Xlog:all=error:stderr)
-  # Those of a full disk, say, Java may end over instead.
-  if [ -r "$jars/$classes" ] && ! java "-XX:SharedArchiveFile=$jars/$classes" "${options[@]}" -version >/dev/null 2>&1; then
+  # Over some, such as those of a full disk, it would rather crash, so it is tried.
+  if [ -r "$jars/$classes" ] && ! java "-XX:SharedArchiveFile=$jars/$classes" -XX:ErrorFile=/dev/null \
+    -XX:-CreateCoredumpOnCrash "${options[@]}" -version >/dev/null 2>&1; then
     rm -f "$jars/$classes"
   fi
   if [ -r "$jars/$classes" ]; then

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -44,6 +44,7 @@ def to_topics(stream: Stream, outlet: Outlet) -> int:
     if known:
         make_topics(brokers, sorted(known))
     rows = 0
+    guarded: Callable[[], AbstractContextManager[None]] = _undisturbed
     try:
         for piece in metered(stream.batches, outlet.pace, outlet.clock):
             with _undisturbed():
@@ -55,9 +56,12 @@ def to_topics(stream: Stream, outlet: Outlet) -> int:
                     sender.send(topic, _values(records, marks, outlet, topic), keys)
                 stream.on_sent(piece)
                 rows += piece.rows
+    except (KeyboardInterrupt, SystemExit):
+        guarded = nullcontext  # who asks again does not wait
+        raise
     finally:
         try:
-            with _undisturbed():
+            with guarded():
                 sender.flush()
         finally:
             sender.close()

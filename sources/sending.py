@@ -98,7 +98,7 @@ class Sender:
         except KafkaException as error:
             raise self._error(explain(error)) from None
         if how.transactional_id:
-            self._register()
+            self._insist(self._producer.init_transactions)
 
     @property
     def has_failed(self) -> bool:
@@ -163,17 +163,11 @@ class Sender:
             BrokerError: it cannot be, or we were asked to end and brokers stay away. Nothing of it will be seen, unless
                 brokers went away in the very moment that they ended it.
         """
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
         if not self._in_transaction:
             return
         try:
             self.flush()
             self._insist(self._producer.commit_transaction)
-        except KafkaException as error:
-            failure = self._fail(explain(error))  # before what is said of the abort
-            self.abort()
-            raise failure from None
         except BrokerError:
             self.abort()
             raise
@@ -208,15 +202,6 @@ class Sender:
         if error.fatal() or error.code() == error._AUTHENTICATION:
             self._fail(explain(error))
 
-    def _register(self) -> None:
-        """Makes our transactions known, however long brokers are away."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
-        try:
-            self._insist(self._producer.init_transactions)
-        except KafkaException as error:
-            raise self._error(explain(error)) from None
-
     def _insist(self, call: Callable[[float], object]) -> None:
         """Calls again while brokers are away: for as long as they may be, or until we are asked to end."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
@@ -226,8 +211,12 @@ class Sender:
             try:
                 call(min(_LAST_SECONDS, self._how.patience_seconds))
             except KafkaException as error:
-                if draining() or time.monotonic() >= deadline or not error.args[0].retriable():
-                    raise
+                if not error.args[0].retriable():
+                    raise self._fail(explain(error)) from None
+                if draining():
+                    raise self._fail("nobody answers, and we were asked to end") from None
+                if time.monotonic() >= deadline:
+                    raise self._fail(f"nobody answered within {self._how.patience_seconds:g} s") from None
             else:
                 return
             self._producer.poll(_POLL_SECONDS)

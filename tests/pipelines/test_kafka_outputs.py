@@ -169,6 +169,7 @@ def test_a_topic_that_is_deleted_ends_the_job_in_one_line(kafka: Broker, tmp_pat
         (RELAY, ("--output", "{topic}", "--key", "price"), "--key asks for 'price', and there is only a, b"),
         (RELAY, ("--output", "x.csv", "--key", "a"), "--key is for messages in Kafka: expected an --output kafka://"),
         (RELAY, ("--output", "x.csv", "--kafka-transactional"), "--kafka-transactional is for topics"),
+        (RELAY, ("{there}", "--read-as", "lines", "--output", "{there}"), "is read, so it cannot be written"),
         (RELAY, ("--output", "{bare}"), "expected kafka://HOST:PORT/TOPIC with one topic to write to"),
         (CREDIT, ("--output", "{nobody}"), "nobody answers at kafka://127.0.0.1:1"),
         (CREDIT, ("--output", "x.jsonl", "--kafka-transactional"), "--kafka-transactional is for topics"),
@@ -185,6 +186,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_read(
         "wrong": kafka.security("SASL", password="not-the-word"),  # noqa: S106 - a wrong one
         "topic": kafka.address("any"),
         "bare": kafka.address(),
+        "there": kafka.address(kafka.create_topic()),
     }
     done = run("--input", path, *(option.format(**named) for option in options), program=program, cwd=tmp_path)
     assert done.status == 2, done.err

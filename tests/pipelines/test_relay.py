@@ -27,6 +27,8 @@ started = partial(tools.started, program="pipelines.relay")
 
 CSV = 'time,item,price\n2026-01-01 10:00:00,apple,3.10\n2026-01-01 10:00:01,"pear, green",2.5\n10:02,fig,12\n'
 RECORDS = CSV.splitlines(keepends=True)[1:]
+#: Where no broker is.
+NOBODY = "kafka://127.0.0.1:1/items"
 
 
 @pytest.fixture
@@ -152,6 +154,19 @@ def is_bound(port: int, kind: str) -> bool:
     return any(line.split()[1].endswith(f":{port:04X}") for line in listing.splitlines()[1:])
 
 
+def test_records_come_back_from_kafka_in_order_and_each_key_from_one_partition(kafka, csv, tmp_path):
+    topic = kafka.create_topic(partitions=3)
+    there = run("--input", csv, "--output", kafka.address(topic), "--key", "item")
+    assert (there.status, there.balance) == (0, Balance(3, 3, 0, 0, 0))
+    assert f"wrote 3 messages to {kafka.address(topic)}" in there.lines
+    messages = kafka.consume_all(topic)
+    assert {key for _, _, key, _ in messages} == {b"apple", b"pear, green", b"fig"}
+    reading = ["--input", kafka.address(topic), "--max-records", 3, "--names", "time,item,price:number"]
+    back = run(*reading, "--output", tmp_path / "back.txt", "--where", "price > 3")
+    assert (back.status, back.balance.used, back.balance.rejected) == (0, 2, 0)
+    assert sorted((tmp_path / "back.txt").read_text().splitlines(keepends=True)) == sorted([RECORDS[0], RECORDS[2]])
+
+
 def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay():
     assert run("--input", "exec:seq 3", "--output", "-").out == "1\n2\n3\n"
     relay = command("--input", "exec:yes abc", "--output", "-", program="pipelines.relay")
@@ -181,6 +196,9 @@ def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay(
         (["--loop", "--output", "sqlite:///x.db"], "--loop would write the same rows of the database again and again"),
         (["--speed", "60"], "--speed plays event time: say which column has it with --time"),
         (["--window", "1h"], "a relay sums nothing up, so --window is not for it"),
+        (["--key", "item"], "--key is for messages in Kafka: expected an --output kafka://..., got --key item"),
+        (["--key", "a", "--output", NOBODY], "--key asks for 'a', and there is only time, item, price"),
+        (["--output", NOBODY, NOBODY], f"'{NOBODY}' is to be written twice"),
     ],
 )
 def test_wrong_options_are_told_in_one_line_before_anything_runs(csv, monkeypatch, capsys, options, said):

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import pytest
 
+from schemas.pos import SALES
+from schemas.values import own_schemas
 from simulators.bank import COMMAND as BANK
 from simulators.smoothies import COMMAND as SHOP
 from tests.brokers import Broker
 from tests.simulators.tools import PATIENCE_SECONDS, assert_refused, run, started
 
 KINDS = ("products", "purchases", "inventories", "lost_sales")
+
+
+def wait_for_messages(broker: Broker, topic: str, number: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sum(broker.end_offsets(topic).values()) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_record_is_a_message(kafka: Broker, tmp_path: Path) -> None:
@@ -27,16 +38,18 @@ def test_a_record_is_a_message(kafka: Broker, tmp_path: Path) -> None:
     assert all(key is None for _, _, key, _ in messages)
 
 
-def test_a_shop_has_a_topic_for_each_kind_and_a_file_for_each_in_a_folder(own_kafka: Broker, tmp_path: Path) -> None:
-    options = ["--rows", 3_000, "--speed", "max", "--seed", 5, "--quiet"]
+def test_a_shop_has_a_topic_for_each_kind_and_a_file_for_each_in_a_folder(kafka: Broker, tmp_path: Path) -> None:
+    topics = {kind: f"{kind}-{uuid.uuid4().hex[:8]}" for kind in KINDS}
+    names = [text for kind, topic in topics.items() for text in (f"--topic-{kind.replace('_', '-')}", topic)]
+    options = ["--rows", 3_000, "--speed", "max", "--seed", 5, "--quiet", *names]
     folder, truth = tmp_path / "shop", tmp_path / "truth.json"
     assert run("--output", f"{folder}/", *options, "--truth", truth, program="smoothies").returncode == 0
-    done = run("--output", own_kafka.address(), *options, program="smoothies")
+    done = run("--output", kafka.address(), *options, program="smoothies")
     assert done.returncode == 0, done.stderr
     lines = 0
-    for kind in KINDS:
-        written = (folder / f"demo.{kind}.jsonl").read_bytes().splitlines()
-        messages = own_kafka.consume_all(f"demo.{kind}")
+    for topic in topics.values():
+        written = (folder / f"{topic}.jsonl").read_bytes().splitlines()
+        messages = kafka.consume_all(topic)
         assert sorted(value or b"" for *_, value in messages) == sorted(written)
         assert all(json.loads(value or b"")["product_id"].encode() == key for _, _, key, value in messages)
         lines += len(written)
@@ -73,29 +86,36 @@ def test_what_was_counted_before_an_interruption_is_delivered(
     with started(
         "--output", kafka.address(topic), "--rows", 0, *pace, "--truth", truth, program="bank"
     ) as bank:  # fmt: skip
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while sum(kafka.end_offsets(topic).values()) < 500:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for_messages(kafka, topic, 500)
         bank.send_signal(number)
         assert bank.wait(PATIENCE_SECONDS) == status
     assert sum(kafka.end_offsets(topic).values()) == json.loads(truth.read_text())["rows"]
     kafka.delete_topic(topic)
 
 
-def test_who_asks_again_does_not_wait_for_brokers(own_kafka: Broker) -> None:
+def test_who_interrupts_twice_does_not_wait_for_a_broker_that_is_away(own_kafka: Broker) -> None:
     topic = own_kafka.create_topic()
-    with started("--output", own_kafka.address(topic), "--rows", 0, "--rate", 500, program="bank") as bank:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while sum(own_kafka.end_offsets(topic).values()) < 100:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        own_kafka.stop()
-        while bank.poll() is None:
-            assert time.monotonic() < deadline + PATIENCE_SECONDS
-            bank.send_signal(signal.SIGINT)
-            time.sleep(0.5)
-        assert bank.returncode == 130
+    with started("--output", own_kafka.address(topic), "--rows", 0, "--rate", 2_000, program="bank") as bank:
+        wait_for_messages(own_kafka, topic, 500)
+        own_kafka.pause()
+        time.sleep(0.5)
+        bank.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            bank.wait(2)
+        bank.send_signal(signal.SIGINT)
+        assert bank.wait(PATIENCE_SECONDS) == 130
+
+
+def test_records_that_do_not_fit_a_schema_end_it_in_one_line(kafka: Broker, tmp_path: Path) -> None:
+    schema, topic = tmp_path / "sale.avsc", kafka.create_topic()
+    schema.write_text(own_schemas([SALES])[0].text)
+    done = run(
+        "--output", kafka.address(topic), "--value-format", "avro", "--avro-schema", schema, "--rows", 5, program="bank"
+    )
+    assert done.returncode == 1
+    told = done.stderr.decode()
+    assert f"cannot send to {kafka.address(topic)}: a record does not fit the Avro schema" in told
+    assert told.count("\n") == 1
 
 
 def test_a_simulator_with_one_way_needs_a_topic(kafka: Broker, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -97,6 +97,11 @@ def test_a_document_is_one_message_by_window() -> None:
     assert keys == [b"19700101T000000Z-19700101T010000Z"]
 
 
+def test_a_document_of_a_part_of_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs one shard, got 2"):
+        document_message(result(0, 2)._replace(shards=2), "upc", ("spend",))
+
+
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(ValueError, match="no column 'sku'"):
         result_messages([result(0, 1)], ("sku",))

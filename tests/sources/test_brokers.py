@@ -289,7 +289,8 @@ def test_errors_are_explained_in_one_line_and_in_our_words():
     assert explain(KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))) == "Message timed out"
     text = "sasl_ssl://b-1.x.y:9098/bootstrap: SASL authentication error: no\n way (after 3ms in state AUTH_REQ)"
     assert explain(KafkaError(KafkaError._AUTHENTICATION, text)) == "no way"
-    text = "10.0.0.1:9092/3: Connect to ipv4#10.0.0.1:9092 failed: refused (after 0ms in state CONNECT, 2 identical)"
+    state = "(after 0ms in state CONNECT, 2 identical error(s) suppressed)"
+    text = f"10.0.0.1:9092/3: Connect to ipv4#10.0.0.1:9092 failed: refused {state}"
     assert explain(KafkaError(KafkaError._TRANSPORT, text)) == "Connect to ipv4#10.0.0.1:9092 failed: refused"
 
 

@@ -126,6 +126,24 @@ def test_who_is_asked_to_end_does_not_wait_for_brokers_that_are_away(own_kafka: 
         sender.close()
 
 
+def test_who_is_asked_to_end_does_not_wait_for_a_transaction_either(own_kafka: Broker) -> None:
+    topic = own_kafka.create_topic()
+    sender = Sending(Brokers(own_kafka.servers), transactional_id=uuid.uuid4().hex).open()
+    try:
+        sender.begin()
+        sender.send(topic, NUMBERS[:10])
+        sender.flush()
+        own_kafka.pause()
+        drain.drain()
+        with pytest.raises(BrokerError, match="nobody answers, and we were asked to end"):
+            sender.commit()
+        assert sender.has_failed
+    finally:
+        drain.reset()
+        sender.close()
+        own_kafka.unpause()
+
+
 def test_a_message_that_is_too_large_is_told(kafka: Broker, sender: Sender) -> None:
     topic = kafka.create_topic()
     with pytest.raises(BrokerError, match=f"{topic}: .*too large"):

@@ -1,0 +1,165 @@
+"""The options of every pipeline for Kafka: how topics are read and written, and how to get in."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from abc import abstractmethod
+from typing import Any, get_args
+
+from pipelines.arguments import checked, positive, positive_duration
+from schemas.kafka import KafkaSecurity, read_security
+from schemas.records import RecordType
+from schemas.times import read_iso_time
+from schemas.units import MICROS_PER_SECOND, parse_duration, to_micros
+from schemas.value_options import add_value_options, read_value_format
+from schemas.values import ValueFormat, make_decoder
+from sinks.address import Output
+from sources.address import Address
+from sources.brokers import CLIENT_ID
+from sources.kafka import ON_MISSING_OFFSET, STARTS, KafkaInput
+from sources.scouting import Start
+from sources.sending import Compression
+
+#: How long a partition of Kafka is waited for, and how many readers share them.
+DEFAULT_IDLE_PARTITION = "10s"
+DEFAULT_READERS = 4
+
+
+class KafkaOptions:
+    """What is said of Kafka, for options of a pipeline to have, too. The properties give it parsed."""
+
+    @staticmethod
+    def add_kafka_options(parser: argparse.ArgumentParser) -> None:
+        """Adds the group of options."""
+        group = parser.add_argument_group("Kafka")
+        group.add_argument(
+            "--from",
+            dest="start",
+            type=checked(_start),
+            metavar="WHERE",
+            help="where to begin to read topics: earliest, latest, a time such as 2022-08-30T12:00:00Z, or committed, "
+            "what --kafka-group has committed (default: earliest)",
+        )
+        group.add_argument(
+            "--idle-partition",
+            default=DEFAULT_IDLE_PARTITION,
+            type=checked(positive_duration),
+            metavar="TIME",
+            help="a partition that had no message for so long no longer holds back the others "
+            f"(default: {DEFAULT_IDLE_PARTITION})",
+        )
+        group.add_argument(
+            "--on-missing-offset",
+            choices=ON_MISSING_OFFSET,
+            default=ON_MISSING_OFFSET[0],
+            help="what to do where the messages to go on with were deleted: fail, or go on with the earliest there is, "
+            "and tell how many are missing (default: fail)",
+        )
+        group.add_argument(
+            "--kafka-group",
+            metavar="NAME",
+            help="the group for which offsets are committed, for those who look at its lag (default: by what is read)",
+        )
+        group.add_argument(
+            "--kafka-readers",
+            default=DEFAULT_READERS,
+            type=positive,
+            metavar="N",
+            help=f"how many readers share the partitions, at most (default: {DEFAULT_READERS})",
+        )
+        group.add_argument(
+            "--kafka-security",
+            metavar="FILE.toml",
+            help="how to get in at the brokers, passwords and all (default: from the environment, KAFKA_USERNAME and "
+            "the like)",
+        )
+        group.add_argument(
+            "--kafka-compression",
+            choices=get_args(Compression),
+            default="lz4",
+            help="how messages that are written are compressed (default: lz4)",
+        )
+        group.add_argument(
+            "--kafka-transactional",
+            action="store_true",
+            help="let readers see the messages of a bundle together or not at all, not each as it is written",
+        )
+        add_value_options(group)
+
+    @property
+    @abstractmethod
+    def inputs(self) -> list[Address]:
+        """Where records come from."""
+
+    @property
+    @abstractmethod
+    def destinations(self) -> list[Output]:
+        """Everything that results are written to."""
+
+    @property
+    def security(self) -> KafkaSecurity:
+        """How to get in at the brokers of Kafka.
+
+        Raises:
+            ValueError: the file, or the environment, does not say; the message is one line.
+        """
+        return read_security(self._get("kafka_security"), os.environ)
+
+    @property
+    def values(self) -> ValueFormat:
+        """How the values of messages are written, in topics that are read and in those that are written to.
+
+        Raises:
+            ValueError: options do not go together, or a file cannot be used; the message is one line.
+        """
+        security, schemas = self._get("kafka_security"), self._get("avro_schema") or ()
+        form, registry = self._get("value_format"), self._get("schema_registry")
+        values = read_value_format(form, registry, schemas, security, os.environ)
+        kinds = (*(address.scheme for address in self.inputs), *(output.kind for output in self.destinations))
+        if not values.is_json and "kafka" not in kinds:
+            raise ValueError(
+                f"--value-format {values.form} is for topics of Kafka: there is no kafka://host:port/topic"
+            )
+        return values
+
+    def kafka_input(self, record_type: RecordType) -> KafkaInput:
+        """How topics of such records are read.
+
+        Raises:
+            ValueError: an option for Kafka is given, and nothing of it is read; or how to get in is not known; or
+                values are Avro, which becomes JSON, and the records are none.
+            RegistryError: the schema registry is not there, or refuses.
+        """
+        values = self.values
+        start = self._get("start")
+        if not any(address.scheme == "kafka" for address in self.inputs):
+            if start:
+                raise ValueError(f"--from {start} is for topics of Kafka: there is no kafka://host:port/topic to read")
+            return KafkaInput()
+        if not values.is_json and record_type.form != "json":
+            raise ValueError(f"--value-format {values.form} gives records as JSON, and a {record_type.name} is none")
+        if values.registry is not None:
+            values.registry.check()
+        return KafkaInput(
+            self.security,
+            _start(start or STARTS[0]),
+            parse_duration(self._get("idle_partition")) / MICROS_PER_SECOND,
+            self._get("on_missing_offset"),
+            self._get("kafka_group") or f"{CLIENT_ID}.{record_type.name.replace(' ', '-')}",
+            self._get("kafka_readers"),
+            None if values.is_json else make_decoder(values),
+        )
+
+    def _get(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def _start(text: str) -> Start:
+    """Gives where to begin to read topics: a word, or the microseconds of a time."""
+    if text in STARTS:
+        return text
+    try:
+        return to_micros(read_iso_time(text))
+    except ValueError:
+        raise ValueError(f"expected {', '.join(STARTS)} or a time such as 2022-08-30T12:00:00Z, got {text!r}") from None
