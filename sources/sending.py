@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Compression = Literal["lz4", "zstd", "gzip", "snappy", "none"]
 #: A message waits so long for others that share its way: most of the throughput, and little of the delay.
 LINGER_MILLISECONDS = 20
+#: A topic that brokers do not know for so long, from the first message on, is not one that they are still making.
+_GONE_MILLISECONDS = 10_000
 #: How long brokers may be away before messages are given up, and the job with them.
 PATIENCE_SECONDS = 300.0
 #: After we were asked to end, brokers that take nothing get so long; and so long is one call that has to wait for them.
@@ -84,6 +86,7 @@ class Sender:
             "compression.type": how.compression,
             "queue.buffering.max.messages": _MOST_MESSAGES,
             "queue.buffering.max.kbytes": _MOST_KIBIBYTES,
+            "topic.metadata.propagation.max.ms": _GONE_MILLISECONDS,
             "delivery.timeout.ms": round(1_000 * how.patience_seconds),
             "delivery.report.only.error": True,
             "on_delivery": self._take_report,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from tests.certificates import write_certificates
@@ -220,10 +220,7 @@ class Broker:
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Gives for each partition the offset that its next message gets."""
         with self._consumer() as consumer:
-            return {
-                number: consumer.get_watermark_offsets(TopicPartition(topic, number), _PATIENCE_SECONDS)[1]
-                for number in self.partitions(topic)
-            }
+            return {number: _end_offset(consumer, TopicPartition(topic, number)) for number in self.partitions(topic)}
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Gives the offsets that a group of consumers has committed; negative where it has none."""
@@ -279,6 +276,18 @@ class Broker:
         return subprocess.run(
             [str(_SCRIPT), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
+
+
+def _end_offset(consumer: Consumer, place: TopicPartition) -> int:
+    """Asks again while the broker of a topic that has just been made does not know yet that it leads it."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, _PATIENCE_SECONDS)[1]
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,9 @@ import polars as pl
 from transforms.columns import EVENT_TIME
 from transforms.frames import Frames
 
+#: So many rows are folded at once, unless more of them have one moment: what a fold works out takes many times a row.
+PART_ROWS = 200_000
+
 
 class Piece(NamedTuple):
     """Rows for one of the outputs of a fold.
@@ -64,3 +67,19 @@ def between(rows: pl.DataFrame, since: int | None, until: int | None) -> pl.Data
     if since is not None:
         rows = rows.filter(micros >= since)
     return rows if until is None else rows.filter(micros < until)
+
+
+def fold_in_parts(fold: Fold, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:
+    """Gives what ``fold.fold`` gives, in memory for PART_ROWS at a time; moments stay whole."""
+    times, start = rows[EVENT_TIME].to_physical(), 0
+    pieces: list[Piece] = []
+    while rows.height - start > PART_ROWS:
+        newest = times[start + PART_ROWS - 1]
+        end = int(times.search_sorted(newest, "left"))
+        if end == start:
+            end = int(times.search_sorted(newest, "right"))
+        state, given = fold.fold(state, rows[start:end], int(times[end - 1]) + 1)
+        pieces += given
+        start = end
+    state, given = fold.fold(state, rows[start:], until)
+    return state, pieces + given

@@ -26,7 +26,7 @@ from transforms.aggregate import Tuning
 from transforms.ahead import LookAhead
 from transforms.columns import EVENT_TIME
 from transforms.counting import LATE, count
-from transforms.fold import Fold, Piece, between, in_order
+from transforms.fold import Fold, Piece, between, fold_in_parts, in_order
 from transforms.frames import FrameCoder, Frames, FramesCoder, Result
 from transforms.kept import Clock, Early, Kept, Pace, Whole
 from transforms.reduction import FINAL_PANE, edges
@@ -242,7 +242,7 @@ class FoldInOrderFn(beam.DoFn):
         until = stands.settles_at - self._lateness
         waiting, _ = self._kept.gather(whole, parts, stands.whole)
         passed, still = between(waiting, None, until), between(waiting, until, None)
-        folded, pieces = self._fold.fold(self._state(state), in_order(passed), until)
+        folded, pieces = fold_in_parts(self._fold, self._state(state), in_order(passed), until)
         state.write(folded)
         stands = stands._replace(settled=until, folded=stands.folded + passed.height, settles_at=None)
         stands = self._write(still, whole, parts, stands)
@@ -264,7 +264,7 @@ class FoldInOrderFn(beam.DoFn):
         if stands is None:
             return
         rows, _ = self._kept.gather(whole, parts, stands.whole)
-        _, pieces = self._fold.fold(self._state(state), in_order(rows), None)
+        _, pieces = fold_in_parts(self._fold, self._state(state), in_order(rows), None)
         self.setup()
         for timer in (next_timer, settle_timer):
             timer.clear()

@@ -102,8 +102,8 @@ def test_a_second_table_has_a_topic_of_its_own(kafka: Broker, tmp_path: Path) ->
         assert len(kafka.consume_all(topic + part)) == len(lines) > 0
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-@pytest.mark.parametrize("ways", [(), ("--kafka-transactional",)])
+@pytest.mark.parametrize("how", [pytest.param("stop", marks=pytest.mark.soak), "kill"])
+@pytest.mark.parametrize("ways", [(), pytest.param(("--kafka-transactional",), marks=pytest.mark.soak)])
 def test_a_broker_that_goes_away_and_comes_back_has_each_record_once(
     own_kafka: Broker, tmp_path: Path, how: str, ways: tuple[str, ...]
 ) -> None:
@@ -148,7 +148,7 @@ def test_what_a_drained_relay_used_is_delivered(kafka: Broker, tmp_path: Path) -
 
 
 def test_a_topic_that_is_deleted_ends_the_job_in_one_line(kafka: Broker, tmp_path: Path) -> None:
-    """It takes librdkafka half a minute to believe it."""
+    """It takes librdkafka ten seconds to believe it."""
     topic, path = kafka.create_topic(), tmp_path / "n.txt"
     path.write_text("".join(f"{number}\n" for number in range(1_000)))
     relay = ["--input", path, "--read-as", "lines", "--rate", 100, "--loop", "--output", kafka.address(topic)]
@@ -171,7 +171,6 @@ def test_a_topic_that_is_deleted_ends_the_job_in_one_line(kafka: Broker, tmp_pat
         (RELAY, ("--output", "x.csv", "--kafka-transactional"), "--kafka-transactional is for topics"),
         (RELAY, ("{there}", "--read-as", "lines", "--output", "{there}"), "is read, so it cannot be written"),
         (RELAY, ("--output", "{bare}"), "expected kafka://HOST:PORT/TOPIC with one topic to write to"),
-        (CREDIT, ("--output", "{nobody}"), "nobody answers at kafka://127.0.0.1:1"),
         (CREDIT, ("--output", "x.jsonl", "--kafka-transactional"), "--kafka-transactional is for topics"),
     ],
 )

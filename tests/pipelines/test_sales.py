@@ -230,6 +230,21 @@ def test_a_product_that_comes_late_is_filled_in(kafka: Broker, shop: Path, tmp_p
     assert found == {row["category"] for row in products}  # none is unknown any more
 
 
+def test_purchases_go_to_a_topic_with_what_is_known_of_their_product(kafka: Broker, shop: Path, tmp_path: Path) -> None:
+    topic, purchases, products = (
+        kafka.create_topic(partitions=4),
+        messages(shop, "purchases"),
+        messages(shop, "products"),
+    )
+    enriched = ["--enriched", kafka.address(topic), "--tables", "products", "--output", tmp_path / "x.jsonl"]
+    done = run("--input", shop / "kinds", *enriched)
+    assert done.status == 0, done.err
+    assert f"wrote {len(purchases):,} messages to {kafka.address(topic)}" in done.err
+    found = [(key, json.loads(value or b"", parse_float=Decimal)) for _, _, key, value in kafka.consume_all(topic)]
+    assert all(key == row["product_id"].encode() for key, row in found)
+    check_enriched([row for _, row in found], purchases, products)
+
+
 @pytest.fixture
 def garbage(shop: Path, tmp_path: Path) -> Path:
     """A file of events, some of them broken."""

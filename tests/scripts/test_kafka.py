@@ -146,6 +146,7 @@ def test_messages_outlive_a_stop_and_a_power_cut(own_kafka: Broker):
     assert own_kafka.consume_all(topic) == [(0, 0, None, b"a"), (1, 0, None, b"b"), (1, 1, None, b"c")]
 
 
+@pytest.mark.soak
 def test_classes_are_kept_for_later_starts_and_damaged_ones_stop_none(kafka: Broker, tmp_path, monkeypatch):
     """The broker of the others shows that there is Java."""
     version = re.search("<kafka.version>(.*)<", (SCRIPT.parent / "kafka" / "pom.xml").read_text())

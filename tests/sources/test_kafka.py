@@ -467,6 +467,7 @@ def test_a_topic_that_is_deleted_ends_it_with_one_line(kafka: Broker, read: Call
         until(driver, 2)
 
 
+@pytest.mark.soak
 def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_lost(
     own_kafka: Broker, read: Callable[..., Driver]
 ) -> None:

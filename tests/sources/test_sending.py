@@ -50,7 +50,7 @@ def test_equal_keys_share_a_partition(kafka: Broker, sender: Sender) -> None:
     assert all(len(found) == 1 for found in places.values())
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("how", [pytest.param("stop", marks=pytest.mark.soak), "kill"])
 def test_a_broker_that_comes_back_has_every_message_once(own_kafka: Broker, how: str) -> None:
     topic = own_kafka.create_topic()
     sender = Sending(Brokers(own_kafka.servers)).open()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sources import board
 from tests.strategies import lists_up_to
 from tests.transforms.ordering import SECOND, Worker
-from transforms import ahead
+from transforms import ahead, fold
 from transforms import in_order as module
 from transforms.columns import EVENT_TIME
 from transforms.counting import LATE
@@ -67,7 +67,9 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, lateness, instances, settle):
     worker = Worker(Listing(), lateness, emit=0 if settle is None else 1, settle=settle, instances=instances)
     frame = frame_of(listed)
-    worker.play(frame, random)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fold, "PART_ROWS", random.choice([1, 3, 10**6]))
+        worker.play(frame, random)
     if not listed:
         assert worker.results == []
         return
