@@ -6,7 +6,7 @@ Inside a fused stage elements are handed on as they are; only a shuffle encodes 
 from __future__ import annotations
 
 import io
-from typing import Any, NamedTuple, cast, get_type_hints
+from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 import polars as pl
 from apache_beam.coders import Coder, FastPrimitivesCoder, TupleCoder, registry
@@ -16,6 +16,8 @@ from sources.block import Block
 
 #: In a batch, the column that tells which record of the block (0, 1, ...) a row was.
 RECORD = "_record"
+#: A frame with more bytes is compressed: runners and states keep several copies of what is encoded, all at once.
+COMPRESS_BYTES = 1 << 20
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
@@ -24,7 +26,8 @@ def encode_frame(frame: pl.DataFrame) -> bytes:
     # polars locks a frame that it writes, and then waits for the interpreter; another thread that has the interpreter
     # and looks at the same frame would wait for ever. A clone has the same columns and a lock of its own.
     # The newest level is far slower where texts lie in the buffers of many blocks.
-    frame.clone().write_ipc_stream(sink, compat_level=pl.CompatLevel.oldest())
+    compression: Literal["lz4", "uncompressed"] = "lz4" if frame.estimated_size() > COMPRESS_BYTES else "uncompressed"
+    frame.clone().write_ipc_stream(sink, compression=compression, compat_level=pl.CompatLevel.oldest())
     return sink.getvalue()
 
 

@@ -39,13 +39,12 @@ _TIDY_PART = 8
 _MICROS_PER_MILLI = 1_000
 
 
-@beam.typehints.with_input_types(pl.DataFrame)
 @beam.typehints.with_output_types(Result)
 @dataclass
 class FoldInOrder(beam.PTransform):
     """Folds frames in the order of event time, and gives a dict of PCollections of Result, one per output of the fold.
 
-    The frames all have the same columns, EVENT_TIME among them, which has no missing values. Their rows are those that
+    It takes one PCollection of frames or a tuple of several. The frames all have the same columns, EVENT_TIME among them, which has no missing values. Their rows are those that
     SplitLate lets through for ``Windows(1)`` and this lateness: then each comes before its moment is settled. A row
     that comes later all the same is left out, and counted as a late record.
 
@@ -82,15 +81,18 @@ class FoldInOrder(beam.PTransform):
         if self.emit_micros and self.tuned_for != "live":
             raise ValueError(f"early results every {self.emit_micros} us need tuned_for='live', got {self.tuned_for!r}")
 
-    def expand(self, frames: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Gathers the rows of each bundle, and folds them."""
+    def expand(self, frames: beam.PCollection | tuple[beam.PCollection, ...]) -> dict[str, beam.PCollection]:
+        """Gathers the rows of each bundle, and folds them.
+
+        They are gathered before several PCollections become one, for there runners put down all elements.
+        """
         settle = self.settle_micros if self.tuned_for == "live" else None
         fold = FoldInOrderFn(self.fold, self.lateness_micros, self.emit_micros, settle)
         main, *others = self.fold.outputs
+        all_frames = (frames,) if isinstance(frames, beam.PCollection) else frames
         outputs = (
-            frames
-            | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "GatherRows" >> beam.ParDo(GatherFn())
+            [_gathered(part, f" {number}") for number, part in enumerate(all_frames)]
+            | "AllRows" >> beam.Flatten()
             | "FoldRows" >> beam.ParDo(fold).with_outputs(*others, main=main)
         )
         given = {name: outputs[name] for name in self.fold.outputs}
@@ -99,6 +101,12 @@ class FoldInOrder(beam.PTransform):
         return given
 
 
+def _gathered(frames: beam.PCollection, label: str) -> beam.PCollection:
+    in_all_time = frames | f"AllTime{label}" >> beam.WindowInto(GlobalWindows())
+    return in_all_time | f"GatherRows{label}" >> beam.ParDo(GatherFn())
+
+
+@beam.typehints.with_input_types(pl.DataFrame)
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class GatherFn(beam.DoFn):
     """Gives the rows of a bundle in few frames, at the time of their first."""
@@ -263,13 +271,13 @@ class FoldInOrderFn(beam.DoFn):
         stands = standing.read()
         if stands is None:
             return
-        rows, _ = self._kept.gather(whole, parts, stands.whole)
-        _, pieces = fold_in_parts(self._fold, self._state(state), in_order(rows), None)
-        self.setup()
+        rows, folded = in_order(self._kept.gather(whole, parts, stands.whole)[0]), self._state(state)
+        self.setup()  # rows that nobody needs any more would be in memory while all are folded
         for timer in (next_timer, settle_timer):
             timer.clear()
         for kept in (whole, parts, state, standing):
             kept.clear()
+        _, pieces = fold_in_parts(self._fold, folded, rows, None)
         yield from self._results(pieces, FINAL_PANE)
 
     def _state(self, state: Any) -> Frames:

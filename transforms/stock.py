@@ -288,7 +288,7 @@ class TrackStock(beam.PTransform):
             split = batches | f"SplitLate {kind}" >> SplitLate(Windows(1), self.lateness_micros, counted=False)
             timely.append(split["records"] | f"Moves {kind}" >> beam.ParDo(_MovesFn(kind, self.by)))
             late.append(split["late"])
-        folded = timely | "AllMoves" >> beam.Flatten() | "FoldStock" >> self._in_order()
+        folded = tuple(timely) | "FoldStock" >> self._in_order()
         all_late = late | "AllLate" >> beam.Flatten()
         all_late.element_type = Rejected
         return {**folded, "late": all_late}
