@@ -64,6 +64,7 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and 
 	@$(BIN)/python -m benchmarks.tcp_udp
 	@$(BIN)/python -m benchmarks.kafka_throughput
 	@$(BIN)/python -m benchmarks.kafka_latency
+	@$(BIN)/python -m benchmarks.smoothies
 
 soak: setup prism jars ## run the slow proofs that `make test` leaves out
 	@$(BIN)/python -m pytest -m soak $(ARGS)

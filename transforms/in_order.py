@@ -44,9 +44,10 @@ _MICROS_PER_MILLI = 1_000
 class FoldInOrder(beam.PTransform):
     """Folds frames in the order of event time, and gives a dict of PCollections of Result, one per output of the fold.
 
-    It takes one PCollection of frames or a tuple of several. The frames all have the same columns, EVENT_TIME among them, which has no missing values. Their rows are those that
-    SplitLate lets through for ``Windows(1)`` and this lateness: then each comes before its moment is settled. A row
-    that comes later all the same is left out, and counted as a late record.
+    It takes one PCollection of frames or a tuple of several. The frames all have the same columns, EVENT_TIME among
+    them, which has no missing values. Their rows are those that SplitLate lets through for ``Windows(1)`` and this
+    lateness: then each comes before its moment is settled. A row that comes later all the same is left out, and counted
+    as a late record.
 
     What is final is given once, when the watermark and the lateness have passed it; how it stands is given every
     ``emit_micros``. All rows have one key of Beam's, for they have one order.
