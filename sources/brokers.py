@@ -33,7 +33,8 @@ _STATE = re.compile(r" \(after \d+ms in state \w+(?:, \d+ identical error\(s\) s
 _THREAD = re.compile(r"^\[thrd:.*?\]: ")
 _NOISE = re.compile(
     r"error:[0-9A-F]+:[^:]*::|\b(?:Broker|Local): |SASL authentication error: |, verify that ssl.*|"
-    r"Authentication failed during authentication due to "
+    r"Authentication failed during authentication due to |"
+    r"(?:FindCoordinator response error|[A-Z]+ worker coordinator request failed): "
 )
 _NAMES = {
     "ssl.ca.location": "ca",
@@ -102,19 +103,20 @@ class Brokers:
         }
         return settings | {name: path for name, path in files.items() if path}
 
-    def check(self, topics: Sequence[str] = (), seconds: float = 10.0) -> list[str]:
+    def check(self, topics: Sequence[str] = (), seconds: float = 10.0, group: str = "") -> list[str]:
         """Makes a first contact, and gives those of the topics that do not exist yet; it makes none of them.
 
         Args:
             topics: their names.
             seconds: how long to wait for somebody to answer. A refusal is told at once.
+            group: a group of consumers whose offsets are to be read.
 
         Raises:
             BrokerError: nobody answers, or they refuse.
             ValueError: an extra is missing.
         """
         require_kafka()
-        from confluent_kafka import TopicCollection  # noqa: PLC0415 (an extra)
+        from confluent_kafka import ConsumerGroupTopicPartitions, TopicCollection  # noqa: PLC0415 (an extra)
 
         contact = _Contact(self, seconds)
         client = contact.open()
@@ -123,8 +125,14 @@ class Brokers:
             futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=longer)
         else:
             futures = {"": client.describe_cluster(request_timeout=longer)}
-        contact.wait(client, list(futures.values()))
-        return [name for name, future in futures.items() if contact.is_missing(name, future)]
+        groups = [ConsumerGroupTopicPartitions(group)] if group else []
+        offsets = [client.list_consumer_group_offsets([one], request_timeout=longer)[group] for one in groups]
+        contact.wait(client, [*futures.values(), *offsets])
+        for future in offsets:
+            contact.is_missing(f"{self.address}, group {group},", future)
+        return [
+            name for name, future in futures.items() if contact.is_missing(f"{self.address}/{name}".rstrip("/"), future)
+        ]
 
 
 def require_kafka() -> None:
@@ -145,7 +153,7 @@ def explain(error: KafkaError | KafkaException) -> str:
 def _plain(text: str) -> str:
     text = _THREAD.sub("", " ".join(text.split()))
     text = _STATE.sub("", _BROKER.sub("", text))
-    text = _NOISE.sub("", text).strip().rstrip(":")
+    text = _NOISE.sub("", text).strip().rstrip(":.")
     for theirs, ours in _NAMES.items():
         text = text.replace(theirs, ours)
     return text
@@ -203,7 +211,12 @@ class _Contact(_Log):
             if time.monotonic() >= deadline:
                 raise self._nobody()
 
-    def is_missing(self, topic: str, future: Future[Any]) -> bool:
+    def is_missing(self, what: str, future: Future[Any]) -> bool:
+        """Tells whether that is not there.
+
+        Raises:
+            BrokerError: they refuse, or have not answered.
+        """
         from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415 (an extra)
 
         try:
@@ -215,7 +228,6 @@ class _Contact(_Log):
             if code < 0:  # no answer of a broker, but librdkafka's own
                 self._last_words = explain(error)
                 raise self._nobody() from None
-            what = f"{self._brokers.address}/{topic}" if topic else self._brokers.address
             raise self._error(f"{what} refuses {self._brokers.security.who}: {explain(error)}") from None
         return False
 

@@ -132,7 +132,7 @@ class KafkaTopics(UnboundedSource):
             BrokerError: nobody answers, or they refuse.
             ValueError: an extra is missing.
         """
-        self.brokers.check(self.topics)
+        self.brokers.check(self.topics, group=self.group if self.start == "committed" else "")
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[KafkaTopics]:  # noqa: ARG002
         """Splits by partition, and fixes where reading begins; where the broker does not answer, gives itself."""

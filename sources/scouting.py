@@ -215,7 +215,9 @@ class Scout(threading.Thread):
             self.failure = error
 
     def _work(self, consumer: Consumer) -> None:
-        consumer.poll(0)
+        refusal = _poll_refusal(consumer)
+        if refusal:
+            board.note(f"offsets of the group {self._group} are not committed: {refusal}")
         if time.monotonic() >= self._due:
             self._look(consumer)
         while self._questions and not self._is_away:
@@ -313,6 +315,13 @@ class Scout(threading.Thread):
 
 def _answer(question: Callable[[Consumer], _T], future: Future[_T], consumer: Consumer) -> None:
     future.set_result(question(consumer))
+
+
+def _poll_refusal(consumer: Consumer) -> str | None:
+    """Lets a consumer without partitions work, and gives why its group must not be used, if it says so."""
+    message = consumer.poll(0)
+    error = None if message is None else message.error()
+    return explain(error) if error is not None and error.code() == error.GROUP_AUTHORIZATION_FAILED else None
 
 
 def _means_away(error: KafkaException) -> bool:

@@ -16,7 +16,16 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.certificates import write_certificates
 
@@ -217,6 +226,14 @@ class Broker:
         found = self.admin().list_topics(topic, _PATIENCE_SECONDS).topics[topic]
         return sorted(found.partitions) if found.error is None else []
 
+    def deny(self, operation: str, name: str, kind: str = "topic") -> None:
+        """Lets USER no longer do something (``read``, ``write``, ``describe``) to a topic or a ``group``."""
+        what = ResourceType[kind.upper()], name, ResourcePatternType.LITERAL
+        rule = AclBinding(*what, f"User:{USER}", "*", AclOperation[operation.upper()], AclPermissionType.DENY)
+        admin = self.admin()
+        for done in admin.create_acls([rule]).values():
+            done.result(_PATIENCE_SECONDS)
+
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Gives for each partition the offset that its next message gets."""
         with self._consumer() as consumer:
@@ -262,6 +279,10 @@ class Broker:
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(self.folder / "ca.pem"),
             "auto.create.topics.enable": "false",
+            # Everybody may do everything, until something is denied.
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+            "super.users": "User:ANONYMOUS",
             # After a power cut it is let in again when its former life is over.
             "broker.heartbeat.interval.ms": "500",
             "broker.session.timeout.ms": "2000",

@@ -155,6 +155,47 @@ def test_a_wrong_password_is_told_in_one_line(kafka: Broker, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("prism")
+def test_what_a_user_may_not_do_is_told_in_one_line(kafka: Broker, tmp_path: Path) -> None:
+    security, group = ["--kafka-security", kafka.security("SASL")], f"group-{uuid.uuid4().hex[:8]}"
+    topic, unread, unwritten = (kafka.create_topic() for _ in range(3))
+    kafka.produce(topic, [transfer(number) for number in range(100)])
+    kafka.deny("read", unread)
+    kafka.deny("write", unwritten)
+    kafka.deny("read", group, "group")
+
+    def read(topic: str, *options: object) -> Finished:
+        ends = ["--input", kafka.address(topic, listener="SASL"), "--output", tmp_path / "x.jsonl"]
+        return run(*ends, *security, "--max-records", 100, *options, program=CREDIT)
+
+    writing = ["--output", kafka.address(unwritten, listener="SASL"), *security, "--rows", 10]
+    refused = [read(unread), read(topic, "--from", "committed", "--kafka-group", group), run(*writing, program=BANK)]
+    for done, status in zip(refused, (2, 2, 1), strict=True):
+        assert done.status == status, done.err
+        assert len(done.lines) == 1, done.err
+        assert "refuses user 'demo': " in done.err
+        assert "authorization failed" in done.err
+    done = read(topic, "--kafka-group", group)
+    assert (done.status, done.balance.read) == (0, 100)
+    assert f"offsets of the group {group} are not committed: Group authorization failed" in done.err
+
+
+@pytest.mark.usefixtures("prism")
+def test_a_right_to_read_that_is_taken_away_ends_the_job_in_one_line(kafka: Broker, tmp_path: Path) -> None:
+    topic, database = kafka.create_topic(), tmp_path / "x.db"
+    kafka.produce(topic, [transfer(number) for number in range(100)])
+    address, security = kafka.address(topic, listener="SASL"), kafka.security("SASL")
+    options = ["--input", address, "--kafka-security", security, "--emit", "300ms"]
+    with started(*options, "--output", f"sqlite:///{database}", program=CREDIT) as credit:
+        wait_until_counted(database, 100, credit)
+        kafka.deny("read", topic)
+        kafka.produce(topic, [transfer(0)])
+        done = credit.finish()
+    assert done.status == 1, done.err
+    assert f"lets user 'demo' not read {topic}" in done.lines[-1]
+    assert counted(database) == 100
+
+
+@pytest.mark.usefixtures("prism")
 def test_garbage_is_rejected_with_its_offset(kafka: Broker, tmp_path: Path) -> None:
     topic = kafka.create_topic(partitions=2)
     values = [transfer(number) for number in range(400)]
