@@ -177,7 +177,7 @@ def test_other_kinds_are_filtered_where_only_windows_are_wanted(shop: Path, tmp_
 def test_a_live_stream_gives_what_a_replay_gives(shop: Path, tmp_path: Path) -> None:
     """By TCP, in one stream: counts in are counts out over many windows, in files and in a database."""
     port, database = free_port(), tmp_path / "x.db"
-    options = ["--input", f"tcp-listen://127.0.0.1:{port}", "--idle-timeout", "4s", "--emit", "500ms"]
+    options = ["--input", f"tcp-listen://127.0.0.1:{port}", "--max-records", ROWS, "--emit", "500ms"]
     outputs = ["--output", tmp_path / "x.jsonl", f"sqlite:///{database}", "--enriched", tmp_path / "e.jsonl"]
     with started(*options, *outputs) as sales:
         simulate("--rows", ROWS, "--seed", 3, "--rate", 3_000, "--output", f"tcp://127.0.0.1:{port}")
