@@ -125,7 +125,9 @@ def build(pipeline: beam.Pipeline, options: SalesOptions, read: ReadAddresses) -
 def with_topics(address: str, topics: Sequence[str]) -> str:
     """Gives the address of an input; where it names brokers and no topic, with those of the shop."""
     parsed = parse_address(address)
-    return f"{address.rstrip('/')}/{','.join(topics)}" if parsed.scheme == "kafka" and not parsed.topics else address
+    return (
+        f"kafka://{parsed.endpoint}/{','.join(topics)}" if parsed.scheme == "kafka" and not parsed.topics else address
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

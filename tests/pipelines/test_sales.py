@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.sales import with_topics
 from schemas.smoothies import TOPICS
 from tests.brokers import Broker
 from tests.pipelines.tools import (
@@ -301,3 +302,16 @@ def test_the_console_shows_the_newest_windows_and_the_totals(shop: Path) -> None
     for title in ("since the start · all time, final", "by category · all time, final"):
         assert done.out.count(title) == 1
     assert max(map(len, done.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("address", "becomes"),
+    [
+        ("kafka://", "kafka://127.0.0.1:9092/a,b"),
+        ("kafka://one,two:1/", "kafka://one:9092,two:1/a,b"),
+        ("kafka://one/c", "kafka://one/c"),
+        ("shop/", "shop/"),
+    ],
+)
+def test_brokers_without_topics_are_read_for_those_of_the_shop(address: str, becomes: str) -> None:
+    assert with_topics(address, ["a", "b"]) == becomes
