@@ -113,8 +113,11 @@ def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
     def serve(listener: socket.socket) -> None:
         for most in (3, 1_000):
             connection, _ = listener.accept()
-            with connection, connection.makefile() as lines:
-                got.append([line.rstrip() for line in itertools.islice(lines, most)])
+            received = b""
+            with connection:
+                while received.count(b"\n") < most and (more := connection.recv(1_000)):
+                    received += more
+            got.append(received.decode().splitlines())
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
@@ -124,10 +127,11 @@ def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
         thread.join(20)
     assert done.status == 0
     assert f"connected again to {address}" in done.err
-    assert got[0] == ["r0", "r1", "r2"]
-    # Few can have been on their way when the peer closed; the others come once, in order.
+    # One may have been on its way when the peer closed; the others come once, in order.
+    assert got[0] == [f"r{number}" for number in range(len(got[0]))]
     assert got[1] == [f"r{number}" for number in range(12 - len(got[1]), 12)]
-    assert got[1]
+    assert len(got[0]) >= 3
+    assert len(got[0]) + len(got[1]) in {11, 12}
 
 
 def test_a_chain_of_relays_carries_records_over_udp_and_tcp(tmp_path):

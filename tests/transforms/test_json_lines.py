@@ -47,7 +47,7 @@ FILTERS = [
 ]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(visit_data(), st.sampled_from(FILTERS), st.sampled_from([(), ("page", "extra"), ("value",)]))
 @example(b"\xef\xbb\xbf" + visit(), None, ())
 @example(visit() + b"\x01" + visit(), None, ())

@@ -36,7 +36,7 @@ def values(parsed, names):
 NAMES = [column.name for column in SALE.columns]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.data(), dialects)
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data, dialect):
     raw = data.draw(sale_data(dialect))

@@ -158,7 +158,7 @@ def plain(rows: pl.DataFrame) -> list[tuple]:
     return sorted(rows.drop(EDGES, strict=False).rows(), key=str)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     stories(),
     randoms,
@@ -182,7 +182,7 @@ def test_the_stock_is_that_of_a_slow_count_however_messages_come(told, random, l
         assert inside.all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(stories().filter(bool), randoms)
 def test_each_look_is_the_stock_of_all_that_has_come(told, random):
     worker = Worker(FoldStock(("store_id", "product_id"), low_level=2), lateness=24 * HOUR, emit=1)
