@@ -345,7 +345,7 @@ def _keys(rows: pl.DataFrame, columns: Sequence[str]) -> list[bytes | None]:
     key = (
         texts[0] if len(texts) == 1 else pl.concat_str([text.fill_null("") for text in texts], separator=KEY_SEPARATOR)
     )
-    return [None if text is None else text.encode() for text in rows.select(key.alias("key")).to_series()]
+    return rows.select(key.cast(pl.Binary).alias("key")).to_series().to_list()
 
 
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:

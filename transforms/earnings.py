@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import apache_beam as beam
 import polars as pl
 
-from sources.block import Block
 from transforms.aggregate import Aggregate, Tuning
 from transforms.aggregations import Last, Sum
 from transforms.columns import EVENT_TIME, POLARS_TYPES
-from transforms.frames import Batch, Result
+from transforms.frames import NO_BLOCK, Batch, Result
 from transforms.reduction import EDGES
 
 PRODUCT = "product_id"
@@ -21,8 +20,6 @@ PURCHASE_COLUMNS = (PRODUCT, "price", "quantity", "is_member", "supplement_price
 PRODUCT_COLUMNS = (PRODUCT, "category", "item", "cogs")
 #: The category of products of which no message has told one.
 UNKNOWN = "(unknown)"
-#: Some runners encode what is flattened, and nobody needs the records any more.
-_NO_BLOCK = Block(b"", ())
 _MONEY, _COUNT, _TEXT = POLARS_TYPES["decimal"], POLARS_TYPES["integer"], POLARS_TYPES["text"]
 _FULL = (pl.col("price") + pl.col("supplement_price").fill_null(0)) * pl.col("quantity")
 #: What is added up, and how it comes from purchases.
@@ -149,4 +146,4 @@ class _EditFn(beam.DoFn):
         self._edit = edit
 
     def process(self, batch: Batch) -> Iterator[Batch]:
-        yield Batch(self._edit(batch.rows), _NO_BLOCK)
+        yield Batch(self._edit(batch.rows), NO_BLOCK)

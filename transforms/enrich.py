@@ -15,10 +15,9 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.transforms.window import GlobalWindows
 
 from schemas.units import MICROS_PER_SECOND
-from sources.block import Block
 from transforms.aggregate import Tuning
-from transforms.columns import EVENT_TIME
-from transforms.frames import RECORD, Batch, FrameCoder
+from transforms.columns import EVENT_TIME, POLARS_TYPES
+from transforms.frames import NO_BLOCK, RECORD, Batch, FrameCoder
 from transforms.in_order import GatherFn
 from transforms.kept import not_before
 
@@ -31,7 +30,6 @@ WAIT_MICROS = 60 * MICROS_PER_SECOND
 #: So many messages of products are remembered as they are.
 MOST_KNOWN = 10_000
 _KNOWN = "_known"
-_NO_BLOCK = Block(b"", ())
 #: When what is told first of a product begins to be true: purchases before it were of no other.
 _BEGINNING = datetime(1, 1, 1)
 
@@ -231,9 +229,8 @@ def _told(joined: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _as_batch(joined: pl.DataFrame) -> Batch:
-    return Batch(joined.rename({EVENT_TIME: "transaction_time"}), _NO_BLOCK)
+    return Batch(joined.rename({EVENT_TIME: "transaction_time"}), NO_BLOCK)
 
 
 def _nothing() -> list[pl.Expr]:
-    money, text = pl.Decimal(38, 9), pl.String()
-    return [pl.lit(None, money if name == "cogs" else text).alias(name) for name in FACTS]
+    return [pl.lit(None, POLARS_TYPES["decimal" if name == "cogs" else "text"]).alias(name) for name in FACTS]

@@ -36,6 +36,10 @@ def decode_frame(encoded: bytes) -> pl.DataFrame:
     return pl.read_ipc_stream(io.BytesIO(encoded))
 
 
+#: The block of rows whose records nobody needs any more: some runners encode all that is handed on.
+NO_BLOCK = Block(b"", ())
+
+
 class Batch(NamedTuple):
     """The parsed rows of one block, with the block they came from, so that a row's raw record can still be had.
 

@@ -28,7 +28,7 @@ from transforms.columns import EVENT_TIME
 from transforms.counting import LATE, count
 from transforms.fold import Fold, Piece, between, fold_in_parts, in_order
 from transforms.frames import FrameCoder, Frames, FramesCoder, Result
-from transforms.kept import Clock, Early, Kept, Pace, Whole
+from transforms.kept import Clock, Early, Kept, Pace, Whole, not_before
 from transforms.reduction import FINAL_PANE, edges
 
 #: So many rows travel in one frame at most, but for those of one block.
@@ -36,7 +36,6 @@ GATHER_ROWS = 100_000
 #: Rows that wait are put together when what came since has so many bytes, and is an eighth of them.
 TIDY_BYTES = 1 << 20
 _TIDY_PART = 8
-_MICROS_PER_MILLI = 1_000
 
 
 @beam.typehints.with_output_types(Result)
@@ -299,8 +298,7 @@ class FoldInOrderFn(beam.DoFn):
         until = int(times[len(times) // 2]) + 1
         if stands.settled is not None:
             until = max(until, stands.settled + self._settle)
-        # Runners have timers of milliseconds: one between them would come too early.
-        settles_at = -(-(until + self._lateness) // _MICROS_PER_MILLI) * _MICROS_PER_MILLI
+        settles_at = not_before(until + self._lateness).micros
         if stands.settles_at is not None and stands.settles_at <= settles_at:
             return stands
         settle_timer.set(Timestamp(micros=settles_at))

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import apache_beam as beam
 import polars as pl
 
-from schemas.records import DECIMAL_PLACES, Rejected
+from schemas.records import Rejected
 from schemas.units import MICROS_PER_SECOND
 from transforms.aggregate import Tuning
-from transforms.columns import DECIMAL_DIGITS, EVENT_TIME
+from transforms.columns import EVENT_TIME, POLARS_TYPES
 from transforms.fold import Piece
 from transforms.frames import Batch, Frames, Result
 from transforms.in_order import FoldInOrder
@@ -34,7 +34,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "inventories": ("existing_level", "stock_quantity", "new_level"),
 }
 _PRODUCTS, _INVENTORIES, _PURCHASES, _LOST_SALES = range(len(KINDS))
-_MONEY = pl.Decimal(DECIMAL_DIGITS, DECIMAL_PLACES)
+_MONEY = POLARS_TYPES["decimal"]
 _TIME = pl.Datetime("us")
 _HOUR = 3_600 * MICROS_PER_SECOND
 #: What the levels are made of: those of _SUMS are sums over messages.

@@ -10,19 +10,17 @@ import polars as pl
 from apache_beam.transforms.window import GlobalWindows
 
 from schemas.units import MICROS_PER_SECOND
-from sources.block import Block
 from transforms.addresses import CountDistinctAddresses
 from transforms.aggregate import Aggregate, ReduceFn, Tuning
 from transforms.aggregations import Aggregation, Max
 from transforms.columns import EVENT_TIME
-from transforms.frames import Batch, Result
+from transforms.frames import NO_BLOCK, Batch, Result
 from transforms.hours import HOUR_START, FillHoursFn, no_hours
 from transforms.reduction import EDGES, FINAL_PANE, Reduction, edges
 from transforms.windows import Windows
 
 HOUR = Windows(3_600 * MICROS_PER_SECOND)
 HOURS_OF_DAY = 24
-_NO_BLOCK = Block(b"", ())
 
 
 @beam.typehints.with_input_types(Batch)
@@ -141,7 +139,7 @@ class _OneResultFn(beam.CombineFn):
 @beam.typehints.with_output_types(Batch)
 class _AsRowsFn(beam.DoFn):
     def process(self, hour: Result) -> Iterator[Batch]:
-        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias(HOUR_START), "visitors"), _NO_BLOCK)
+        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias(HOUR_START), "visitors"), NO_BLOCK)
 
 
 def _by_date(hours: Result) -> Result:
