@@ -19,10 +19,10 @@ SKETCHES = [
 ]
 #: Reading from Kafka and writing to it; with a schema registry; with the identities of AWS.
 KAFKA = [
-    "confluent-kafka>=2.8",
+    "confluent-kafka>=2.13",
 ]
 REGISTRY = [
-    "confluent-kafka[schemaregistry]>=2.8",
+    "confluent-kafka[schemaregistry]>=2.13",
 ]
 MSK = [
     *KAFKA,
@@ -47,7 +47,7 @@ TEST = [
 #: What the benchmarks compare with. `make bench` puts them into an environment of their own.
 BENCH = [
     "bytewax>=0.21.1",
-    "confluent-kafka>=2.8",
+    "confluent-kafka>=2.13",
     "duckdb>=1.4",
     "pandas>=2.2",
     "pathway>=0.33",

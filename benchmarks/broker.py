@@ -37,9 +37,9 @@ def make_topics(servers: str, topics: Sequence[str], partitions: int) -> None:
     """Makes topics of so many partitions."""
     from confluent_kafka.admin import AdminClient, NewTopic  # noqa: PLC0415 (an extra)
 
-    client = AdminClient({"bootstrap.servers": servers})  # what it has begun ends with it
-    for future in client.create_topics([NewTopic(name, partitions, 1) for name in topics]).values():
-        future.result()
+    with AdminClient({"bootstrap.servers": servers}) as client:
+        for future in client.create_topics([NewTopic(name, partitions, 1) for name in topics]).values():
+            future.result()
 
 
 def end_of(servers: str, topic: str) -> int:

@@ -119,15 +119,17 @@ class Brokers:
         from confluent_kafka import ConsumerGroupTopicPartitions, TopicCollection  # noqa: PLC0415 (an extra)
 
         contact = _Contact(self, seconds)
-        client = contact.open()
         longer = seconds + _SPARE_SECONDS
-        if topics:
-            futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=longer)
-        else:
-            futures = {"": client.describe_cluster(request_timeout=longer)}
-        groups = [ConsumerGroupTopicPartitions(group)] if group else []
-        offsets = [client.list_consumer_group_offsets([one], request_timeout=longer)[group] for one in groups]
-        contact.wait(client, [*futures.values(), *offsets])
+        # A client that waited for the garbage collector with questions open might be found by it in librdkafka's own
+        # thread, when an answer comes there, and that ends the process.
+        with contact.open() as client:
+            if topics:
+                futures = client.describe_topics(TopicCollection(list(topics)), request_timeout=longer)
+            else:
+                futures = {"": client.describe_cluster(request_timeout=longer)}
+            groups = [ConsumerGroupTopicPartitions(group)] if group else []
+            offsets = [client.list_consumer_group_offsets([one], request_timeout=longer)[group] for one in groups]
+            contact.wait(client, [*futures.values(), *offsets])
         for future in offsets:
             contact.is_missing(f"{self.address}, group {group},", future)
         return [

@@ -260,13 +260,13 @@ def make_topics(brokers: Brokers, topics: Sequence[str]) -> None:
     from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
     from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # noqa: PLC0415 (an extra)
 
-    client = AdminClient(brokers.config())
-    made = client.create_topics([NewTopic(name) for name in missing], operation_timeout=_CONTACT_SECONDS)
-    for name, future in made.items():
-        try:
-            future.result(2 * _CONTACT_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() != error.args[0].TOPIC_ALREADY_EXISTS:
-                raise BrokerError(f"cannot make {brokers.address}/{name}: {explain(error)}") from None
-        except NotYet:
-            raise BrokerError(f"cannot make {brokers.address}/{name}: nobody answers") from None
+    with AdminClient(brokers.config()) as client:
+        made = client.create_topics([NewTopic(name) for name in missing], operation_timeout=_CONTACT_SECONDS)
+        for name, future in made.items():
+            try:
+                future.result(2 * _CONTACT_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() != error.args[0].TOPIC_ALREADY_EXISTS:
+                    raise BrokerError(f"cannot make {brokers.address}/{name}: {explain(error)}") from None
+            except NotYet:
+                raise BrokerError(f"cannot make {brokers.address}/{name}: nobody answers") from None

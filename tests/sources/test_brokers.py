@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from tests.brokers import Broker
 
 ROOT = Path(__file__).parents[2]
 WRONG = "a-wr0ng-word"
+TASKS = Path("/proc/self/task")
 #: What a busy machine may take for what should be done at once; far below what a test that waits would take.
 SOON_SECONDS = 20
 PATIENCE_SECONDS = 60
@@ -54,6 +56,16 @@ def refusal(brokers: Brokers, seconds: float = PATIENCE_SECONDS) -> str:
     assert WRONG not in text
     assert brokers.address in text
     return text
+
+
+def threads_of_librdkafka() -> set[str]:
+    """Gives the numbers of this process's threads that are librdkafka's."""
+    found = set()
+    for path in TASKS.glob("*/comm"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            if path.read_text().startswith("rdk:"):
+                found.add(path.parent.name)
+    return found
 
 
 def unsigned_token(life_seconds: float = 900) -> Callable[[str], tuple[str, int]]:
@@ -156,6 +168,15 @@ def test_nobody_there_is_told_when_the_time_is_over(closed_port):
         f"nobody answers at kafka://127.0.0.1:{closed_port} within 0.5 s: "
         f"Connect to ipv4#127.0.0.1:{closed_port} failed: Connection refused"
     )
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="only Linux tells the threads of a process by name")
+def test_nothing_of_a_contact_that_failed_is_left_to_the_garbage_collector(closed_port):
+    """It would come by in librdkafka's own thread, which may not end its client."""
+    before = threads_of_librdkafka()
+    with pytest.raises(BrokerError) as caught:
+        Brokers(f"127.0.0.1:{closed_port}").check(["topic"], seconds=0.2, group="readers")
+    assert threads_of_librdkafka() <= before, caught.value
 
 
 def test_somebody_who_says_nothing_is_nobody():
