@@ -9,18 +9,15 @@ it was sent to the look that first saw a count that includes it.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import shutil
 import socket
-import statistics
 import sys
-import threading
 import time
 
 from benchmarks.measure import OUT, CommandError, Run
-from benchmarks.report import code_block, environment, publish, show_command, table, this_command
-from benchmarks.visible import LOOK_SECONDS, Watcher, delays, figures
+from benchmarks.report import code_block, environment, publish, show_command, this_command
+from benchmarks.visible import LOOK_SECONDS, Sender, Watcher, delays, figures, parse_arguments, verdict
 from benchmarks.window_latency import DRAINED, START_SECONDS, STOP_SECONDS, TICK_SECONDS, wait_until
 
 FOLDER = OUT / "credit-latency"
@@ -32,22 +29,12 @@ AIM_SECONDS = 1.2
 TRANSFER = b'{"account_id": 1234567, "account_region": "Eurasia Trade Zone", "transaction_value": 0.01}\n'
 
 
-class Bank(threading.Thread):
-    """Serves transfers to the pipeline that connects, at a steady rate, for so many seconds.
-
-    Attributes:
-        sent: the moments just before each tick's transfers were sent.
-        slowest_tick_seconds: by how much it was behind at worst; a bank that stammers measures itself.
-    """
+class Bank(Sender):
+    """Serves transfers to the pipeline that connects."""
 
     def __init__(self, rate: int, seconds: int) -> None:
         """Listens, on a port that is free."""
-        super().__init__(daemon=True)
-        self.sent: list[float] = []
-        self.slowest_tick_seconds = 0.0
-        self.a_tick = round(rate * TICK_SECONDS)
-        self.stop = threading.Event()
-        self._ticks = round(seconds / TICK_SECONDS)
+        super().__init__(rate, seconds)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.2)
         self.port = int(self._listener.getsockname()[1])
@@ -65,16 +52,7 @@ class Bank(threading.Thread):
     def _send(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(STOP_SECONDS)
-        start = time.time()
-        for tick in range(self._ticks):
-            due = start + tick * TICK_SECONDS
-            time.sleep(max(0.0, due - time.time()))
-            if self.stop.is_set():
-                return
-            now = time.time()
-            self.slowest_tick_seconds = max(self.slowest_tick_seconds, now - due)
-            self.sent.append(now)
-            connection.sendall(TRANSFER * self.a_tick)
+        self.send_ticks(lambda _: connection.sendall(TRANSFER * self.a_tick))
         self.stop.wait()
 
 
@@ -87,13 +65,7 @@ def command(port: int) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; exit status 1 where transfers are missing in the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.credit_latency", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=60, help="how long to measure (default: %(default)s)")
-    parser.add_argument("--rate", type=int, default=1_000, help="transfers a second (default: %(default)s)")
-    options = parser.parse_args(argv)
-    if options.seconds < 1 or options.rate < 1 / TICK_SECONDS:
-        parser.error(f"seconds must be positive, and the rate at least {1 / TICK_SECONDS:g}")
-
+    options = parse_arguments(argv, "benchmarks.credit_latency", __doc__, "transfers", 1_000)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     bank = Bank(options.rate, WARM_UP_SECONDS + options.seconds)
@@ -115,16 +87,10 @@ def main(argv: list[str] | None = None) -> int:
         bank.join()
 
     missing = len(bank.sent) * bank.a_tick - watcher.count
-    latencies = delays(watcher.seen, bank.sent, bank.a_tick, round(WARM_UP_SECONDS / TICK_SECONDS))
-    if not latencies:
+    millis = delays(watcher.seen, bank, WARM_UP_SECONDS)
+    if not millis:
         print(f"no total was written; the pipeline said:\n{cost.output[-2_000:]}", file=sys.stderr)
         return 1
-    median = statistics.median(latencies)
-    lines = [
-        *figures("transfers", latencies, bank.a_tick, missing),
-        ("the bank was behind by at most", f"{1_000 * bank.slowest_tick_seconds:.0f} ms"),
-        ("cores busy, starting up included", f"{cost.cores_busy:.2f}"),
-    ]
     publish(
         "credit_latency",
         "From a transfer to the total in SQLite",
@@ -134,8 +100,8 @@ def main(argv: list[str] | None = None) -> int:
                 f"{WARM_UP_SECONDS} s of warming up. From just before a transfer is sent until a reader of the table, "
                 f"who looks every {1_000 * LOOK_SECONDS:.0f} ms, sees a total that includes it."
             ),
-            table(("", "figure"), lines),
-            f"- median at most {AIM_SECONDS:g} s: {'yes' if median <= 1_000 * AIM_SECONDS else 'NO'} ({median:.0f} ms)",
+            figures("transfers", "bank", millis, bank, missing, cost),
+            verdict(millis, AIM_SECONDS),
             environment(),
             code_block(this_command("benchmarks.credit_latency"), "", show_command(command(12_000))),
         ],

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from benchmarks.contest import OURS, Contender, check_positive, find_versions, race, race_parser
 from benchmarks.measure import OUT, ROOT, CommandError, Cost, Run, count_rows, free_port, measure
-from benchmarks.produce_totals import OURS, Contender
 from benchmarks.report import (
     code_block,
     environment,
@@ -76,6 +76,11 @@ class Streamed(Contender):
     def stream_command(self, port: int) -> list[str]:
         """Gives the command that reads from ``port``."""
         return [self.python, "-m", self.module, str(port), str(self.rows)]
+
+    def run(self, transfers: Path) -> float:
+        """Runs it once, takes that down, and gives the seconds until its totals were complete."""
+        self.pushed.append(self.push(transfers))
+        return self.pushed[-1].complete_seconds
 
     def push(self, transfers: Path) -> Pushed:
         """Runs it, and sends it a file once it has connected."""
@@ -195,23 +200,6 @@ def totals_written() -> Totals:
     return {row["account_region"]: (row["count"], Decimal(row["sum"])) for row in rows}
 
 
-def race(entrants: list[Streamed], runs: int) -> None:
-    """Runs them all, round by round; a failure is noted in its line and ends nothing but its own runs."""
-    files = {contender.rows: make_transfers(contender.rows) for contender in entrants}
-    for number in range(runs):
-        for contender in entrants:
-            if contender.trouble:
-                continue
-            try:
-                pushed = contender.push(files[contender.rows])
-            except (CommandError, OSError) as failure:
-                contender.trouble = "failed"
-                print(f"{contender.name}: {failure}", file=sys.stderr, flush=True)
-            else:
-                contender.pushed.append(pushed)
-                print(f"run {number + 1} of {runs}: {contender.name}, {pushed.complete_seconds:.2f} s", flush=True)
-
-
 def is_right(contender: Streamed) -> bool:
     """Whether the totals of all its runs are those of the truth file."""
     right = right_totals(make_transfers(contender.rows))
@@ -259,17 +247,14 @@ def verdict(entrants: list[Streamed]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; exit status 1 where totals differ or our own run failed."""
     options = parse_arguments(argv)
-    entrants = [one for one in contenders() if not options.only or name_of(one) in options.only]
-    versions = []
+    entrants = [one for one in contenders() if not options.only or one.script in options.only]
+    versions = find_versions(entrants)
     for contender in entrants:
         sample = min(options.rows, options.sample_rows or max(1, options.rows // SAMPLE_PART))
         contender.rows = sample if contender.sampled else options.rows
-        if contender.package:
-            version = contender.version()
-            contender.trouble = "" if version else "not installed"
-            versions += [f"{contender.package} {version}"] if version else []
     racing = [contender for contender in entrants if not contender.trouble]
-    race(racing, options.runs)
+    files = {contender.rows: make_transfers(contender.rows) for contender in racing}
+    race(racing, options.runs, lambda contender: contender.run(files[contender.rows]))
     shutil.rmtree(FOLDER, ignore_errors=True)
     header = ("contender", "transfers", "best s", "median s", "transfers/s", "gone s", "process s", "peak MB", "totals")
     publish(
@@ -300,22 +285,13 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if equal and not any(one.name == OURS and one.trouble for one in entrants) else 1
 
 
-def name_of(contender: Streamed) -> str:
-    """Gives the name that ``--only`` takes."""
-    return contender.module.rpartition(".")[2]
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.credit_throughput", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000, help="transfers to push (default: %(default)s)")
+    scripts = [one.script for one in contenders()]
+    parser = race_parser("benchmarks.credit_throughput", __doc__, "transfers to push", 1_000_000, 3, scripts)
     parser.add_argument("--sample-rows", type=int, help="transfers for the slow contenders (default: a fifth)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each contender (default: %(default)s)")
-    names = [name_of(one) for one in contenders()]
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
     options = parser.parse_args(argv)
-    if min(options.rows, options.runs, options.sample_rows or 1) < 1:
-        parser.error("rows and runs must be positive")
+    check_positive(parser, options.rows, options.runs, options.sample_rows)
     return options
 
 

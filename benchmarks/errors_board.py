@@ -7,16 +7,15 @@ Every contender runs as a process of its own, one after the other, round by roun
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import statistics
 import sys
 from pathlib import Path
 
+from benchmarks.contest import OURS, Contender, check_positive, find_versions, race, race_parser
 from benchmarks.errors_live import make_records
-from benchmarks.measure import OUT, CommandError, measure
-from benchmarks.produce_totals import OURS, Contender
+from benchmarks.measure import OUT, measure
 from benchmarks.report import (
     code_block,
     environment,
@@ -37,9 +36,9 @@ Counts = dict[int, int]
 class Ours(Contender):
     """This project: no script, but what a user types."""
 
-    def command(self, tape: Path, folder: Path) -> list[str]:
+    def command(self, path: Path, folder: Path) -> list[str]:
         """Gives the user's command."""
-        options = ["--input", str(tape), "--output", "-", str(folder / "errors.jsonl"), "--quiet"]
+        options = ["--input", str(path), "--output", "-", str(folder / "errors.jsonl"), "--quiet"]
         return [self.python, "-m", self.module, "--runner=DirectRunner", *options]
 
 
@@ -76,35 +75,24 @@ def read_counts(folder: Path) -> Counts:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; exit status 1 where counts differ or our own run failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.errors_board", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=10_000_000, help="responses to make (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each contender (default: %(default)s)")
-    names = [one.module.rpartition(".")[2].removeprefix("errors_") for one in contenders()]
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
+    names = [one.script.removeprefix("errors_") for one in contenders()]
+    parser = race_parser("benchmarks.errors_board", __doc__, "responses to make", 10_000_000, 3, names)
     options = parser.parse_args(argv)
-    if min(options.rows, options.runs) < 1:
-        parser.error("rows and runs must be positive")
+    check_positive(parser, options.rows, options.runs)
 
     path = make_records(options.rows)
     wanted = options.only or names
     entrants = [one for one, name in zip(contenders(), names, strict=True) if name in wanted]
     counts: dict[str, list[Counts]] = {one.name: [] for one in entrants}
-    versions = []
+    versions = find_versions(entrants)
     for one in entrants:
         one.rows = options.rows
-        version = one.version() if one.package else ""
-        one.trouble = "not installed" if one.package and not version else ""
-        versions += [f"{one.package} {version}"] if version else []
-    for number in range(options.runs):
-        for one in entrants:
-            if one.trouble:
-                continue
-            try:
-                counts[one.name].append(run(one, path))
-                print(f"run {number + 1} of {options.runs}: {one.name}, {one.costs[-1].wall_seconds:.2f} s", flush=True)
-            except CommandError as failure:
-                one.trouble = "failed"
-                print(f"{one.name}: {failure}", file=sys.stderr, flush=True)
+
+    def work(one: Contender) -> float:
+        counts[one.name].append(run(one, path))
+        return one.costs[-1].wall_seconds
+
+    race(entrants, options.runs, work)
     right = next((found[0] for name, found in counts.items() if name != OURS and found), None)
     equal = all(found == right for all_found in counts.values() for found in all_found) or right is None
     lines = []
@@ -127,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
     ours = next((one for one in entrants if one.name == OURS and one.costs), None)
     verdict = "This project did not run."
     if ours is not None:
-        rate = options.rows / ours.best(options.rows)
+        rate = options.rows / ours.best_seconds
         verdict = f"- at least {LEAST_RATE:,} records/s: {'yes' if rate >= LEAST_RATE else 'NO'} ({rate:,.0f})"
     publish(
         "errors_board",

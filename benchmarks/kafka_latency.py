@@ -9,18 +9,14 @@ before it was handed to the producer to the look that first saw a total that inc
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import statistics
 import sys
-import threading
-import time
 from datetime import datetime, timezone
 
 from benchmarks.broker import make_topics, running_broker
 from benchmarks.measure import OUT, CommandError, Run
-from benchmarks.report import code_block, environment, publish, show_command, table, this_command
-from benchmarks.visible import LOOK_SECONDS, Watcher, delays, figures
+from benchmarks.report import code_block, environment, publish, show_command, this_command
+from benchmarks.visible import LOOK_SECONDS, Sender, Watcher, delays, figures, parse_arguments, verdict
 from benchmarks.window_latency import DRAINED, START_SECONDS, TICK_SECONDS, wait_until
 
 FOLDER = OUT / "kafka-latency"
@@ -35,45 +31,30 @@ AIM_SECONDS = 1.5
 FLUSH_SECONDS = 30.0
 
 
-class Shop(threading.Thread):
-    """Produces purchases at a steady rate, for so many seconds, once it is told to begin.
-
-    Attributes:
-        sent: the moments just before each tick's purchases were handed to the producer.
-        slowest_tick_seconds: by how much it was behind at worst; a shop that stammers measures itself.
-    """
+class Shop(Sender):
+    """Produces purchases, once it is told to begin."""
 
     def __init__(self, servers: str, rate: int, seconds: int) -> None:
         """Connects to nothing yet."""
-        super().__init__(daemon=True)
-        self.sent: list[float] = []
-        self.slowest_tick_seconds = 0.0
-        self.a_tick = round(rate * TICK_SECONDS)
-        self.stop = threading.Event()
+        super().__init__(rate, seconds)
         self._servers = servers
-        self._ticks = round(seconds / TICK_SECONDS)
+        self._sold = 0
 
     def run(self) -> None:
         """Produces."""
         from confluent_kafka import Producer  # noqa: PLC0415 (an extra)
 
         producer = Producer({"bootstrap.servers": self._servers, "linger.ms": 1})
-        start = time.time()
-        sold = 0
-        for tick in range(self._ticks):
-            due = start + tick * TICK_SECONDS
-            time.sleep(max(0.0, due - time.time()))
-            if self.stop.is_set():
-                break
-            now = time.time()
-            self.slowest_tick_seconds = max(self.slowest_tick_seconds, now - due)
-            self.sent.append(now)
+
+        def sell(now: float) -> None:
             moment = datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%f")
             for _ in range(self.a_tick):
-                key = f"P{sold % PRODUCTS:02}".encode()
-                producer.produce(TOPIC, purchase(moment, sold), key)
-                sold += 1
+                key = f"P{self._sold % PRODUCTS:02}".encode()
+                producer.produce(TOPIC, purchase(moment, self._sold), key)
+                self._sold += 1
             producer.poll(0)
+
+        self.send_ticks(sell)
         producer.flush(FLUSH_SECONDS)
 
 
@@ -95,13 +76,7 @@ def command(servers: str) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; exit status 1 where purchases are missing in the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kafka_latency", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=60, help="how long to measure (default: %(default)s)")
-    parser.add_argument("--rate", type=int, default=2_000, help="purchases a second (default: %(default)s)")
-    options = parser.parse_args(argv)
-    if options.seconds < 1 or options.rate < 1 / TICK_SECONDS:
-        parser.error(f"seconds must be positive, and the rate at least {1 / TICK_SECONDS:g}")
-
+    options = parse_arguments(argv, "benchmarks.kafka_latency", __doc__, "purchases", 2_000)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     with running_broker() as servers:
@@ -125,16 +100,10 @@ def main(argv: list[str] | None = None) -> int:
             cost = pipeline.wait((0, DRAINED))
 
     missing = len(shop.sent) * shop.a_tick - watcher.count
-    millis = delays(watcher.seen, shop.sent, shop.a_tick, round(WARM_UP_SECONDS / TICK_SECONDS))
+    millis = delays(watcher.seen, shop, WARM_UP_SECONDS)
     if not millis:
         print(f"no total was written; the pipeline said:\n{cost.output[-2_000:]}", file=sys.stderr)
         return 1
-    median = statistics.median(millis)
-    lines = [
-        *figures("purchases", millis, shop.a_tick, missing),
-        ("the shop was behind by at most", f"{1_000 * shop.slowest_tick_seconds:.0f} ms"),
-        ("cores busy, starting up included", f"{cost.cores_busy:.2f}"),
-    ]
     publish(
         "kafka_latency",
         "From a purchase in Kafka to the total in SQLite",
@@ -146,8 +115,8 @@ def main(argv: list[str] | None = None) -> int:
                 f"{1_000 * LOOK_SECONDS:.0f} ms, sees a running total that includes it. All tables of the pipeline are "
                 "kept up meanwhile."
             ),
-            table(("", "figure"), lines),
-            f"- median at most {AIM_SECONDS:g} s: {'yes' if median <= 1_000 * AIM_SECONDS else 'NO'} ({median:.0f} ms)",
+            figures("purchases", "shop", millis, shop, missing, cost),
+            verdict(millis, AIM_SECONDS),
             environment(),
             code_block(this_command("benchmarks.kafka_latency"), "", show_command(command("127.0.0.1:9092"))),
         ],

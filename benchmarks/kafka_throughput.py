@@ -18,8 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from benchmarks.broker import end_of, make_topics, messages_from, running_broker
+from benchmarks.contest import OURS, Contender, check_positive, find_versions, race, race_parser
 from benchmarks.measure import OUT, CommandError, Cost, measure
-from benchmarks.produce_totals import OURS, Contender
 from benchmarks.report import (
     code_block,
     environment,
@@ -82,6 +82,11 @@ class Reader(Contender):
         """Gives the command that reads its topic."""
         assert self.topic is not None  # noqa: S101 - for the type checker
         return [self.python, "-m", self.module, servers, self.topic.name, str(self.rows), str(self.topic.sums[0])]
+
+    def run(self, servers: str) -> float:
+        """Runs it once, takes that down, and gives the seconds that it took."""
+        self.costs.append(self.read(servers))
+        return self.costs[-1].wall_seconds
 
     def read(self, servers: str) -> Cost:
         """Runs it, and takes down what it found."""
@@ -163,22 +168,6 @@ def fill(servers: str, name: str, rows: int) -> Topic:
     return Topic(f"{name}.purchases", total["purchases"], sums)
 
 
-def race(entrants: list[Reader], servers: str, runs: int) -> None:
-    """Runs them all, round by round; a failure is noted in its line and ends nothing but its own runs."""
-    for number in range(runs):
-        for contender in entrants:
-            if contender.trouble:
-                continue
-            try:
-                cost = contender.read(servers)
-            except (CommandError, OSError) as failure:
-                contender.trouble = "failed"
-                print(f"{contender.name}: {failure}", file=sys.stderr, flush=True)
-            else:
-                contender.costs.append(cost)
-                print(f"run {number + 1} of {runs}: {contender.name}, {cost.wall_seconds:.2f} s", flush=True)
-
-
 def is_right(contender: Reader) -> bool:
     """Whether its windows add up to what was sold in all its runs."""
     return contender.topic is not None and all(found == contender.topic.sums for found in contender.found)
@@ -191,7 +180,7 @@ def lines(entrants: list[Reader]) -> list[tuple[str, ...]]:
         if not contender.costs:
             result.append((contender.name, contender.trouble, *[""] * 6))
             continue
-        best = contender.best(contender.rows)
+        best = contender.best_seconds
         result.append(
             (
                 contender.name,
@@ -212,20 +201,15 @@ def verdict(entrants: list[Reader]) -> str:
     ours = next((contender for contender in entrants if contender.name == OURS and contender.costs), None)
     if ours is None:
         return "This project did not run."
-    rate = ours.rows / ours.best(ours.rows)
+    rate = ours.rows / ours.best_seconds
     return f"- at least {AIM:,} messages/s: {'yes' if rate >= AIM else 'NO'} ({rate:,.0f}, starting up included)"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the benchmark; exit status 1 where totals differ or our own run failed."""
     options = parse_arguments(argv)
-    entrants = [one for one in contenders() if not options.only or name_of(one) in options.only]
-    versions = []
-    for contender in entrants:
-        if contender.package:
-            version = contender.version()
-            contender.trouble = "" if version else "not installed"
-            versions += [f"{contender.package} {version}"] if version else []
+    entrants = [one for one in contenders() if not options.only or one.script in options.only]
+    versions = find_versions(entrants)
     racing = [contender for contender in entrants if not contender.trouble]
     OUT.mkdir(parents=True, exist_ok=True)
     with running_broker() as servers:
@@ -235,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
         for contender in racing:
             contender.topic = sample if contender.sampled else whole
             contender.rows = contender.topic.purchases
-        race(racing, servers, options.runs)
+        race(racing, options.runs, lambda contender: contender.run(servers))
         commands = [show_command(one.read_command("127.0.0.1:9092")) for one in racing]
     header = ("contender", "purchases", "best s", "median s", "purchases/s", "totals", "peak MB", "sums")
     publish(
@@ -264,22 +248,13 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if all(is_right(one) for one in racing) and not any(one.trouble for one in racing) else 1
 
 
-def name_of(contender: Reader) -> str:
-    """Gives the name that ``--only`` takes."""
-    return contender.module.rpartition(".")[2]
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kafka_throughput", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=2_000_000, help="messages of the shop (default: %(default)s)")
+    scripts = [one.script for one in contenders()]
+    parser = race_parser("benchmarks.kafka_throughput", __doc__, "messages of the shop", 2_000_000, 2, scripts)
     parser.add_argument("--sample-rows", type=int, help="for the slow contenders (default: a tenth)")
-    parser.add_argument("--runs", type=int, default=2, help="runs of each contender (default: %(default)s)")
-    names = [name_of(one) for one in contenders()]
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
     options = parser.parse_args(argv)
-    if min(options.rows, options.runs, options.sample_rows or 1) < 1:
-        parser.error("rows and runs must be positive")
+    check_positive(parser, options.rows, options.runs, options.sample_rows)
     return options
 
 

@@ -15,13 +15,12 @@ import itertools
 import json
 import shutil
 import statistics
-import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.measure import OUT, ROOT, CommandError, Cost, count_rows, make_tape, measure, tape_of
+from benchmarks.contest import OURS, Contender, attempt, check_positive, find_versions, race, race_parser
+from benchmarks.measure import OUT, CommandError, Cost, count_rows, make_tape, measure, tape_of
 from benchmarks.report import (
     code_block,
     environment,
@@ -34,45 +33,26 @@ from benchmarks.report import (
 )
 from schemas.wedge import COLUMNS
 
-OURS = "this project"
 REFERENCE = "polars, whole-file scan"
 ELEMENTS = "Beam, element by element"
 TINY_ROWS = 1_000
 SAMPLE_PART = 20
 MOST_BYTES = 1_000_000_000
-#: Contenders whose packages get in the way of ours live here; see `make bench`.
-OTHER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 
 @dataclass
-class Contender:
-    """One line of the table."""
+class Totaller(Contender):
+    """One line of the table.
 
-    name: str
-    module: str
-    package: str = ""  # that it needs from the other environment
-    sampled: bool = False
+    Attributes:
+        header: whether its tape has to have a header row.
+        startup: what it needs for a few rows, where it does not get all of them.
+        totals: a fingerprint of what it wrote.
+    """
+
     header: bool = False
-    rows: int = 0
-    costs: list[Cost] = field(default_factory=list)
     startup: Cost | None = None
     totals: dict[str, str] = field(default_factory=dict)
-    trouble: str = ""
-
-    @property
-    def python(self) -> str:
-        """The interpreter that has its package."""
-        return str(OTHER_PYTHON) if self.package and OTHER_PYTHON.exists() else sys.executable
-
-    def command(self, tape: Path, folder: Path) -> list[str]:
-        """Gives the command that reads ``tape`` and writes its totals into ``folder``."""
-        return [self.python, "-m", self.module, str(tape), str(folder)]
-
-    def version(self) -> str:
-        """Gives the version of its package, empty where it is not installed."""
-        code = f"import {self.package}, importlib.metadata as m; print(m.version('{self.package}'))"
-        run = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False)
-        return run.stdout.strip() if run.returncode == 0 else ""
 
     def seconds(self, cost: Cost, rows: int) -> float:
         """Gives what that cost would be for ``rows``."""
@@ -86,26 +66,26 @@ class Contender:
         return min(self.seconds(cost, rows) for cost in self.costs)
 
 
-class Ours(Contender):
+class Ours(Totaller):
     """This project: no script, but what a user types."""
 
-    def command(self, tape: Path, folder: Path) -> list[str]:
+    def command(self, path: Path, folder: Path) -> list[str]:
         """Gives the user's command."""
-        options = ["--input", str(tape), "--window", "1d", "--output", str(folder / "produce.parquet"), "--quiet"]
+        options = ["--input", str(path), "--window", "1d", "--output", str(folder / "produce.parquet"), "--quiet"]
         return [self.python, "-m", self.module, "--runner=DirectRunner", *options]
 
 
-def contenders() -> list[Contender]:
+def contenders() -> list[Totaller]:
     """Gives all of them."""
     scripts = "benchmarks.contenders"
     return [
         Ours(OURS, "pipelines.produce"),
-        Contender(REFERENCE, f"{scripts}.polars_scan"),
-        Contender("DuckDB", f"{scripts}.duckdb_sql", package="duckdb"),
-        Contender("plain Python loop", f"{scripts}.python_loop"),
-        Contender(ELEMENTS, f"{scripts}.beam_elements", sampled=True),
-        Contender("Bytewax", f"{scripts}.bytewax_flow", package="bytewax", sampled=True),
-        Contender("Pathway", f"{scripts}.pathway_flow", package="pathway", sampled=True, header=True),
+        Totaller(REFERENCE, f"{scripts}.polars_scan"),
+        Totaller("DuckDB", f"{scripts}.duckdb_sql", package="duckdb"),
+        Totaller("plain Python loop", f"{scripts}.python_loop"),
+        Totaller(ELEMENTS, f"{scripts}.beam_elements", sampled=True),
+        Totaller("Bytewax", f"{scripts}.bytewax_flow", package="bytewax", sampled=True),
+        Totaller("Pathway", f"{scripts}.pathway_flow", package="pathway", sampled=True, header=True),
     ]
 
 
@@ -131,9 +111,9 @@ class Tapes:
         return path
 
 
-def run(contender: Contender, tape: Path, *, check: bool = True) -> Cost:
+def run(contender: Totaller, tape: Path, *, check: bool = True) -> Cost:
     """Runs a contender once, and takes down its totals the first time."""
-    folder = OUT / "totals" / contender.module.rpartition(".")[2]
+    folder = OUT / "totals" / contender.script
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     cost = measure(contender.command(tape, folder))
@@ -151,44 +131,37 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return json.loads(measure([sys.executable, "-m", "benchmarks.totals", str(folder)]).output.splitlines()[-1])
 
 
-def attempt(contender: Contender, work: Callable[[], Cost]) -> Cost | None:
-    """Does one contender's work; a failure is noted in its line and ends nothing but its own runs."""
-    try:
-        return work()
-    except CommandError as failure:
-        contender.trouble = "failed"
-        print(f"{contender.name}: {failure}", file=sys.stderr, flush=True)
-        return None
+def start_up(entrants: list[Totaller], tapes: Tapes) -> None:
+    """Takes down what those need for a few rows who do not get all."""
 
+    def tiny(contender: Totaller) -> float:
+        tape = tapes.beginning(min(TINY_ROWS, tapes.rows), header=contender.header)
+        contender.startup = run(contender, tape, check=False)
+        return contender.startup.wall_seconds
 
-def race(entrants: list[Contender], tapes: Tapes, runs: int) -> None:
-    """Runs them all, round by round."""
     for contender in entrants:
         if contender.rows != tapes.rows:
-            tiny = tapes.beginning(min(TINY_ROWS, tapes.rows), header=contender.header)
-            contender.startup = attempt(contender, functools.partial(run, contender, tiny, check=False))
-    for number in range(runs):
-        for contender in entrants:
-            if contender.trouble:
-                continue
-            tape = tapes.beginning(contender.rows, header=contender.header)
-            cost = attempt(contender, functools.partial(run, contender, tape))
-            if cost is not None:
-                contender.costs.append(cost)
-                print(f"run {number + 1} of {runs}: {contender.name}, {cost.wall_seconds:.2f} s", flush=True)
+            attempt(contender, functools.partial(tiny, contender))
 
 
-def references(entrants: list[Contender], tapes: Tapes) -> dict[int, dict[str, str]]:
+def run_whole(tapes: Tapes, contender: Totaller) -> float:
+    """Runs a contender once, on its part of the tape."""
+    cost = run(contender, tapes.beginning(contender.rows, header=contender.header))
+    contender.costs.append(cost)
+    return cost.wall_seconds
+
+
+def references(entrants: list[Totaller], tapes: Tapes) -> dict[int, dict[str, str]]:
     """Gives the right totals of every tape that was used: those of the whole-file scan."""
     right = {}
     for rows in sorted({contender.rows for contender in entrants if contender.totals}):
-        scan = Contender(REFERENCE, "benchmarks.contenders.polars_scan", rows=rows)
+        scan = Totaller(REFERENCE, "benchmarks.contenders.polars_scan", rows=rows)
         run(scan, tapes.beginning(rows, header=False))
         right[rows] = scan.totals
     return right
 
 
-def lines(entrants: list[Contender], rows: int, right: dict[int, dict[str, str]]) -> list[tuple[str, ...]]:
+def lines(entrants: list[Totaller], rows: int, right: dict[int, dict[str, str]]) -> list[tuple[str, ...]]:
     """Gives the table's lines."""
     ours = next((contender for contender in entrants if contender.name == OURS and contender.costs), None)
     result = []
@@ -214,7 +187,7 @@ def lines(entrants: list[Contender], rows: int, right: dict[int, dict[str, str]]
     return result
 
 
-def verdicts(entrants: list[Contender], rows: int) -> list[str]:
+def verdicts(entrants: list[Totaller], rows: int) -> list[str]:
     """Gives what was to be reached, and whether it was."""
     best = {contender.name: contender.best(rows) for contender in entrants if contender.costs}
     ours = best.get(OURS)
@@ -238,18 +211,15 @@ def main(argv: list[str] | None = None) -> int:
     tape = make_tape(options.file or tape_of(options.rows), options.rows)
     rows = count_rows(tape)
     tapes = Tapes(tape, rows)
-    entrants = [one for one in contenders() if not options.only or one.module.rpartition(".")[2] in options.only]
-    versions = []
+    entrants = [one for one in contenders() if not options.only or one.script in options.only]
+    versions = find_versions(entrants)
     for contender in entrants:
         contender.rows = min(rows, options.sample_rows or max(1, rows // SAMPLE_PART)) if contender.sampled else rows
         if contender.module.endswith("python_loop") and options.loop_rows:
             contender.rows = min(rows, options.loop_rows)
-        if contender.package:
-            version = contender.version()
-            contender.trouble = "" if version else "not installed"
-            versions += [f"{contender.package} {version}"] if version else []
     racing = [contender for contender in entrants if not contender.trouble]
-    race(racing, tapes, options.runs)
+    start_up(racing, tapes)
+    race(racing, options.runs, functools.partial(run_whole, tapes))
     right = references(racing, tapes)
     header = ("contender", "rows read", "best s", "median s", "rows/s", "time to ours", "peak MB", "cores", "totals")
     how = (
@@ -280,17 +250,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.produce_totals", description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=10_000_000, help="rows of tape to make (default: %(default)s)")
+    scripts = [one.script for one in contenders()]
+    parser = race_parser("benchmarks.produce_totals", __doc__, "rows of tape to make", 10_000_000, 3, scripts)
     parser.add_argument("--file", type=Path, help="this tape instead; made there where it is not")
-    parser.add_argument("--runs", type=int, default=3, help="runs of each contender (default: %(default)s)")
     parser.add_argument("--loop-rows", type=int, help="rows for the plain Python loop (default: all)")
     parser.add_argument("--sample-rows", type=int, help="rows for the slow contenders (default: a twentieth)")
-    names = [one.module.rpartition(".")[2] for one in contenders()]
-    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"of {', '.join(names)}")
     options = parser.parse_args(argv)
-    if min(options.rows, options.runs, options.loop_rows or 1, options.sample_rows or 1) < 1:
-        parser.error("rows and runs must be positive")
+    check_positive(parser, options.rows, options.runs, options.loop_rows, options.sample_rows)
     options.file = options.file and options.file.resolve()
     return options
 
