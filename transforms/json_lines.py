@@ -16,7 +16,7 @@ from schemas.records import DECIMAL_PLACES, Column, Dialect, Kind
 from schemas.times import read_iso_time
 from sources.times import read_iso_times
 from transforms.columns import USUAL_ISO_TIME, WHOLE_DIGITS, read_decimal, read_integer, read_ip, shown
-from transforms.parsing import ParseRecords, decoded
+from transforms.parsing import ParseRecords, decoded, read_json_object
 from transforms.patterns import Pattern, PatternParser
 
 #: A line with more fields is read one by one.
@@ -123,15 +123,7 @@ class JsonParser(PatternParser):
         Raises:
             ValueError: the record cannot be read at all.
         """
-        text = decoded(raw, dialect.encoding)
-        try:
-            fields = _DECODER.decode(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
-        except RecursionError:
-            raise ValueError("not JSON that can be read: nested too deeply") from None
-        if not isinstance(fields, dict):
-            raise ValueError(f"no JSON object: {shown(text)}")  # noqa: TRY004 - the record is wrong, not the caller
+        fields = read_json_object(decoded(raw, dialect.encoding), _DECODER.decode)
         return self._read_values(lambda column: read_json_value(column, fields.get(column.name)))
 
 

@@ -25,7 +25,7 @@ from sources.scan import NEWLINE, Lines, are_utf8, find_byte, find_lines
 from transforms.columns import shown
 from transforms.counting import FILTERED, READ, REJECTED, count
 from transforms.frames import RECORD
-from transforms.parsing import decoded
+from transforms.parsing import decoded, read_json_object
 from transforms.patterns import FEW_LINES, LINE, line_texts
 from transforms.threads import ThreadedFn
 
@@ -268,20 +268,13 @@ def read_message(raw: bytes, telling: Telling) -> tuple[str, str]:
         ValueError: it is no JSON object, or its kind cannot be told.
     """
     text = decoded(raw)
-    try:
-        fields = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise ValueError("not JSON that can be read: nested too deeply") from None
-    if not isinstance(fields, dict):
-        raise ValueError(f"no JSON object: {shown(text)}")  # noqa: TRY004 - the record is wrong, not the caller
+    fields = read_json_object(text)
     if _PAYLOAD not in fields:
         return telling.by_fields(fields), text
     kind = telling.by_type(fields.get("type"))
     payload = _text_of(_PAYLOAD, text)
     if not isinstance(fields[_PAYLOAD], dict):
-        raise ValueError(f"payload is no JSON object: {shown(payload)}")  # noqa: TRY004 - as above
+        raise ValueError(f"payload is no JSON object: {shown(payload)}")  # noqa: TRY004 - the record is wrong, not the caller
     return kind, payload
 
 

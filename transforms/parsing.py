@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from schemas.units import to_datetime
 from sources import board
 from sources.block import NOTHING_IS_LATE, Block, now_micros
 from sources.scan import Lines
-from transforms.columns import EVENT_TIME, POLARS_TYPES
+from transforms.columns import EVENT_TIME, POLARS_TYPES, shown
 from transforms.counting import FILTERED, READ, REJECTED, count
 from transforms.frames import RECORD, Batch
 from transforms.lines import BlocksOfLines
@@ -139,6 +140,23 @@ def decoded(raw: bytes, encoding: str = "utf-8") -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start} of the record") from None
+
+
+def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> dict[str, Any]:
+    """Gives the fields of a JSON object, by a decoder of the caller's own.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        fields = decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"no JSON object: {shown(text)}")  # noqa: TRY004 - the record is wrong, not the caller
+    return fields
 
 
 @dataclass
