@@ -17,13 +17,12 @@ from schemas.values import ValueFormat, make_decoder
 from sinks.address import Output
 from sources.address import Address
 from sources.brokers import CLIENT_ID
-from sources.kafka import ON_MISSING_OFFSET, STARTS, KafkaInput
+from sources.kafka import DEFAULT_READERS, ON_MISSING_OFFSET, STARTS, KafkaInput
 from sources.scouting import Start
 from sources.sending import Compression
 
-#: How long a partition of Kafka is waited for, and how many readers share them.
+#: How long a partition of Kafka is waited for.
 DEFAULT_IDLE_PARTITION = "10s"
-DEFAULT_READERS = 4
 
 
 class KafkaOptions:
@@ -63,10 +62,10 @@ class KafkaOptions:
         )
         group.add_argument(
             "--kafka-readers",
-            default=DEFAULT_READERS,
             type=positive,
             metavar="N",
-            help=f"how many readers share the partitions, at most (default: {DEFAULT_READERS})",
+            help="how many readers share the partitions, at most, on a runner such as Flink; DirectRunner and Prism "
+            f"have one (default: {DEFAULT_READERS})",
         )
         group.add_argument(
             "--kafka-security",

@@ -29,6 +29,8 @@ from sources.scouting import Start, consumer_config, count_partitions, find_star
 STARTS = ("earliest", "latest", "committed")
 #: What to do about an offset that is not there any more.
 ON_MISSING_OFFSET = ("fail", "earliest")
+#: Into how many parts topics are split at most, where nothing is said of it.
+DEFAULT_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class KafkaTopics(UnboundedSource):
 
     It splits by partition, into at most ``max_readers`` parts; partitions that are added later go to the one whose turn
     it is (see :func:`sources.partitions.reader_of`), and are read from their earliest message. With ``max_records`` one
-    reader reads all. A topic that is not there yet is waited for, and so is a broker that goes away. A topic that is
-    deleted while it is read ends everything with a :class:`sources.brokers.BrokerError`.
+    reader reads all, and so it should be where a runner does not keep their watermarks apart (see
+    :func:`sources.reading.most_readers`). A topic that is not there yet is waited for, and so is a broker that goes
+    away. A topic that is deleted while it is read ends everything with a :class:`sources.brokers.BrokerError`.
 
     A checkpoint mark has the offset of the next message of each partition, so that a reader made from it, in any
     process, gives exactly what follows. If that was deleted meanwhile, it fails and says so, or goes on with the
@@ -91,7 +94,7 @@ class KafkaTopics(UnboundedSource):
     on_missing_offset: str = "fail"
     max_records: int | None = None
     group: str = ""
-    max_readers: int = 4
+    max_readers: int = DEFAULT_READERS
     max_block_bytes: int = 4 << 20
     sniff: Sniff | None = None
     decode: Decode | None = None
@@ -185,14 +188,17 @@ class KafkaTopics(UnboundedSource):
 
 @dataclass(frozen=True)
 class KafkaInput:
-    """How ``kafka://`` addresses are read; the attributes are those of :class:`KafkaTopics`, and how to get in."""
+    """How ``kafka://`` addresses are read; the attributes are those of :class:`KafkaTopics`, and how to get in.
+
+    Where ``max_readers`` is None, it depends on the runner: see :func:`sources.reading.most_readers`.
+    """
 
     security: KafkaSecurity = KafkaSecurity()
     start: Start = "earliest"
     idle_partition_seconds: float = 10.0
     on_missing_offset: str = "fail"
     group: str = ""
-    max_readers: int = 4
+    max_readers: int | None = None
     decode: Decode | None = None
 
     def source(self, address: Address, record_type: RecordType, **options: Any) -> KafkaTopics:
@@ -209,7 +215,7 @@ class KafkaInput:
             idle_partition_seconds=self.idle_partition_seconds,
             on_missing_offset=self.on_missing_offset,
             group=self.group,
-            max_readers=self.max_readers,
+            max_readers=self.max_readers or DEFAULT_READERS,
             decode=self.decode,
             **options,
         )

@@ -9,6 +9,12 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource, UnboundedSource
+from apache_beam.runners import DirectRunner
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.portability.prism_runner import PrismRunner
+from apache_beam.runners.runner import PipelineRunner
 
 from schemas.records import RecordType
 from sources.address import Address
@@ -17,7 +23,7 @@ from sources.chunks import Piece, find_files, is_compressed, piece_size
 from sources.dialect import sniff_dialect
 from sources.files import FileReplay
 from sources.follow import FollowLines
-from sources.kafka import KafkaInput, KafkaTopics
+from sources.kafka import DEFAULT_READERS, KafkaInput, KafkaTopics
 from sources.laps import Laps
 from sources.lines import StdinLines
 from sources.pacing import Pace
@@ -104,7 +110,9 @@ class ReadAddresses(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Reads each source."""
         blocks: list[beam.PCollection] = []
-        for number, source in enumerate(self._sources):
+        readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
+        for number, found in enumerate(self._sources):
+            source = replace(found, max_readers=readers) if isinstance(found, KafkaTopics) else found
             is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
             read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
@@ -151,3 +159,16 @@ class ReadAddresses(beam.PTransform):
             yield source
         if self._of("-"):
             yield StdinLines(**live)
+
+
+def most_readers(runner: PipelineRunner, asked: int | None) -> int:
+    """Gives into how many parts a runner may be given a source of which every part has a watermark.
+
+    Prism (2.77) takes what one part promises for all of them, so that what another one still has is late. The runners
+    of this process get a single one, therefore. So does a portable runner, which may be Prism, unless more are asked.
+    """
+    if isinstance(runner, DirectRunner | BundleBasedDirectRunner | FnApiRunner | PrismRunner):
+        return 1
+    if asked is not None:
+        return asked
+    return 1 if type(runner) is PortableRunner else DEFAULT_READERS

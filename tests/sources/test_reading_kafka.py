@@ -5,29 +5,33 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.runner import PipelineState
+from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
 from sources import drain
 from sources.address import parse_address
 from sources.brokers import BrokerError
 from sources.kafka import KafkaInput, KafkaTopics
-from sources.reading import ReadAddresses
+from sources.reading import ReadAddresses, most_readers
 from tests.brokers import Broker
 from tests.sources.test_kafka import PATIENCE, SALE, sale
 from tests.sources.test_liveness import START
 from transforms.aggregate import Aggregate
 from transforms.aggregations import Count
-from transforms.frames import Result
+from transforms.frames import Batch, Result
 from transforms.parsing import parse_as
 from transforms.windows import Windows
 
 _MINUTE = 60_000_000
 #: What the pipeline of this process has given: the start of a window, its rows, and whether that is final.
 _GIVEN: list[tuple[int, int, bool]] = []
+#: The rows that it has read, a block each.
+_READ: list[int] = []
 
 
 def reading(*texts: str, **options) -> ReadAddresses:
@@ -55,6 +59,24 @@ def test_each_address_is_a_source_with_the_options_of_live_input(kafka: Broker) 
     assert read.total_bytes is None
 
 
+@pytest.mark.parametrize(
+    ("runner", "asked", "most"),
+    [
+        ("DirectRunner", 4, 1),
+        ("PrismRunner", 4, 1),
+        ("FnApiRunner", 4, 1),
+        ("PortableRunner", None, 1),
+        ("PortableRunner", 3, 3),
+        ("FlinkRunner", None, 4),
+        ("FlinkRunner", 3, 3),
+    ],
+)
+def test_only_a_runner_that_keeps_watermarks_apart_has_several_readers(
+    runner: str, asked: int | None, most: int
+) -> None:
+    assert most_readers(create_runner(runner), asked) == most
+
+
 def test_an_address_without_a_topic_is_one_line(kafka: Broker) -> None:
     with pytest.raises(ValueError, match=r"expected kafka://.*/topic, got no topic"):
         reading(kafka.address())
@@ -65,25 +87,24 @@ def test_a_broker_that_refuses_is_one_line(kafka: Broker) -> None:
         reading(f"kafka://{kafka.endpoint('SASL_SSL')}/x", kafka=KafkaInput())
 
 
-def test_windows_close_while_it_runs_and_every_message_is_in_one(kafka: Broker, prism: PipelineOptions) -> None:
-    topic = kafka.create_topic(partitions=3)
+def count(batch: Batch) -> None:
+    _READ.append(batch.rows.height)
+
+
+@contextmanager
+def windows_of(read: ReadAddresses, prism: PipelineOptions) -> Iterator[PipelineResult]:
+    """Counts rows a minute into _GIVEN, and rows that were read into _READ, while the block runs; then drains."""
     drain.reset()
     _GIVEN.clear()
-    kafka.produce(topic, [sale(second) for second in range(120)])
+    _READ.clear()
     pipeline = beam.Pipeline(options=prism)
-    read = reading(kafka.address(topic), kafka=KafkaInput(idle_partition_seconds=2))
     batches = (pipeline | read | parse_as(SALE))["records"]
+    batches | "Read" >> beam.Map(count)
     totals = batches | Aggregate((), {"rows": Count()}, Windows(_MINUTE), tuned_for="live")
     totals | beam.Map(keep)
     result = pipeline.run()
     try:
-        deadline = time.monotonic() + 2 * PATIENCE
-        for minute in range(2, 5):
-            kafka.produce(topic, [sale(second) for second in range(60 * minute, 60 * minute + 60)])
-            while not any(window == minute - 1 for window, *_ in _GIVEN):
-                assert time.monotonic() < deadline, _GIVEN
-                assert not PipelineState.is_terminal(result.state)
-                time.sleep(0.1)
+        yield result
         drain.drain()
         ending = threading.Thread(target=result.wait_until_finish, daemon=True)
         ending.start()
@@ -93,4 +114,36 @@ def test_windows_close_while_it_runs_and_every_message_is_in_one(kafka: Broker, 
         drain.reset()
         if not PipelineState.is_terminal(result.state):
             result.cancel()
+
+
+def wait_until(is_so: Callable[[], bool], result: PipelineResult) -> None:
+    deadline = time.monotonic() + 2 * PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline, (_GIVEN, sum(_READ))
+        assert not PipelineState.is_terminal(result.state)
+        time.sleep(0.1)
+
+
+def test_windows_close_while_it_runs_and_every_message_is_in_one(kafka: Broker, prism: PipelineOptions) -> None:
+    topic = kafka.create_topic(partitions=3)
+    kafka.produce(topic, [sale(second) for second in range(120)])
+    with windows_of(reading(kafka.address(topic), kafka=KafkaInput(idle_partition_seconds=2)), prism) as result:
+        for minute in range(2, 5):
+            kafka.produce(topic, [sale(second) for second in range(60 * minute, 60 * minute + 60)])
+            wait_until(lambda last=minute - 1: any(window == last for window, *_ in _GIVEN), result)
     assert sorted(_GIVEN) == [(minute, 60, True) for minute in range(5)]
+
+
+@pytest.mark.parametrize("topics", [1, 2])
+def test_windows_wait_for_a_partition_that_is_behind(kafka: Broker, prism: PipelineOptions, topics: int) -> None:
+    names = [kafka.create_topic(partitions=2 // topics) for _ in range(topics)]
+    # So long that it is read for several bundles, in which the other one has nothing.
+    kafka.produce(names[-1], [sale(second // 1_000) for second in range(200_000)], partition=2 // topics - 1)
+    read = reading(*map(kafka.address, names), kafka=KafkaInput(idle_partition_seconds=PATIENCE))
+    with windows_of(read, prism) as result:
+        wait_until(lambda: sum(_READ) == 200_000, result)
+        time.sleep(1)
+        assert not _GIVEN
+        kafka.produce(names[0], [sale(second) for second in range(200)], partition=0)
+        wait_until(lambda: sum(_READ) == 200_200, result)
+    assert sorted(_GIVEN) == [(0, 60_060, True), (1, 60_060, True), (2, 60_060, True), (3, 20_020, True)]
