@@ -15,6 +15,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from apache_beam.options.pipeline_options import PipelineOptions, PrismRunnerOptions
@@ -113,7 +114,7 @@ def running_prism(binary: Path) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     except OSError as error:
         raise UsageError(f"cannot run {str(binary)!r} as Prism: {error.strerror}; {HOW_TO_GET}") from None
@@ -125,8 +126,11 @@ def running_prism(binary: Path) -> Iterator[str]:
         process.wait()
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
+    """Has this process end when its parent does, or at once if that has ended before it could be asked."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        signal.raise_signal(signal.SIGKILL)
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
