@@ -23,6 +23,11 @@ from transforms.windows import Windows
 #: How far the records of a paced file may be out of order, and those of a live stream, whose registers are in order.
 DEFAULT_DISORDER = "1h"
 DEFAULT_LIVE_DISORDER = "0s"
+#: Runners that have a job server, which may know options of its own, and how those look.
+_WITH_SERVER = ("flink", "portable", "spark")
+_OF_SERVER = re.compile(r"--\w+(=|$)")
+#: How much an unknown option has to be like a known one to be taken for that.
+_NEAR, _VERY_NEAR = 0.6, 0.9
 
 
 class UsageError(Exception):
@@ -214,8 +219,8 @@ def parse_command_line(
         flags = with_config(parser, sys.argv[1:] if argv is None else argv, [beam_parser], translate)
     except ValueError as error:
         parser.error(str(error))
-    _, others = parser.parse_known_args(flags)
-    _check_beam_options(parser, beam_parser, others)
+    known, others = parser.parse_known_args(flags)
+    _check_beam_options(parser, beam_parser, others, has_server=known.runner.lower().startswith(_WITH_SERVER))
     options: StreamOptions = PipelineOptions(flags).view_as(options_class)
     return options
 
@@ -230,14 +235,18 @@ def _beam_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _check_beam_options(
-    parser: argparse.ArgumentParser, beam_parser: argparse.ArgumentParser, others: list[str]
+    parser: argparse.ArgumentParser, beam_parser: argparse.ArgumentParser, others: list[str], *, has_server: bool
 ) -> None:
-    """Finds options that neither we nor Beam know, which Beam itself would pass over with a warning."""
+    """Finds options that neither we nor Beam know, which Beam itself would pass over with a warning.
+
+    A runner that has a job server takes more, in the form ``--name=value``, of which only the server knows.
+    """
     _, unknown = beam_parser.parse_known_args(others)
-    if unknown:
-        known = [flag for each in (parser, beam_parser) for flag in each._option_string_actions]
-        near = difflib.get_close_matches(unknown[0].split("=")[0], known, 1)
-        parser.error(f"unknown option {unknown[0]}" + (f": did you mean {near[0]}?" if near else ""))
+    known = [flag for each in (parser, beam_parser) for flag in each._option_string_actions]
+    for text in unknown:
+        near = difflib.get_close_matches(text.split("=")[0], known, 1, _VERY_NEAR if has_server else _NEAR)
+        if near or not has_server or not _OF_SERVER.match(text):
+            parser.error(f"unknown option {text}" + (f": did you mean {near[0]}?" if near else ""))
 
 
 def _subclasses(base: type) -> list[Any]:

@@ -50,6 +50,11 @@ def refused(tmp_path, monkeypatch, capsys):
         (["--wind", "10m"], "unknown option --wind: did you mean --window?"),
         (["--job_server_timout=3"], "did you mean --job_server_timeout?"),
         (["--zzzzzz"], "unknown option --zzzzzz (see"),
+        (["--checkpointing_interval=1000"], "unknown option --checkpointing_interval=1000 (see"),
+        (["--runner=FlinkRunner", "--windw=5m"], "unknown option --windw=5m: did you mean --window?"),
+        (["--runner=FlinkRunner", "--x=1", "--job_nme=a"], "unknown option --job_nme=a: did you mean --job_name?"),
+        (["--runner=FlinkRunner", "--no-such"], "unknown option --no-such (see"),
+        (["--runner=FlinkRunner", "tape.tsv"], "unknown option tape.tsv (see"),
         (["tape.tsv"], "unknown option tape.tsv"),
         (["--window", "soon"], "--window: expected a window such as all, 10m or 10m/5m, got 'soon'"),
         (["--window", "-5m"], "got '-5m'"),
@@ -233,6 +238,13 @@ def test_options_come_from_a_file_those_of_beam_among_them(tmp_path):
 def test_a_file_of_options_that_is_wrong_is_told_in_one_line(text, message, tmp_path, refused):
     (tmp_path / "run.toml").write_text(text)
     assert message in refused("--config", "run.toml")
+
+
+@pytest.mark.parametrize("runner", ["FlinkRunner", "PortableRunner", "flink"])
+def test_options_that_only_a_job_server_knows_are_handed_on(runner):
+    argv = ["--input", "-", f"--runner={runner}", "--checkpointing_interval=1000", "--finish_bundle_first"]
+    options = parse_command_line(StreamOptions, "prog", "", argv)
+    assert argv[-2:] == options._flags[-2:]
 
 
 def test_options_for_topics_are_given_parsed():
