@@ -220,7 +220,8 @@ def parse_command_line(
     except ValueError as error:
         parser.error(str(error))
     known, others = parser.parse_known_args(flags)
-    _check_beam_options(parser, beam_parser, others, has_server=known.runner.lower().startswith(_WITH_SERVER))
+    runner = known.runner.rpartition(".")[2].lower()
+    _check_beam_options(parser, beam_parser, others, has_server=runner.startswith(_WITH_SERVER))
     options: StreamOptions = PipelineOptions(flags).view_as(options_class)
     return options
 

@@ -215,7 +215,7 @@ class KafkaInput:
             idle_partition_seconds=self.idle_partition_seconds,
             on_missing_offset=self.on_missing_offset,
             group=self.group,
-            max_readers=self.max_readers or DEFAULT_READERS,
+            max_readers=DEFAULT_READERS if self.max_readers is None else self.max_readers,
             decode=self.decode,
             **options,
         )

@@ -240,7 +240,7 @@ def test_a_file_of_options_that_is_wrong_is_told_in_one_line(text, message, tmp_
     assert message in refused("--config", "run.toml")
 
 
-@pytest.mark.parametrize("runner", ["FlinkRunner", "PortableRunner", "flink"])
+@pytest.mark.parametrize("runner", ["FlinkRunner", "PortableRunner", "flink", "a.b.flink_runner.FlinkRunner"])
 def test_options_that_only_a_job_server_knows_are_handed_on(runner):
     argv = ["--input", "-", f"--runner={runner}", "--checkpointing_interval=1000", "--finish_bundle_first"]
     options = parse_command_line(StreamOptions, "prog", "", argv)
