@@ -1,4 +1,4 @@
-"""Mends of Beam 2.77: a job that fails now and then, and one that loses records.
+"""Mends of Beam 2.77: a job that fails now and then, and two that lose records.
 
 It fails when a runner asks how far a reader is. The answer counts the bytes of the elements given so far by their mean
 size, of which Beam takes samples. A bundle of which it took none has a mean of NaN, and a runner that wants to split
@@ -7,6 +7,9 @@ as on a busy machine.
 
 It loses records when Prism splits such a bundle of a stateful step: the rest, of the same key, runs beside the first
 part with a state of its own, and the state of one of them is lost. So a bundle that has state is not split.
+
+FnApiRunner loses timers where it fuses two stateful steps that call theirs by one name, as a transform applied twice
+does: it keeps them in a buffer of that name, and what is first to look takes all. Here each step has its own.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import Any
 
 from apache_beam.io import iobase
 from apache_beam.portability.api import beam_fn_api_pb2, beam_runner_api_pb2
+from apache_beam.runners.portability.fn_api_runner.execution import BundleContextManager, ListBuffer
+from apache_beam.runners.portability.fn_api_runner.translations import split_buffer_id
 from apache_beam.runners.worker.bundle_processor import BundleProcessor
 
 _with_completed = iobase.RestrictionProgress.with_completed
@@ -43,3 +48,19 @@ def _split_without_state(self: Any, request: Any) -> Any:
 
 
 BundleProcessor.try_split = _split_without_state
+
+_get_buffer = BundleContextManager.get_buffer
+
+
+def _get_own_buffer(self: Any, buffer_id: bytes, transform_id: str) -> Any:
+    """Return the buffer of that id, or for timers the one that the transform alone writes to."""
+    kind, name = split_buffer_id(buffer_id)
+    if kind != "timers":
+        return _get_buffer(self, buffer_id, transform_id)
+    buffers, own = self.execution_context.timer_buffers, buffer_id + b"/" + transform_id.encode()
+    if own not in buffers:
+        buffers[own] = ListBuffer(self.get_timer_coder_impl(transform_id, name))
+    return buffers[own]
+
+
+BundleContextManager.get_buffer = _get_own_buffer
