@@ -18,6 +18,7 @@ ROWS ?= 10000000
 AT_ONCE ?= 3
 # Tests start some hundred processes: each would compile the whole project if it might not keep what it compiled.
 test docs soak: export PYTHONDONTWRITEBYTECODE :=
+soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test lint types format docs bench soak prism jars kafka kafka-stop clean

@@ -1,4 +1,4 @@
-"""What all tests share: the runners that they name."""
+"""What all tests share: how long Hypothesis looks, and the runners that they name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from pathlib import Path
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from hypothesis import HealthCheck, settings
 
 from tests.brokers import Broker, running_broker
 
 # Not to what pytest captures, as a library has set up already: runners still log when that is closed.
 logging.basicConfig(level=logging.ERROR, stream=sys.__stderr__, force=True)
+
+# A busy machine is slow, and no fault: no example has a deadline. HYPOTHESIS_PROFILE names another profile.
+_PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", _PATIENT)
+settings.register_profile("ci", _PATIENT, derandomize=True, database=None)
+settings.register_profile("thorough", _PATIENT, max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
 @pytest.fixture
