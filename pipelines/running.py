@@ -25,8 +25,9 @@ from pipelines.options import StreamOptions, UsageError
 from pipelines.prism import HOW_TO_GET, find_prism, running_prism
 from pipelines.progress import Progress, summary
 from pipelines.written import NAMESPACE as WRITTEN
-from pipelines.written import where_written
+from pipelines.written import thrown_away, where_written
 from sources import board, drain
+from sources.signals import Echoes
 from transforms.counting import COUNTS, NAMESPACE
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -77,6 +78,8 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
             return _fail(str(error))
         except KeyboardInterrupt:
             progress.clear()
+            if signals.count > 1:
+                print(thrown_away(board.counts(), options), file=sys.stderr, flush=True)
             return signals.status
 
 
@@ -122,10 +125,11 @@ def _runner_name(text: str) -> str:
 class _Signals:
     """Counts Ctrl-C and SIGTERM. The first may ask for a drain; any other ends what the main thread is at.
 
-    A third one, should the main thread be stuck, ends the process.
+    A third one, should the main thread be stuck, ends the process. The echo of a signal is not counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._echoes = Echoes(clock)
         self.count = 0
         self.status = _SIGNALLED
         self._is_end = False
@@ -142,6 +146,8 @@ class _Signals:
 
     def _notice(self, number: int, frame: Any) -> None:  # noqa: ARG002
         # No printing in here: the main thread may be in the middle of it.
+        if self._echoes.is_echo(number):
+            return
         self.count += 1
         self.status = _SIGNALLED + number
         if self.count > _PATIENCE:

@@ -79,6 +79,23 @@ def where_written(options: StreamOptions, files: Mapping[str, int], records: Map
             yield f"wrote {records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'} to {path}"
 
 
+def thrown_away(counts: Mapping[str, int], options: StreamOptions) -> str:
+    """Return the line for a run that is stopped before its open windows are written.
+
+    Args:
+        counts: what this process has read, and what it has written, by path.
+        options: what was asked for.
+    """
+    if not counts.get("read"):
+        return "stopped at once: no record was read in this process"
+    paths = dict.fromkeys(output.path for output in options.destinations)
+    written = [f"{counts[path]:,} to {path}" for path in paths if counts.get(path)]
+    return (
+        f"stopped at once: {counts['read']:,} records were read; thrown away is what is in open windows or was not "
+        f"written yet; written so far: {', '.join(written) or 'nothing'}"
+    )
+
+
 def _told(number: int, noun: str, path: str) -> str:
     if not number:
         return f"wrote nothing to {path}: there are no totals"

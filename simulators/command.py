@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -34,6 +35,7 @@ from simulators.truth import Summary, Tally, TruthFile
 from sources.address import Address, parse_address
 from sources.brokers import BrokerError, Brokers
 from sources.pacing import Pace
+from sources.signals import Echoes
 
 DEFAULT_OUTPUT = "tcp-listen://127.0.0.1:12000"
 FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -136,8 +138,9 @@ class Command:
             parser.error(" ".join(str(error).split()))
         streams = _streams(simulation, faults, args.truth, needs_times=args.speed is not None)
         # A shell that starts us in the background makes us deaf to Ctrl-C; whoever sends it all the same means it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+        stop = _stopper()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
         try:
             sent = outlet.deliver(streams)
         except KeyboardInterrupt:
@@ -201,6 +204,20 @@ def day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise ValueError(f"expected a date such as 2011-04-01, got {text!r}") from None
+
+
+def _stopper(clock: Callable[[], float] = time.monotonic) -> Callable[[int, object], None]:
+    """Return a handler that ends the main thread by an exception, once for a signal and its echo."""
+    echoes = Echoes(clock)
+
+    def stop(number: int, _frame: object) -> None:
+        if echoes.is_echo(number):
+            return
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(TERMINATED)
+
+    return stop
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,6 +17,7 @@ from simulators.files import replaced
 from simulators.metering import metered
 from sources.brokers import Brokers
 from sources.sending import Sending, make_topics
+from sources.signals import Echoes
 
 if TYPE_CHECKING:
     from simulators.outlets import Outlet
@@ -76,8 +77,11 @@ def _undisturbed() -> Iterator[None]:
         yield
         return
     came: list[int] = []
+    echoes = Echoes()
 
     def note(number: int, _frame: object) -> None:
+        if echoes.is_echo(number):
+            return
         if came:
             signal.signal(number, handlers[signal.Signals(number)])
             signal.raise_signal(number)

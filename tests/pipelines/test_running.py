@@ -13,8 +13,8 @@ import threading
 
 import pytest
 
-from pipelines.running import explain
-from tests.fakes import listening
+from pipelines.running import _Signals, explain
+from tests.fakes import FakeClock, listening
 from tests.pipelines.tools import (
     ROOT,
     Terminal,
@@ -168,14 +168,48 @@ def test_ctrl_c_drains_a_file(tape, prism, tmp_path):
     assert totals_of([out]) == right_totals(b"".join(tape.read_bytes().splitlines(keepends=True)[:read]))
 
 
-def test_a_second_ctrl_c_stops_at_once(prism, tmp_path):
-    with Terminal("--input", "tcp://127.0.0.1:9", "--output", tmp_path / "totals.jsonl") as terminal:
-        terminal.wait_for("0 rows")
-        os.kill(terminal.pid, signal.SIGINT)
-        os.kill(terminal.pid, signal.SIGINT)
-        terminal.finish(seconds=5)
-        assert terminal.status in (130, -signal.SIGINT)
-    assert not list(tmp_path.iterdir())
+def test_the_two_signals_of_timeout_are_one_and_nothing_is_thrown_away(short_tape, prism, tmp_path):
+    data = short_tape.read_bytes()
+    out, rejected = tmp_path / "totals.jsonl", tmp_path / "rejected.jsonl"
+    with (
+        register(data + b"no record\n") as address,
+        started("--input", address, "--output", out, "--rejected", rejected) as program,
+    ):
+        wait_for(lambda: rejected.exists() and rejected.stat().st_size)
+        program.process.send_signal(signal.SIGINT)
+        program.process.send_signal(signal.SIGINT)
+        done = program.finish()
+    assert done.status == 130, done.err
+    assert done.balance.read == 1_001
+    assert totals_of([out]) == right_totals(data)
+
+
+def signals_at(*moments: float) -> tuple[int, bool]:
+    """Gives how many Ctrl-C count that come at these seconds, and whether one stops at once."""
+    clock = FakeClock()
+    signals, stopped = _Signals(clock), False
+    signals.on_first = lambda: None
+    for moment in moments:
+        clock.now = moment
+        try:
+            signals._notice(signal.SIGINT, None)
+        except KeyboardInterrupt:
+            stopped = True
+    return signals.count, stopped
+
+
+@pytest.mark.parametrize(
+    ("moments", "expected"),
+    [
+        ((7.0,), (1, False)),
+        ((7.0, 7.0), (1, False)),
+        ((7.0, 7.1, 7.49), (1, False)),
+        ((7.0, 7.5), (2, True)),
+        ((7.0, 7.0, 9.0, 9.0), (2, True)),
+    ],
+)
+def test_a_signal_within_half_a_second_is_the_same_and_a_later_one_stops_at_once(moments, expected):
+    assert signals_at(*moments) == expected
 
 
 def test_a_second_ctrl_c_stops_a_drain_that_hangs(short_tape, prism, tmp_path):
@@ -199,7 +233,11 @@ def test_a_second_ctrl_c_stops_a_drain_that_hangs(short_tape, prism, tmp_path):
             program.process.wait(5)
             assert program.process.returncode == 130
             assert program.process.stderr.read().decode().splitlines() == [
-                "draining: open windows are being written; again to stop at once"
+                "draining: open windows are being written; again to stop at once",
+                (
+                    "stopped at once: 1,001 records were read; thrown away is what is in open windows or was not "
+                    "written yet; written so far: nothing"
+                ),
             ]
             assert not processes_of(program.mark)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.options import StreamOptions, parse_command_line
-from pipelines.written import where_written
+from pipelines.written import thrown_away, where_written
 
 NONE = {"rejected": 0, "late": 0}
 
@@ -58,3 +58,13 @@ def test_files_of_other_parts_are_told_too_and_counted_where_they_are_many():
         "wrote 1,024 files out/a-last-5m-*.jsonl",
         "wrote out/a-ranks.jsonl",
     ]
+
+
+def test_what_is_thrown_away_is_told_with_what_was_written():
+    options = parse_command_line(StreamOptions, "prog", "", ["--output", "a.jsonl", "sqlite:///b.db", "-"])
+    assert thrown_away({"read": 1_200, "a.jsonl": 3}, options) == (
+        "stopped at once: 1,200 records were read; thrown away is what is in open windows or was not written yet; "
+        "written so far: 3 to a.jsonl"
+    )
+    assert thrown_away({"read": 1}, options).endswith("written so far: nothing")
+    assert thrown_away({}, options) == "stopped at once: no record was read in this process"

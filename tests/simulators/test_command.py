@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from simulators.batch import Batch, Facts, Times
-from simulators.command import Command, Simulation, checked, number, what_is_sent
+from simulators.command import Command, Simulation, _stopper, checked, number, what_is_sent
 from sources.pacing import Pace
+from tests.fakes import FakeClock
 
 
 @dataclass
@@ -164,3 +165,17 @@ def test_wrong_options_in_a_file_are_wrong_use(tmp_path: Path, capsys: pytest.Ca
     assert "missing.toml" in lines[1]
     assert lines[2].endswith("mode is a section of a --config file, got --mode few without one")
     assert lines[3].endswith("argument --config: expected one argument")
+
+
+def test_a_signal_and_its_echo_end_a_simulator_once() -> None:
+    clock = FakeClock()
+    stop = _stopper(clock)
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGINT, None)
+    clock.pass_seconds(0.1)
+    stop(signal.SIGINT, None)
+    with pytest.raises(SystemExit, match="143"):
+        stop(signal.SIGTERM, None)
+    clock.pass_seconds(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGINT, None)
