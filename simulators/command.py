@@ -29,6 +29,7 @@ from schemas.value_options import add_value_options, read_value_format
 from schemas.values import ValueFormat, own_schemas
 from simulators.batch import Batch, Route, Stream
 from simulators.datagrams import DEFAULT_DATAGRAM_BYTES
+from simulators.deliver import deliver
 from simulators.faults import Damage, Faults
 from simulators.outlets import Outlet
 from simulators.truth import Summary, Tally, TruthFile
@@ -142,7 +143,7 @@ class Command:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         try:
-            sent = outlet.deliver(streams)
+            sent = deliver(streams, outlet)
         except KeyboardInterrupt:
             return INTERRUPTED
         except OSError as error:

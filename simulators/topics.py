@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,12 +15,10 @@ from schemas.values import make_encoder
 from simulators.batch import GARBAGE, Batch, Marks, Routes, Stream
 from simulators.files import replaced
 from simulators.metering import metered
+from simulators.outlets import Outlet
 from sources.brokers import Brokers
 from sources.sending import Sending, make_topics
 from sources.signals import Echoes
-
-if TYPE_CHECKING:
-    from simulators.outlets import Outlet
 
 #: How long brokers may be away in the middle of a stream.
 PATIENCE_SECONDS = 60.0
