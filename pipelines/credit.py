@@ -141,8 +141,8 @@ def build(pipeline: beam.Pipeline, options: CreditOptions, read: ReadAddresses) 
         write_results(totals | f"Rank {name}" >> Rank(KEY, options.rankings), options, ranks)
         if options.plot and not windows.length:
             totals | "DrawFlow" >> DrawFlow(options.plot, KEY)
-    write_records(rejected, options.rejected, "WriteRejected")
-    write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate")
+    write_records(rejected, options.rejected, "WriteRejected", options)
+    write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate", options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -82,8 +82,8 @@ def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) 
     )
     write_results(hours, options, BY_DATE)
     write_results(hours | "SumByHourOfDay" >> SumByHourOfDay(), options, BY_HOUR, PrintBoard("visitors with errors"))
-    write_records(parsed["rejected"], options.rejected, "WriteRejected")
-    write_records(timely["late"], options.late, "WriteLate")
+    write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
+    write_records(timely["late"], options.late, "WriteLate", options)
 
 
 def _check_sketches() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import apache_beam as beam
 
@@ -12,10 +10,9 @@ from pipelines.options import StreamOptions, UsageError
 from pipelines.wiring import check_appendable, check_topics, is_among, topic_of
 from pipelines.written import CountWritten
 from sinks.address import LINE_FORMATS, Output, check_writable
-from sinks.disk import append, empty
-from sinks.files import Written
 from sinks.json_lines import json_lines
-from sinks.lines import FileLines, Place, StdoutLines, WriteLines
+from sinks.line_file import FileLines
+from sinks.lines import Place, StdoutLines, WriteLines
 from sinks.network import TcpPeer, UdpPeer
 from sinks.rendering import Layout, RenderLines, header_line
 from sources.address import parse_address
@@ -25,6 +22,7 @@ from transforms.shapes import Shape
 
 #: The name of the table, where the address names none.
 TABLE = "records"
+_RAW = Layout()
 _FORMATS = ("jsonl", *LINE_FORMATS.values())
 
 
@@ -62,9 +60,23 @@ def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None 
 
                 check_sql(output.url, output.table or TABLE)
             elif output.kind == "udp":
-                place_of(output).open().close()
+                place_of(output, options).open().close()
         check_topics(options, [topic_of(output, options) for output in outputs if output.kind == "kafka"])
     except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from None
+
+
+def check_headers(options: StreamOptions, layouts: Sequence[Layout]) -> None:
+    """See that rows that are appended to a file go with the header row that is there.
+
+    Raises:
+        UsageError: it is another one.
+    """
+    try:
+        for output, layout in zip(options.outputs, layouts, strict=True):
+            if output.kind == "file":
+                _file_of(output, options, layout).check_header()
+    except ValueError as error:
         raise UsageError(str(error)) from None
 
 
@@ -103,16 +115,10 @@ def write_lines(
             written = records | f"Send {number}" >> WriteMessages(topic, layout, key)
             written | f"CountSent {number}" >> CountWritten(topic.address, rows=True)
             continue
-        written = (
-            records | f"Render {number}" >> RenderLines(layout) | f"Write {number}" >> WriteLines(place_of(output))
-        )
+        lines = records | f"Render {number}" >> RenderLines(layout)
+        written = lines | f"Write {number}" >> WriteLines(place_of(output, options, layout))
         if output.kind == "file":
-            empty(output.path)
-            if layout.style == "csv" and output.format == "csv":
-                append(output.path, header_line(layout.columns))
-            # The file is there, and right, even if no record comes.
-            made = records.pipeline | f"Made {number}" >> beam.Create([Written(output.path, 0)])
-            (written, made) | f"All {number}" >> beam.Flatten() | f"CountLines {number}" >> CountWritten(output.path)
+            written | f"CountLines {number}" >> CountWritten(output.path)
 
 
 def write_rows(batches: beam.PCollection, options: StreamOptions, output: Output, key: str) -> None:
@@ -132,21 +138,25 @@ def write_rows(batches: beam.PCollection, options: StreamOptions, output: Output
         sent | "CountSentRows" >> CountWritten(topic.address, rows=True)
         return
     lines = batches | "RowLines" >> beam.Map(_row_lines).with_output_types(bytes)
-    lines | "WriteRows" >> WriteLines(place_of(output))
+    written = lines | "WriteRows" >> WriteLines(place_of(output, options))
     if output.kind == "file":
-        empty(output.path)
-        made = batches.pipeline | "MadeRows" >> beam.Create([Written(output.path, 0)])
-        made | "CountRowFile" >> CountWritten(output.path)
+        written | "CountRowFile" >> CountWritten(output.path)
 
 
 def _row_lines(batch: Batch) -> bytes:
     return json_lines(batch.rows.select(name for name in batch.rows.columns if not name.startswith("_")))
 
 
-def place_of(output: Output) -> Place:
+def place_of(output: Output, options: StreamOptions, layout: Layout = _RAW) -> Place:
     """Gives where the lines of an output go."""
     if output.kind == "tcp":
         return TcpPeer(parse_address(output.path))
     if output.kind == "udp":
         return UdpPeer(parse_address(output.path))
-    return FileLines(str(Path(os.path.abspath(output.path)))) if output.kind == "file" else StdoutLines()  # noqa: PTH100
+    return _file_of(output, options, layout) if output.kind == "file" else StdoutLines()
+
+
+def _file_of(output: Output, options: StreamOptions, layout: Layout) -> FileLines:
+    has_header = layout.style == "csv" and output.format == "csv"
+    header = header_line(layout.columns) if has_header else b""
+    return FileLines.for_run(output.path, replace=options.reads_again, header=header)

@@ -170,6 +170,11 @@ class StreamOptions(KafkaOptions, PipelineOptions):
         return bool(self._get("follow"))
 
     @property
+    def reads_again(self) -> bool:
+        """Whether the same command reads all records again, from their beginning: so are files, and nothing else."""
+        return all(address.scheme == "file" for address in self.inputs)
+
+    @property
     def needs_clock(self) -> bool:
         """Whether results are due while records still come, so that the runner must not hold them back."""
         is_live = self.is_following or any(address.is_live for address in self.inputs)

@@ -94,8 +94,8 @@ def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses)
         tuned_for="live" if options.needs_clock else "replay",
     )
     write_results(totals, options, table_of(options), PrintResults(by="spend"))
-    write_records(parsed["rejected"], options.rejected, "WriteRejected")
-    write_records(timely["late"], options.late, "WriteLate")
+    write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
+    write_records(timely["late"], options.late, "WriteLate", options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.line_outputs import check_line_outputs, write_lines
+from pipelines.line_outputs import check_headers, check_line_outputs, write_lines
 from pipelines.options import StreamOptions, UsageError, parse_command_line
 from pipelines.relay_plan import Plan, plan
 from pipelines.running import leave, refuse, run
@@ -65,7 +65,7 @@ def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
     fields = ReadFields(plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition)
     parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
     write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key, is_live=plan.is_live)
-    write_records(parsed["rejected"], options.rejected, "WriteRejected")
+    write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.output = ["-"]
         planned = plan(options)
         check_line_outputs(options)
+        check_headers(options, planned.layouts)
     except UsageError as error:
         return refuse(error)
     return run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes)

@@ -25,7 +25,8 @@ from pipelines.options import StreamOptions, UsageError
 from pipelines.prism import HOW_TO_GET, find_prism, running_prism
 from pipelines.progress import Progress, summary
 from pipelines.written import NAMESPACE as WRITTEN
-from pipelines.written import thrown_away, where_written
+from pipelines.written import LineFiles, thrown_away, where_written
+from sinks.disk import SinkError
 from sources import board, drain
 from sources.signals import Echoes
 from transforms.counting import COUNTS, NAMESPACE
@@ -177,6 +178,7 @@ class _Job:
         self._is_local = is_local
         self._done = threading.Event()
         self._result: Any = None
+        self._lines: LineFiles
         self._failure: BaseException | None = None
 
     def run(self) -> int:
@@ -204,7 +206,12 @@ class _Job:
         if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
             return _fail("the counts do not balance; please report this")
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
-        for line in where_written(self._options, files, counts):
+        if not self._signals.count and not board.failures():
+            try:
+                self._lines.finish(counts)
+            except SinkError as error:
+                return _fail(str(error))
+        for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
         if board.failures():
             return _fail("; ".join(board.failures()))
@@ -218,6 +225,7 @@ class _Job:
         try:
             pipeline = beam.Pipeline(options=self._options)
             self._build(pipeline)
+            self._lines = LineFiles(pipeline)
             self._result = pipeline.run()
             state = self._result.wait_until_finish()
             if state != PipelineState.DONE:

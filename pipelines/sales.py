@@ -118,8 +118,8 @@ def build(pipeline: beam.Pipeline, options: SalesOptions, read: ReadAddresses) -
     if options.enriched_output is not None:
         enrich = EnrichPurchases(parse_duration(options.enriched_wait), tuning)
         write_rows(kinds | "Enrich" >> enrich, options, options.enriched_output, key=PRODUCT)
-    write_records(rejected, options.rejected, "WriteRejected")
-    write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate")
+    write_records(rejected, options.rejected, "WriteRejected", options)
+    write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate", options)
 
 
 def with_topics(address: str, topics: Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from pipelines.written import CountWritten
 from schemas.records import RecordType
 from sinks.address import Output, check_takes_results, check_writable
 from sinks.files import WriteResults
-from sinks.records import WriteRejected, prepare
+from sinks.line_file import FileLines
+from sinks.records import WriteRejected
 from sources.address import Address, parse_address
 from sources.brokers import Brokers
 from sources.chunks import find_files
@@ -231,8 +232,11 @@ def write_results(
             written | f"CountWritten {label}" >> CountWritten(table.path(output))
 
 
-def write_records(records: beam.PCollection, path: str | None, label: str) -> None:
-    """Writes rejected or late records, if a path was given; what was in that file goes."""
+def write_records(records: beam.PCollection, path: str | None, label: str, options: StreamOptions) -> None:
+    """Write rejected or late records, if a path was given.
+
+    What was in that file goes when the first one is written, where the input is read from its beginning; else they are
+    appended to it.
+    """
     if path:
-        prepare(path)
-        records | label >> WriteRejected(str(Path(path)))
+        records | label >> WriteRejected(FileLines.for_run(path, replace=options.reads_again))

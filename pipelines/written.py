@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
+from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.options import StreamOptions
 from sinks.files import Written
+from sinks.line_file import FileLines
+from sinks.lines import WriteLines
+from sinks.records import WriteRejected
 from sources import board
 
 #: The namespace of the metrics, each named by the path that was asked for.
@@ -45,38 +50,108 @@ class _CountFn(beam.DoFn):
         board.add(self._path, number)
 
 
-def where_written(options: StreamOptions, files: Mapping[str, int], records: Mapping[str, int]) -> Iterator[str]:
+class LineFiles(PipelineVisitor):
+    """The files of lines that a pipeline writes.
+
+    Attributes:
+        outputs: those of good records.
+        others: those of rejected and late ones.
+    """
+
+    def __init__(self, pipeline: beam.Pipeline) -> None:
+        """Find them."""
+        self.outputs: list[FileLines] = []
+        self.others: list[FileLines] = []
+        self._made: set[str] = set()
+        pipeline.visit(self)
+
+    def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
+        """Note the files of a transform."""
+        transform = transform_node.transform
+        if isinstance(transform, WriteLines) and isinstance(transform.place, FileLines):
+            self.outputs.append(transform.place)
+        elif isinstance(transform, WriteRejected) and transform.place is not None:
+            self.others.append(transform.place)
+
+    def finish(self, records: Mapping[str, int]) -> None:
+        """Make the files that no record came to, or replace what is in them, after a run that succeeded.
+
+        Where records were rejected, an output that nothing was written to stays as it is. A file that was written to
+        is not changed by this.
+
+        Args:
+            records: how many records there were, by what became of them.
+
+        Raises:
+            SinkError: a file cannot be written.
+        """
+        for place in (*([] if records["rejected"] else self.outputs), *self.others):
+            place.open().close()
+            self._made.add(place.path)
+
+    def told(self, path: str, is_written: bool, verb: str) -> str:
+        """Return what to say of an output, empty if it is none of lines."""
+        absolute = os.path.abspath(path)  # noqa: PTH100
+        if absolute not in {place.path for place in self.outputs}:
+            return ""
+        if is_written or absolute in self._made:
+            return f"{verb} {path}"
+        return f"wrote nothing to {path}: there are no records{_older(path)}"
+
+
+def _older(path: str) -> str:
+    return "; what is there is older" if Path(path).is_file() else ""
+
+
+def where_written(
+    options: StreamOptions,
+    files: Mapping[str, int],
+    records: Mapping[str, int],
+    lines: LineFiles | None = None,
+) -> Iterator[str]:
     """Gives a line for each path: ``wrote out/produce.jsonl``, ``wrote 24 files out/produce-*.jsonl``.
 
     Args:
         options: what was asked for.
         files: how many files, final rows of a database, or messages were written, by path.
         records: how many records were rejected and late.
+        lines: the files of lines.
     """
-    for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "file"):
-        name = Path(path)
-        if not files.get(path):
-            old = "; what is there is older" if name.is_file() else ""
-            yield f"wrote nothing to {path}: there are no totals{old}"
-        elif options.windows.length:
-            number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
-            yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
-        else:
-            yield f"wrote {path}"
+    verb = "wrote" if options.reads_again else "appended to"
+    paths = dict.fromkeys(output.path for output in options.destinations if output.kind == "file")
+    told = {path: lines.told(path, bool(files.get(path)), verb) for path in paths} if lines is not None else {}
+    yield from filter(None, told.values())
+    yield from _files_told(options, files, {path for path, line in told.items() if line})
     topics = {path for path in files if path.startswith("kafka://")}
-    for path in sorted(files.keys() - topics - {output.path for output in options.outputs}):
-        name = Path(path)
-        if files[path] > 1:
-            yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
-        else:
-            yield f"wrote {path}"
     for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
         yield _told(files.get(path, 0), "row", path)
     for path in sorted(topics | {output.path for output in options.outputs if output.kind == "kafka"}):
         yield _told(files.get(path, 0), "message", path)
     for kind, path in (("rejected", options.rejected), ("late", options.late)):
         if path and records[kind]:
-            yield f"wrote {records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'} to {path}"
+            number = f"{records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'}"
+            yield f"{'wrote' if options.reads_again else 'appended'} {number} to {path}"
+
+
+def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]) -> Iterator[str]:
+    """Give a line for each path of results, but for those that were told of already."""
+    asked = {output.path: output.kind for output in options.outputs}
+    for path in (path for path, kind in asked.items() if kind == "file" and path not in told):
+        name = Path(path)
+        if not files.get(path):
+            yield f"wrote nothing to {path}: there are no totals{_older(path)}"
+        elif options.windows.length:
+            number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
+            yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
+    others = files.keys() - asked.keys() - told
+    for path in sorted(path for path in others if not path.startswith("kafka://")):
+        name = Path(path)
+        if files[path] > 1:
+            yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
 
 
 def thrown_away(counts: Mapping[str, int], options: StreamOptions) -> str:

@@ -65,28 +65,6 @@ def write_whole(path: str, data: bytes) -> None:
             raise
 
 
-def append(path: str, lines: bytes) -> None:
-    """Appends whole lines in one write, so that several writers do not mix theirs.
-
-    Raises:
-        SinkError: it cannot be written.
-    """
-    with one_line_errors(path):
-        _write(Path(path), lines, os.O_CREAT | os.O_APPEND)
-
-
-def empty(path: str) -> None:
-    """Makes the file, and its folder, or empties it.
-
-    Raises:
-        SinkError: it cannot be written.
-    """
-    target = Path(path)
-    with one_line_errors(path):
-        make_folder(target.parent)
-        _write(target, b"", os.O_CREAT | os.O_TRUNC)
-
-
 def _write(path: Path, data: bytes, flags: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, _MODE)
     try:

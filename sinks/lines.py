@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import apache_beam as beam
 
 from sinks.console import print_bytes
-from sinks.disk import SinkError, make_folder, one_line_errors
+from sinks.disk import SinkError
 from sinks.files import Written
 from sources.drain import drain
-
-_MODE = 0o666  # less the umask, as for any file that a program makes
 
 
 class Outlet(ABC):
@@ -89,14 +84,14 @@ class _WriteFn(beam.DoFn):
 
     def process(self, lines: bytes) -> Iterator[Written]:
         if self._outlet is None:
-            self._outlet = _borrow(self._place)
+            self._outlet = borrow(self._place)
         self._outlet.write(lines)
         yield Written(self._place.name, lines.count(b"\n"))
 
     def teardown(self) -> None:
         if self._outlet is not None:
             self._outlet = None
-            _give_back(self._place)
+            give_back(self._place)
 
 
 class _Borrowed(NamedTuple):
@@ -109,7 +104,12 @@ _open: dict[Place, _Borrowed] = {}
 _guard = threading.Lock()
 
 
-def _borrow(place: Place) -> Outlet:
+def borrow(place: Place) -> Outlet:
+    """Return this process's outlet of a place, open; to be given back as often.
+
+    Raises:
+        SinkError: it cannot be opened.
+    """
     with _guard:
         known = _open.get(place)
         outlet, times = known or _Borrowed(place.open(), 0)
@@ -117,7 +117,8 @@ def _borrow(place: Place) -> Outlet:
         return outlet
 
 
-def _give_back(place: Place) -> None:
+def give_back(place: Place) -> None:
+    """Close the outlet of a place, once everybody has given it back."""
     with _guard:
         outlet, times = _open[place]
         if times > 1:
@@ -125,54 +126,6 @@ def _give_back(place: Place) -> None:
             return
         del _open[place]
     outlet.close()
-
-
-@dataclass(frozen=True)
-class FileLines(Place):
-    """A file that is appended to: readers see each line once it is written, and whole.
-
-    The lines of one element are one write. Should the disk be full in the middle of it, what was written of it is taken
-    out again. :func:`sinks.disk.empty` empties the file before a run.
-    """
-
-    path: str
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return self.path
-
-    def open(self) -> Outlet:
-        """Opens the file, and makes it and its folder where they are missing."""
-        with one_line_errors(self.path):
-            make_folder(Path(self.path).parent)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            return _OpenFile(self.path, os.open(self.path, flags, _MODE))
-
-
-class _OpenFile(Outlet):
-    def __init__(self, path: str, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
-        self._lock = threading.Lock()
-
-    def write(self, lines: bytes) -> None:
-        with self._lock, one_line_errors(self._path):
-            before = os.fstat(self._descriptor).st_size
-            rest = memoryview(lines)
-            try:
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
-            except OSError as error:
-                if error.errno != errno.EPIPE:
-                    os.ftruncate(self._descriptor, before)
-                raise
-
-    def close(self) -> None:
-        with self._lock:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-            self._descriptor = -1
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,11 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from schemas.records import Rejected
-from sinks.disk import append, empty
+from sinks.line_file import FileLines
+from sinks.lines import Outlet, borrow, give_back
 
 _BUFFER_BYTES = 1 << 20
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def prepare(path: str) -> None:
-    """Makes or empties the file; to be called where the job is submitted, so that a bad path is found before it runs.
-
-    Raises:
-        SinkError: the file cannot be written; the message is one line.
-    """
-    empty(path)
 
 
 @beam.typehints.with_input_types(Rejected)
@@ -33,16 +25,16 @@ class WriteRejected(beam.PTransform):
 
     A line has ``origin``, ``position``, ``reason`` and ``raw``, the record's text, or ``raw_base64`` where its bytes
     are not UTF-8. Lines are written when a bundle ends, or fills 1 MiB before, and never in parts; the order is that
-    of arrival. At least once: a bundle that is tried again may write its lines again. :func:`prepare` empties the file.
+    of arrival. At least once: a bundle that is tried again may write its lines again.
 
     Attributes:
-        path: the file; None writes nothing and only hands the records on.
+        path: the file, or where it is, to append to it; None writes nothing and only hands the records on.
 
     Raises:
         SinkError: when run, the file cannot be written.
     """
 
-    path: str | None
+    path: FileLines | str | None
 
     def __post_init__(self) -> None:
         """Gives the transform its label."""
@@ -50,7 +42,12 @@ class WriteRejected(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Wires the one step, if any."""
-        return pcoll if self.path is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.path))
+        return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))
+
+    @property
+    def place(self) -> FileLines | None:
+        """The file."""
+        return FileLines(self.path) if isinstance(self.path, str) else self.path
 
 
 def json_line(record: Rejected) -> bytes:
@@ -65,8 +62,9 @@ def json_line(record: Rejected) -> bytes:
 
 
 class _AppendFn(beam.DoFn):
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, place: FileLines) -> None:
+        self._place = place
+        self._outlet: Outlet | None = None
         self._lines: list[bytes] = []
         self._bytes = 0
 
@@ -86,5 +84,12 @@ class _AppendFn(beam.DoFn):
 
     def _flush(self) -> None:
         if self._lines:
-            append(self._path, b"".join(self._lines))
+            if self._outlet is None:
+                self._outlet = borrow(self._place)
+            self._outlet.write(b"".join(self._lines))
         self._lines, self._bytes = [], 0
+
+    def teardown(self) -> None:
+        if self._outlet is not None:
+            self._outlet = None
+            give_back(self._place)

@@ -10,9 +10,10 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
-from sinks.disk import append
+from sinks.line_file import FileLines
 
 RECORDS = [f"record {number}" for number in range(6)]
 
@@ -51,9 +52,9 @@ def in_parts(path: Path) -> None:
 
 def by_one_writer(path: Path) -> None:
     """Workers give their lines back; one writer writes them in order, each in one step."""
-    with ThreadPoolExecutor(len(RECORDS)) as workers:
+    with ThreadPoolExecutor(len(RECORDS)) as workers, closing(FileLines(str(path)).open()) as file:
         for record in workers.map(work, RECORDS):
-            append(str(path), f"{record}\n".encode())
+            file.write(f"{record}\n".encode())
 
 
 def main() -> None:

@@ -281,3 +281,49 @@ def sold(folder: Path) -> Counter[str]:
         assert json.loads(lines[0])
         found.update(lines)
     return found
+
+
+def test_a_live_input_is_appended_and_files_replace_what_is_there(csv, tmp_path, capsys):
+    from pipelines.relay import main
+
+    def relay(*options: object) -> str:
+        assert main(list(map(str, options))) == 0
+        return capsys.readouterr().err
+
+    text, table = tmp_path / "g.txt", tmp_path / "g.csv"
+    outputs = ("--output", text, table, "--names", "n")
+    for part in ("1 2", "3 4"):
+        told = relay("--input", f"exec:seq {part}", *outputs)
+        assert f"appended to {text}\n" in told
+        assert f"appended to {table}\n" in told
+    assert text.read_text() == "1\n2\n3\n4\n"
+    assert table.read_text() == "n\n1\n2\n3\n4\n"
+    assert main(["--input", "exec:seq 3", "--output", str(table), "--names", "m"]) == 2
+    assert capsys.readouterr().err == (
+        f"wrong usage: cannot append to {table}: its header row is 'n', expected 'm'; name another output\n"
+    )
+    # Nothing comes: what is there stays.
+    relay("--input", "exec:true", *outputs)
+    assert text.read_text() == "1\n2\n3\n4\n"
+    for _ in range(2):
+        assert f"wrote {text}\n" in relay("--input", csv, "--output", text)
+        assert text.read_text() == "".join(RECORDS)
+    told = relay("--input", csv, "--output", text, "--where", "price > 99")
+    assert f"wrote {text}\n" in told
+    assert text.read_text() == ""
+
+
+def test_a_run_in_which_everything_is_rejected_leaves_what_was_there(tmp_path, capsys):
+    from pipelines.relay import main
+
+    text, rejected = tmp_path / "a.csv", tmp_path / "rejected.jsonl"
+    (tmp_path / "bad.jsonl").write_text("[1]\nnonsense\n")
+    (tmp_path / "good.jsonl").write_text('{"a":1}\n')
+    text.write_text("precious\n")
+    options = ["--columns", "a", "--output", str(text), "--rejected", str(rejected)]
+    main(["--input", str(tmp_path / "bad.jsonl"), *options])
+    assert f"wrote nothing to {text}: there are no records; what is there is older\n" in capsys.readouterr().err
+    assert text.read_text() == "precious\n"
+    tools.assert_lines(rejected, 2)
+    assert main(["--input", str(tmp_path / "good.jsonl"), *options]) == 0
+    assert (text.read_text(), rejected.read_text()) == ("a\n1\n", "")

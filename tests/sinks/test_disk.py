@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sinks.disk import SinkError, append, empty, write_whole
-
-FULL = Path("/dev/full")
+from sinks.disk import SinkError, write_whole
 
 
 @pytest.fixture
@@ -70,22 +68,6 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path):
     for path in ("out/x.jsonl", "out/deeper/x.jsonl"):
         with pytest.raises(SinkError, match=rf"cannot write .*{path}: Not a directory$"):
             write_whole(str(tmp_path / path), b"")
-
-
-def test_lines_are_appended(tmp_path):
-    path = tmp_path / "new" / "bad.jsonl"
-    empty(str(path))
-    append(str(path), b"one\n")
-    append(str(path), b"two\n")
-    assert path.read_bytes() == b"one\ntwo\n"
-    empty(str(path))
-    assert path.read_bytes() == b""
-
-
-@pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
-def test_appending_to_a_full_disk_is_one_line():
-    with pytest.raises(SinkError, match=r"^cannot write /dev/full: No space left on device$"):
-        append(str(FULL), b"one\n")
 
 
 def test_no_descriptor_is_left_open_when_writing_fails(tmp_path, full_disk):

@@ -14,12 +14,13 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from sinks.disk import SinkError
 from sinks.files import Written
-from sinks.lines import FileLines, WriteLines
+from sinks.line_file import FileLines
+from sinks.lines import WriteLines
 from tests.simulators.tools import ROOT
 
 WRITER = """
 import sys
-from sinks.lines import FileLines
+from sinks.line_file import FileLines
 outlet = FileLines(sys.argv[1]).open()
 number = 0
 while True:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from schemas.records import Rejected
 from sinks import records
 from sinks.disk import SinkError
-from sinks.records import WriteRejected, json_line, prepare
+from sinks.line_file import FileLines, _OpenFile
+from sinks.records import WriteRejected, json_line
 
 
 def rejected(number: int) -> Rejected:
@@ -46,53 +47,43 @@ def test_an_odd_file_name_is_kept():
     assert json.loads(json_line(Rejected("caf\udce9.txt", 0, "x", b"")))["origin"] == "caf\udce9.txt"
 
 
-def test_preparing_empties_the_file_and_makes_its_folder(tmp_path):
-    path = tmp_path / "new" / "bad.jsonl"
-    prepare(str(path))
-    path.write_text("old\n")
-    prepare(str(path))
-    assert path.read_bytes() == b""
-
-
-def test_a_path_that_cannot_be_written_is_found_when_preparing(tmp_path):
-    with pytest.raises(SinkError, match=r"^cannot write .*: Is a directory$"):
-        prepare(str(tmp_path))
-
-
 def test_lines_leave_before_a_bundle_fills_the_buffer(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(records, "append", lambda path, lines: written.append(lines))
-    writer = records._AppendFn(str(tmp_path / "bad.jsonl"))
+    write = _OpenFile.write
+    monkeypatch.setattr(_OpenFile, "write", lambda file, lines: written.append(lines) or write(file, lines))
+    writer = records._AppendFn(FileLines(str(tmp_path / "bad.jsonl")))
     writer.start_bundle()
     sent = [Rejected("x", number, "too long", b"z" * 400_000) for number in range(7)]
     for record in sent:
         assert list(writer.process(record)) == [record]
     writer.finish_bundle()
+    writer.teardown()
     assert [len(lines.splitlines()) for lines in written] == [2, 2, 2, 1]
     assert all(len(lines) <= 1 << 20 and lines.endswith(b"\n") for lines in written)
 
 
-def test_a_bundle_without_records_writes_nothing(monkeypatch):
-    monkeypatch.setattr(records, "append", lambda path, lines: pytest.fail("nothing to write"))
-    writer = records._AppendFn("nowhere")
+def test_a_bundle_without_records_writes_nothing(tmp_path):
+    writer = records._AppendFn(FileLines(str(tmp_path / "bad.jsonl")))
     writer.start_bundle()
     writer.finish_bundle()
+    writer.teardown()
+    assert not any(tmp_path.iterdir())
 
 
 def test_records_of_a_bundle_that_failed_are_not_in_the_next(tmp_path):
     path = tmp_path / "bad.jsonl"
-    writer = records._AppendFn(str(path))
+    writer = records._AppendFn(FileLines(str(path)))
     writer.start_bundle()
     list(writer.process(rejected(1)))
     writer.start_bundle()
     list(writer.process(rejected(2)))
     writer.finish_bundle()
+    writer.teardown()
     assert path.read_bytes() == json_line(rejected(2))
 
 
 def test_every_record_is_one_line_whatever_the_bundles(tmp_path, options):
     path = tmp_path / "bad.jsonl"
-    prepare(str(path))
     count = 3_000
     with beam.Pipeline(options=options) as pipeline:
         handed_on = (
