@@ -118,7 +118,7 @@ def write_lines(
         lines = records | f"Render {number}" >> RenderLines(layout)
         written = lines | f"Write {number}" >> WriteLines(place_of(output, options, layout))
         if output.kind == "file":
-            written | f"CountLines {number}" >> CountWritten(output.path)
+            written | f"CountLines {number}" >> CountWritten(output.path, rows=True)
 
 
 def write_rows(batches: beam.PCollection, options: StreamOptions, output: Output, key: str) -> None:
@@ -140,7 +140,7 @@ def write_rows(batches: beam.PCollection, options: StreamOptions, output: Output
     lines = batches | "RowLines" >> beam.Map(_row_lines).with_output_types(bytes)
     written = lines | "WriteRows" >> WriteLines(place_of(output, options))
     if output.kind == "file":
-        written | "CountRowFile" >> CountWritten(output.path)
+        written | "CountRowFile" >> CountWritten(output.path, rows=True)
 
 
 def _row_lines(batch: Batch) -> bytes:
