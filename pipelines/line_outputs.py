@@ -87,7 +87,6 @@ def write_lines(
     layouts: Sequence[Layout],
     *,
     key: str = "",
-    is_live: bool,
 ) -> None:
     """Writes the records to every output, one after the other, as they come.
 
@@ -97,14 +96,13 @@ def write_lines(
         shape: what the records are.
         layouts: how the records of each output are written.
         key: the column that is the key of messages.
-        is_live: whether the same records can never be read again.
     """
     for number, (output, layout) in enumerate(zip(options.outputs, layouts, strict=True)):
         if output.url is not None:
             from sinks.rows import InsertRecords  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
             table = output.table or TABLE
-            insert = InsertRecords(output.url, table, layout.columns, shape.numbers, is_live=is_live)
+            insert = InsertRecords(output.url, table, layout.columns, shape.numbers)
             written = records | f"Insert {number}" >> insert
             written | f"CountInserted {number}" >> CountWritten(output.path, rows=True)
             continue

@@ -64,7 +64,7 @@ def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
     """Reads, picks, writes."""
     fields = ReadFields(plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition)
     parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
-    write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key, is_live=plan.is_live)
+    write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key)
     write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
 
 

@@ -31,7 +31,6 @@ class Plan:
         condition: which ones are wanted.
         layouts: how the records of each output are written.
         key: the column that is the key of messages, or none.
-        is_live: whether the same records can never be read again.
         total_bytes: how much there is to read, None where nobody knows.
     """
 
@@ -41,7 +40,6 @@ class Plan:
     condition: Condition | None
     layouts: tuple[Layout, ...]
     key: str
-    is_live: bool
     total_bytes: int | None
 
 
@@ -117,7 +115,7 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
     )
     is_known = not (is_live or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths)))
     total = sum(Path(path).stat().st_size for path in paths) if is_known else None
-    return Plan(read, shape, columns, where, layouts, key, is_live, total)
+    return Plan(read, shape, columns, where, layouts, key, total)
 
 
 def _check_loop(options: StreamOptions, paths: list[str]) -> None:

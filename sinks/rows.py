@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import polars as pl
 import sqlalchemy as sa
 from apache_beam.transforms.window import GlobalWindows
@@ -18,7 +15,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
 from sinks.sql import POSTGRESQL, SQLITE, check_table, make_table, parse_sql, shown
-from sources.block import Block
 from sources.scan import find_lines
 from transforms.fields import FIELD
 from transforms.frames import RECORD, Batch
@@ -39,21 +35,20 @@ class InsertRecords(beam.PTransform):
     """Writes each record into a row of its own, and gives a :class:`Written` per transaction.
 
     The table is made when it is missing. It has the fields as text (in SQLite those in ``numbers`` as numbers), and
-    what tells the records apart: ``origin`` and ``position``, where the record was; and for live input, which can be
-    read but once, ``relay``, a name that each run makes up, and ``arrival``, when its block was received, in
-    microseconds. Of files the former is empty and the latter 0, and the origin is the whole path: so to relay a file
-    again changes the rows that are there, and adds none.
+    the identity of the record as its key (see :class:`sources.block.Block`): ``origin`` and ``position``, where it was,
+    and ``relay``, the scope of these. What is read again, by the same run or by another, has the same: it changes
+    the rows that are there, and adds none. Input that can be read but once has a ``relay`` that each reading makes up;
+    its rows tell in ``arrival`` when they were received, in microseconds. That is 0 for all that can be read again.
 
     The records of a bundle are written in one transaction, which is tried again while the database is away or busy.
+    Two records of a bundle that have the same identity and are not the same end the run, and neither is written.
 
     Attributes:
         address: where the database is; made from the argument ``url``, as that of :class:`sinks.table.WriteTable`.
         table: the name of the table.
         columns: the fields to write; none for the whole record, as ``line``.
         numbers: those of them that are numbers.
-        is_live: whether the records come from live input.
         retry_seconds: for how long to try again.
-        relay: names this run; for live input only.
 
     Raises:
         ValueError: when made, the address or a name is wrong.
@@ -64,9 +59,7 @@ class InsertRecords(beam.PTransform):
     table: str
     columns: tuple[str, ...] = ()
     numbers: Collection[str] = ()
-    is_live: bool = True
     retry_seconds: float = RETRY_SECONDS
-    relay: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     address: sa.URL = field(init=False)
 
     def __post_init__(self, url: str | sa.URL) -> None:
@@ -84,36 +77,45 @@ class InsertRecords(beam.PTransform):
         return pcoll | "InsertRows" >> beam.ParDo(_InsertFn(self))
 
 
-def table_rows(batch: Batch, columns: Sequence[str], relay: str) -> pl.DataFrame:
-    """Gives the rows of a batch: KEY, and the fields, or the whole LINE.
+def table_rows(batch: Batch, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of a batch: KEY, and the fields, or the whole LINE.
 
     Args:
         batch: the records.
         columns: the fields; none for the whole record.
-        relay: names the run, where the input is live; empty for files.
     """
-    lines = find_lines(batch.block.data)
+    block = batch.block
+    lines = find_lines(block.data)
     records = batch.rows[RECORD].to_numpy()
-    origins, positions = _places(batch.block, lines.starts[records], is_file=not relay)
+    origins, positions = block.locate_all(lines.starts[records])
+    # A message that has a number can be read again, and its time of arrival depends on the others of its block.
+    is_read_once = bool(block.scope) and not any(span.numbered for span in block.spans)
     rows = pl.DataFrame({ORIGIN: origins, POSITION: positions}).with_columns(
-        pl.lit(relay).alias(RELAY), pl.lit(batch.block.arrival if relay else 0, pl.Int64).alias(ARRIVAL)
+        pl.lit(block.scope).alias(RELAY), pl.lit(block.arrival if is_read_once else 0, pl.Int64).alias(ARRIVAL)
     )
     if columns:
         fields = batch.rows.select(pl.col(FIELD + name).alias(name) for name in columns)
     else:
-        data, ends = batch.block.data, zip(lines.starts[records].tolist(), lines.stops[records].tolist(), strict=True)
-        fields = pl.DataFrame({LINE: [data[start:stop].decode(errors="replace") for start, stop in ends]})
+        ends = zip(lines.starts[records].tolist(), lines.stops[records].tolist(), strict=True)
+        fields = pl.DataFrame(
+            {LINE: [block.data[start:stop].decode(errors="replace") for start, stop in ends]}, {LINE: pl.String}
+        )
     return pl.concat([rows.select(KEY), fields], how="horizontal")
 
 
-def _places(block: Block, starts: Any, *, is_file: bool) -> tuple[list[str], Any]:
-    """Gives the origins of the records that start there, and their positions in these."""
-    spans = block.spans
-    of = np.searchsorted([span.start for span in spans], starts, side="right") - 1
-    names = [os.path.abspath(span.origin) if is_file else span.origin for span in spans]  # noqa: PTH100
-    safe = [name.encode(errors="replace").decode() for name in names]
-    shift = np.array([span.position - span.start for span in spans], np.int64)
-    return [safe[at] for at in of.tolist()], starts + shift[of]
+def once_each(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each row once.
+
+    Raises:
+        ValueError: rows that are not the same have the same KEY; one of them would be lost.
+    """
+    if rows.select(KEY).n_unique() == rows.height:
+        return rows
+    rows = rows.unique(maintain_order=True)
+    twice = rows.filter(pl.struct(KEY).is_duplicated())
+    if twice.height:
+        raise ValueError(f"two records have the place {twice[ORIGIN][0]}:{twice[POSITION][0]}")
+    return rows
 
 
 class _InsertFn(beam.DoFn):
@@ -121,7 +123,6 @@ class _InsertFn(beam.DoFn):
 
     def __init__(self, options: InsertRecords) -> None:
         self._options = options
-        self._relay = options.relay if options.is_live else ""
         self._path = shown(options.address)
         self._frames: list[pl.DataFrame] = []
         self._rows = 0
@@ -132,7 +133,7 @@ class _InsertFn(beam.DoFn):
         self._frames, self._rows = [], 0
 
     def process(self, batch: Batch) -> Iterator[Written]:
-        frame = table_rows(batch, self._options.columns, self._relay)
+        frame = table_rows(batch, self._options.columns)
         self._frames.append(frame)
         self._rows += frame.height
         if self._rows >= MOST_ROWS:
@@ -148,13 +149,19 @@ class _InsertFn(beam.DoFn):
         self._database = None
 
     def _flush(self) -> Written:
-        options, rows = self._options, pl.concat(self._frames)
+        options, gathered = self._options, pl.concat(self._frames)
         self._frames, self._rows = [], 0
         if self._database is None:
             self._database = borrow(options.address)
         is_new = self._table is None
-        table = self._table or _Table(options.address.get_backend_name(), options.table, rows.columns, options.numbers)
+        table = self._table or _Table(
+            options.address.get_backend_name(), options.table, gathered.columns, options.numbers
+        )
         database = self._database
+        try:
+            rows = once_each(gathered)
+        except ValueError as error:
+            raise database.error(f"{error}: table {options.table} could have but one of them") from None
 
         def work(connection: sa.Connection) -> None:
             problem = table.prepare(connection) if is_new else ""

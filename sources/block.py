@@ -6,9 +6,12 @@ One Beam element per record costs some 25 microseconds in Python; a block of a t
 from __future__ import annotations
 
 import bisect
+import os
 import time
 from typing import NamedTuple, cast
 
+import numpy as np
+import polars as pl
 from apache_beam.coders import Coder, RowCoder, registry
 from apache_beam.typehints.schemas import typing_to_runner_api
 
@@ -16,6 +19,7 @@ from schemas.coders import register_row
 from schemas.records import Dialect, Rejected
 from schemas.units import MICROS_PER_SECOND
 from sources import mending  # noqa: F401 - every worker that reads or parses needs it
+from sources.scan import NEWLINE, Offsets, find_byte
 
 #: The watermark of a source of which no record can be late: a file that is read as fast as possible.
 NOTHING_IS_LATE = -(2**63)
@@ -42,6 +46,20 @@ class Span(NamedTuple):
     numbered: bool = False
 
 
+class Located(NamedTuple):
+    """Where many bytes of a block are from.
+
+    Attributes:
+        spans: the numbers of their spans.
+        positions: where in the origin they are; of a numbered span, which message they are of.
+        within: of a numbered span, the offset in the message; elsewhere 0.
+    """
+
+    spans: Offsets
+    positions: Offsets
+    within: Offsets
+
+
 class Block(NamedTuple):
     r"""Whole raw records, each ended by ``\n`` (the last one may lack it).
 
@@ -53,6 +71,12 @@ class Block(NamedTuple):
             window ended before it is late. NOTHING_IS_LATE where the source is complete.
         fault: empty, or why these bytes are one record that cannot be used (too long, torn off).
         arrival: when the first of the bytes were received, in microseconds of UTC; 0 where nobody knows.
+        scope: within what an origin and a position there are those of one record only: for what can be read but once,
+            the name of this reading; for messages of Kafka, the id of their topic. Empty where they are so everywhere,
+            as those of files.
+
+    Scope, origin and position are the identity of a record. It does not depend on how the input is cut into blocks. A
+    record that is read again, by another run, has the same.
     """
 
     data: bytes
@@ -61,6 +85,7 @@ class Block(NamedTuple):
     watermark: int = NOTHING_IS_LATE
     fault: str = ""
     arrival: int = 0
+    scope: str = ""
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Gives origin and position there of the byte at ``offset`` of the block.
@@ -74,10 +99,46 @@ class Block(NamedTuple):
             return f"{span.origin}@{number}", offset - start
         return span.origin, span.position + offset - span.start
 
+    def locate_spans(self, offsets: Offsets) -> Located:
+        """Return for each byte at ``offsets`` its span and its position there, all at once."""
+        starts = np.array([span.start for span in self.spans], np.int64)
+        firsts = np.array([span.position for span in self.spans], np.int64)
+        which = np.searchsorted(starts, offsets, side="right") - 1
+        positions = firsts[which] + offsets - starts[which]
+        within = np.zeros_like(positions)
+        is_numbered = np.array([span.numbered for span in self.spans])[which]
+        if is_numbered.any():
+            ends = find_byte(self.data, NEWLINE)
+            before = np.searchsorted(ends, offsets)
+            numbers = before - np.searchsorted(ends, starts)[which]
+            # The newline before the message; of the first message of a span, the byte before the span.
+            heads = np.where(numbers > 0, np.append(ends, -1)[before - 1] + 1, starts[which])
+            positions = np.where(is_numbered, firsts[which] + numbers, positions)
+            within = np.where(is_numbered, offsets - heads, within)
+        return Located(which, positions, within)
+
+    def locate_all(self, offsets: Offsets) -> tuple[pl.Series, Offsets]:
+        """Return origin and position of the bytes at ``offsets``: for each what :meth:`locate` returns, all at once."""
+        which, positions, within = self.locate_spans(offsets)
+        origins = pl.Series([span.origin for span in self.spans], dtype=pl.String).gather(which)
+        is_numbered = np.array([span.numbered for span in self.spans])[which]
+        if is_numbered.any():
+            told = pl.format("{}@{}", origins, pl.Series(positions))
+            origins = pl.select(pl.when(pl.Series(is_numbered)).then(told).otherwise(origins)).to_series()
+        return origins, np.where(is_numbered, within, positions)
+
     def rejected(self, start: int, stop: int, reason: str) -> Rejected:
         r"""Gives the record at ``data[start:stop]`` as a rejected one; its line end is left out."""
         origin, position = self.locate(start)
         return Rejected(origin, position, reason, self.data[start:stop].rstrip(b"\r\n"))
+
+
+def file_origin(path: str) -> str:
+    """Return the origin of the records of a file: its whole path, whatever it is called from where.
+
+    Bytes of a name that are not UTF-8 are escaped, so that two names do not become one.
+    """
+    return os.path.realpath(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class BlockCoder(Coder):

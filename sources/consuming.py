@@ -127,25 +127,28 @@ class Reading:
         """
         assert self._siblings is not None  # noqa: S101 - opened before
         promised = self.watermark.value
-        if not self._waiting:
+        # Without its id nobody could tell a topic from one of that name that is made later.
+        is_ready = bool(self._waiting) and self._topic_of(self._waiting[0]) in self._siblings.scout.ids
+        if not is_ready:
             if self._siblings.scout.failure is not None:
                 raise self._siblings.scout.failure
             limit = self._source.max_records
             if draining() or (limit is not None and self._records >= limit):
                 self.is_ended = True
                 return None
+        if not self._waiting:
             self._mend()
             self._look()
             self._fetch(None if limit is None else limit - self._records)
         taken = None
-        if self._waiting:
+        if self._waiting and self._topic_of(self._waiting[0]) in self._siblings.scout.ids:
             portion = self._waiting.popleft()
             self._records += portion.records
             taken = self._taken(portion, promised)
         if not self._waiting:
             self._settle()
         self._move()
-        if taken is None and self._is_idle():
+        if taken is None and not self._waiting and self._is_idle():
             self.is_ended = True
         return taken
 
@@ -306,9 +309,15 @@ class Reading:
         self._assign({place: offset}, {place: earliest} if offset == EARLIEST else {})
         self._partitions[place].promised = earlier.promised
 
+    @staticmethod
+    def _topic_of(portion: Portion) -> str:
+        """Return the topic of a portion: it has messages of one."""
+        return next(iter(portion.ends)).topic
+
     def _taken(self, portion: Portion, promised: int | None) -> Taken:
         """Makes a block, and takes note of the offsets and event times in it."""
-        topic = next(iter(portion.ends)).topic
+        assert self._siblings is not None  # noqa: S101
+        topic = self._topic_of(portion)
         arrival = portion.arrival or self._source.wall_clock()
         dialect = self._dialect(topic, portion)
         first_time: int | None = None
@@ -324,7 +333,8 @@ class Reading:
                     first_time = micros if first_time is None else first_time
                     partition.promised = micros if partition.promised is None else max(partition.promised, micros)
         watermark = NOTHING_IS_LATE if promised is None else promised
-        block = Block(portion.data, portion.spans, dialect, watermark, portion.fault, arrival)
+        scope = self._siblings.scout.ids[topic]
+        block = Block(portion.data, portion.spans, dialect, watermark, portion.fault, arrival, scope)
         return Taken(block, first_time)
 
     def _dialect(self, topic: str, portion: Portion) -> Dialect:

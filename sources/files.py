@@ -19,7 +19,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from schemas.coders import register_row
 from schemas.records import RecordType
 from sources import board
-from sources.block import BELIEVED_AHEAD_MICROS, NOTHING_IS_LATE, Block, Span, now_micros
+from sources.block import BELIEVED_AHEAD_MICROS, NOTHING_IS_LATE, Block, Span, file_origin, now_micros
 from sources.chunks import Chunk, Piece, is_compressed, piece_size, read_chunks
 from sources.drain import draining
 from sources.pacing import Pace
@@ -206,7 +206,7 @@ class _Reading(ABC):
     def _hand_out(
         self, chunk: Chunk, data: bytes, offset: int, after: int, records: int, watermark: int, arrival: int
     ) -> None:
-        span = Span(0, self.source.pieces[chunk.piece].path, offset)
+        span = Span(0, file_origin(self.source.pieces[chunk.piece].path), offset)
         self.block = Block(data, (span,), chunk.dialect, self.mark.watermark, chunk.fault, arrival)
         self.mark = FileMark(chunk.piece, after, self.mark.records + records, watermark, self.mark.token)
         board.add("bytes", after - offset)

@@ -33,6 +33,7 @@ class FollowMarkCoder(Coder):
         found = []
         for listed in places:
             place = Place(*listed)
+            place = place._replace(earlier=tuple(place.earlier))
             if place.dialect is not None:
                 dialect = Dialect(*place.dialect)
                 place = place._replace(dialect=dialect._replace(header=tuple(dialect.header)))

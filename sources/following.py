@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.records import Dialect
 from sources import board
+from sources.block import file_origin
 from sources.dialect import SAMPLE_BYTES
 from sources.drain import draining
+from sources.generation import name_generation
 from sources.lines import LineCutter
 from sources.liveness import Backlog, Stream, Taken, Watermark
 
@@ -32,6 +34,7 @@ _AHEAD_BYTES = 32 << 20
 _LEAST_WINDOW_BYTES = 1 << 16
 #: The last bytes that were read: where others stand there now, the file was written anew.
 _SEAM_BYTES = 64
+_KEPT_GENERATIONS = 100
 
 Identity = tuple[int, int]
 
@@ -47,6 +50,8 @@ class Place(NamedTuple):
         seam: a checksum of the bytes right before it.
         skipping: whether the offset is within a record that is too long, and was handed out as a fault.
         dialect: how its records are written, None where that is not known yet.
+        generation: names what stands in it; empty before its first record (see :mod:`sources.generation`).
+        earlier: what stood in it before it was written anew, the latest _KEPT_GENERATIONS.
     """
 
     path: str
@@ -56,6 +61,13 @@ class Place(NamedTuple):
     seam: int = 0
     skipping: bool = False
     dialect: Dialect | None = None
+    generation: str = ""
+    earlier: tuple[str, ...] = ()
+
+    def written_anew(self) -> Place:
+        """Return the beginning of the same file, once something else stands in it."""
+        earlier = (*self.earlier, self.generation)[-_KEPT_GENERATIONS:]
+        return Place(self.path, self.device, self.inode, earlier=earlier)
 
 
 class FollowMark(NamedTuple):
@@ -95,7 +107,8 @@ class GrowingFile:
         self.identity: Identity = (found.st_dev, found.st_ino)
         self.seam = _seam(handle, place.offset)
         self.cutter = _CutterAt(source.max_record_bytes, place.offset, skipping=place.skipping)
-        self.stream = Stream(place.path, self.cutter, place.dialect)
+        self.generation, self.earlier = place.generation, place.earlier
+        self.stream = Stream(_origin(place.path, place.generation), self.cutter, place.dialect)
         #: So much was looked at in vain for the end of the first line.
         self.examined = 0
         #: Since when another file stands in its place, and it has not grown.
@@ -126,7 +139,9 @@ class GrowingFile:
         if self.stream.pieces:
             offset, skipping = self.stream.pieces[0].position, False
         seam = zlib.crc32(_seam(self.handle, offset))
-        return Place(self.path, *self.identity, offset, seam, skipping, self.stream.dialect)
+        return Place(
+            self.path, *self.identity, offset, seam, skipping, self.stream.dialect, self.generation, self.earlier
+        )
 
     def read(self, size: int) -> bytes:
         """Gives the next bytes."""
@@ -141,6 +156,10 @@ class GrowingFile:
         """Passes over what stands before the first record."""
         self.seam = _seam(self.handle, size)
         self.cutter = self.stream.cutter = _CutterAt(self.cutter.max_record_bytes, size, skipping=False)
+
+
+def _origin(path: str, generation: str) -> str:
+    return f"{file_origin(path)}#{generation}"
 
 
 def _seam(handle: int, offset: int) -> bytes:
@@ -165,7 +184,7 @@ class Following:
         # A copy: a record type that has cached something pickles otherwise, and Beam looks readers up by that.
         self._record_type = replace(source.record_type)
         self._backlog = Backlog(
-            self._record_type, self.watermark, max_waiting_bytes=_AHEAD_BYTES, wall_clock=source.wall_clock
+            self._record_type, self.watermark, max_waiting_bytes=_AHEAD_BYTES, wall_clock=source.wall_clock, scope=""
         )
         self._backlog.records = mark.records
         self._window_bytes = max(_LEAST_WINDOW_BYTES, min(source.max_block_bytes, _AHEAD_BYTES // len(source.paths)))
@@ -228,8 +247,8 @@ class Following:
         """Finds files that are new, were written anew, or were left and are done with."""
         for place, file in enumerate(self._files):
             if file.is_rewritten:
-                self._backlog.close(file.stream, TRUNCATED)
-                self._files[place] = self._opened(Place(file.path, *file.identity), file.handle)
+                self._close(file, TRUNCATED)
+                self._files[place] = self._opened(file.place.written_anew(), file.handle)
         known = {file.identity for file in self._files}
         shown: dict[str, Identity] = {}
         for path in self._source.paths:
@@ -283,7 +302,7 @@ class Following:
             _LOGGER.warning("%r is not there any more: what it had behind byte %d is lost", place.path, place.offset)
             return
         if zlib.crc32(_seam(handle, place.offset)) != place.seam:
-            place = Place(place.path, place.device, place.inode)
+            place = place.written_anew()
         self._files.append(self._opened(place, handle))
 
     def _read(self, file: GrowingFile, *, is_last: bool = False) -> bool:
@@ -293,7 +312,28 @@ class Following:
         data = file.read(self._window_bytes)
         if data:
             self._backlog.receive(file.stream, data)
+            self._name(file)
         return bool(data)
+
+    def _close(self, file: GrowingFile, torn: str = "") -> None:
+        """Ends a file."""
+        self._backlog.close(file.stream, torn)
+        self._name(file)
+
+    def _name(self, file: GrowingFile) -> None:
+        """Name the generation of a file as soon as its first record is there, and before that is handed out."""
+        if file.generation or not file.stream.pieces:
+            return
+        piece = file.stream.pieces[0]
+        header = os.pread(file.handle, min(piece.position, SAMPLE_BYTES), 0)
+        record = piece.data[: piece.data.find(b"\n") + 1] or piece.data
+        name = found = name_generation(file.handle, header + record[:SAMPLE_BYTES])
+        again = 1
+        while name in file.earlier:  # it begins as it did before
+            again += 1
+            name = f"{found}.{again}"
+        file.generation = name
+        file.stream.origin = _origin(file.path, name)
 
     def _find_dialect(self, file: GrowingFile, *, is_last: bool) -> bool:
         """Finds the dialect of a file from its head, if that has a whole line."""
@@ -318,7 +358,7 @@ class Following:
         if file.stream.is_open:
             while self._read(file, is_last=True):
                 pass
-            self._backlog.close(file.stream)
+            self._close(file)
 
 
 def _names(place: Place) -> Iterator[str]:

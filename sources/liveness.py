@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ SILENCE_SECONDS = 0.25
 PIECE_OVERHEAD_BYTES = 512
 #: In how many records at the head of a new stream an event time is looked for.
 _HEAD_RECORDS = 8
+#: Enough that no two readings of one table have the same.
+_SCOPE_DIGITS = 16
 _DAY_MICROS = 86_400 * MICROS_PER_SECOND
 # The last day before Beam's end of time closes its global window, and the end itself means "finished".
 _EARLIEST_MICROS = MIN_TIMESTAMP.micros + _DAY_MICROS
@@ -52,7 +55,8 @@ class Stream:
     """One stream of bytes: a connection, or the standard input.
 
     Attributes:
-        origin: what records from here say of where they came from.
+        origin: what records from here say of where they came from; of a connection, its number among those that have
+            brought something is added to it, for a peer may come again.
         cutter: cuts the bytes into pieces; only the receiving thread may use it.
         dialect: how its records are written, None until its first whole record is there.
         pieces: what was received and not taken.
@@ -60,6 +64,7 @@ class Stream:
         is_open: whether more can come.
         has_brought: whether a piece of it was ever there.
         promised: the greatest event time taken from it; before the first take, that of its first record.
+        is_connection: whether it is one of many of its kind, that may have the same name.
     """
 
     origin: str
@@ -70,6 +75,7 @@ class Stream:
     is_open: bool = True
     has_brought: bool = False
     promised: int | None = None
+    is_connection: bool = False
 
 
 class Watermark:
@@ -139,6 +145,7 @@ class Backlog:
     come one packet, and up to a record's limit for each open stream, as unfinished records have to be waited for.
 
     Attributes:
+        scope: the scope of its blocks (see :class:`sources.block.Block`): what was received here cannot be read again.
         records: how many were taken; a torn or overlong one counts as one.
         blocks: how many were taken.
         connections: how many streams have ever brought something.
@@ -153,8 +160,13 @@ class Backlog:
         sniff: Sniff | None = None,
         max_waiting_bytes: int = 32 << 20,
         wall_clock: Callable[[], int] = now_micros,
+        scope: str | None = None,
     ) -> None:
-        """Takes ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line."""
+        """Takes ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line.
+
+        Without a ``scope`` it makes one up.
+        """
+        self.scope = uuid.uuid4().hex[:_SCOPE_DIGITS] if scope is None else scope
         self.watermark = watermark
         self.records = self.blocks = self.connections = 0
         self._record_type = record_type
@@ -249,7 +261,10 @@ class Backlog:
         pieces = [piece._replace(arrival=arrival) for piece in pieces]
         promise = self._first_time(stream, pieces) if stream.promised is None else None
         with self._room:
-            self.connections += not stream.has_brought
+            if not stream.has_brought:
+                self.connections += 1
+                if stream.is_connection:
+                    stream.origin += f"#{self.connections}"
             stream.has_brought = True
             if stream.promised is None:
                 stream.promised = promise
@@ -351,6 +366,7 @@ class Backlog:
             watermark=NOTHING_IS_LATE if promised is None else promised,
             fault=runs[0][1][0].fault,
             arrival=arrival,
+            scope=self.scope,
         )
         return Taken(block, first_time)
 

@@ -69,7 +69,8 @@ class ProcessLines(LineSource):
     A reader that resumes in this process goes on with the command where it is. In another one it is refused if anything
     had been handed out: a command that is run again would print again what was counted already.
 
-    The fields but the first are those of :class:`sources.live.LineSource`. The origin of a record is the address.
+    The fields but the first and the last are those of :class:`sources.live.LineSource`. The origin of a record is the
+    address; where the same command is run several times side by side, ``number`` is added for all but the first.
 
     >>> from schemas.wedge import TAPE
     >>> from sources.address import parse_address
@@ -87,6 +88,7 @@ class ProcessLines(LineSource):
     max_records: int | None = None
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], int] = now_micros
+    number: int = 1
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -124,6 +126,11 @@ class ProcessLines(LineSource):
         text = " ".join(self.address.path.split())
         return text if len(text) <= _SHOWN_COMMAND_CHARACTERS else text[: _SHOWN_COMMAND_CHARACTERS - 3] + "..."
 
+    @property
+    def origin(self) -> str:
+        """The origin of what it prints."""
+        return self.address.text if self.number == 1 else f"{self.address.text}#{self.number}"
+
     def receiver(self, backlog: Backlog) -> ProcessReceiver:
         """Gives the thread that runs the command and reads what it prints."""
         return ProcessReceiver(self, backlog)
@@ -158,7 +165,7 @@ class _Command:
         arguments = source.address.command
         self.source = source
         self.program = Path(arguments[0]).name
-        self.stream = Stream(source.address.text, LineCutter(source.max_record_bytes))
+        self.stream = Stream(source.origin, LineCutter(source.max_record_bytes))
         self.last_words = ""
         self.complaint = ""
         self._unfinished = b""

@@ -152,7 +152,11 @@ class ReadAddresses(beam.PTransform):
             checked.append(TcpLines(peers, **live))
         if peers := self._of("udp-listen"):
             checked.append(UdpLines(peers, **live, sequence=self.sequence))
-        checked += [ProcessLines(command, **live) for command in self._of("exec")]
+        commands = self._of("exec")
+        checked += [
+            ProcessLines(command, **live, number=commands[: at + 1].count(command))
+            for at, command in enumerate(commands)
+        ]
         checked += [self.kafka.source(address, **live) for address in self._of("kafka")]
         for source in checked:
             source.check()

@@ -38,6 +38,8 @@ LAST_COMMIT_SECONDS = 2.0
 #: The group of consumers without a group: librdkafka wants a name; nothing is committed under it.
 _NO_GROUP = "transaction-streams"
 _MICROS_PER_MILLI = 1_000
+#: An id of sixteen zero bytes is none.
+_NO_ID = "A" * 22
 
 
 def consumer_config(brokers: Brokers, group: str) -> dict[str, Any]:
@@ -135,12 +137,37 @@ def count_partitions(consumer: Consumer, topics: Iterable[str]) -> dict[str, int
     return counts
 
 
+def find_topic_ids(brokers: Brokers, topics: Sequence[str]) -> dict[str, str]:
+    """Return the ids of topics that are there; an empty text for one that has none, at brokers older than 2.8.
+
+    A topic that is deleted and made again has another one, and so has one of that name in another cluster.
+
+    Raises:
+        KafkaException: the broker does not answer, or does not know yet.
+    """
+    from confluent_kafka import KafkaError, KafkaException, TopicCollection  # noqa: PLC0415 - an extra
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
+
+    found = {}
+    with AdminClient(brokers.config()) as client:
+        asked = client.describe_topics(TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS)
+        for topic, answer in asked.items():
+            try:
+                found[topic] = str(answer.result(2 * ANSWER_SECONDS).topic_id).replace(_NO_ID, "")
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNSUPPORTED_FEATURE:
+                    raise
+                found[topic] = ""
+    return found
+
+
 class Scout(threading.Thread):
     """Looks at topics again and again, answers questions, and commits offsets, all with a consumer of its own.
 
     Attributes:
         partitions: the number of partitions of each topic that is there; None before the first answer. It never gets
             less, and it is replaced, not changed.
+        ids: of each of these topics, its id, an empty text where the brokers give none; replaced as well.
         answered: when the latest question was put that was answered.
         returned: when the broker answered again after it had been away.
         failure: why nothing more can be read.
@@ -152,6 +179,7 @@ class Scout(threading.Thread):
         """Asks nothing yet."""
         super().__init__(name="KafkaScout", daemon=True)
         self.partitions: dict[str, int] | None = None
+        self.ids: dict[str, str] = {}
         self.answered = self.returned = -math.inf
         self.failure: Exception | None = None
         self._brokers, self._topics, self._group, self._clock = brokers, topics, group, clock
@@ -242,10 +270,17 @@ class Scout(threading.Thread):
                 board.note(f"{self._brokers.address} answers again")
             self._refused_since = None
             self.answered = asked
+            unnamed = [topic for topic in counts if topic not in self.ids]
+            if unnamed:
+                self._try(lambda: self._find_ids(unnamed))
             if counts != known:
                 self.partitions = {**(known or {}), **counts}
-        is_short = self._is_away or self._absent_since or self.partitions is None
+        is_short = self._is_away or self._absent_since or self.partitions is None or self.partitions.keys() - self.ids
         self._due = time.monotonic() + (SHORT_LOOK_SECONDS if is_short else self._look_seconds)
+
+    def _find_ids(self, topics: Sequence[str]) -> None:
+        """Ask for the ids of topics."""
+        self.ids = self.ids | find_topic_ids(self._brokers, topics)
 
     def _try(self, action: Callable[[], None]) -> bool:
         """Does something that the broker has to answer; tells whether it has."""

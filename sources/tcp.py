@@ -45,10 +45,11 @@ class TcpLines(LineSource):
     ``tcp-listen://host:port`` lets peers push, thousands at a time; port 0 is any free one, and ``receiver.bound`` of
     a reader that was started tells which.
 
-    A block holds whole records only. The origin of a record is ``host:port`` of its peer, its position the offset in
-    that connection. The last record of a connection closed in order may lack its line end. Other ways to end leave a
-    faulty record: ``connection lost in mid-record`` after a reset, ``record longer than N bytes`` (its first 4 KiB; the
-    connection goes on behind it), ``stopped in mid-record`` where we end first. What one peer does touches no other.
+    A block holds whole records only. The origin of a record is ``host:port#n``, its peer and the number of the
+    connection, its position the offset in that connection. The last record of a connection closed in order may lack its
+    line end. Other ways to end leave a faulty record: ``connection lost in mid-record`` after a reset, ``record longer
+    than N bytes`` (its first 4 KiB; the connection goes on behind it), ``stopped in mid-record`` where we end first.
+    What one peer does touches no other.
 
     While 32 MiB wait to be taken nothing is received, so that TCP makes the peers wait. The fields but the first are
     those of :class:`sources.live.LineSource`; the rules of the watermark are those of
@@ -245,7 +246,7 @@ class TcpReceiver(Receiver):
         assert self._selector is not None  # noqa: S101
         with contextlib.suppress(OSError):  # it may be gone already, which the first read tells
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        stream = Stream(origin, LineCutter(self._source.max_record_bytes))
+        stream = Stream(origin, LineCutter(self._source.max_record_bytes), is_connection=True)
         self.backlog.open(stream)
         self._selector.register(sock, selectors.EVENT_READ, _Line(sock, stream, dial))
 

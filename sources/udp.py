@@ -24,7 +24,7 @@ from sources.sockets import bind, endpoint_of
 
 #: The receive buffer that is asked for. A datagram takes some 700 bytes of it beside its own.
 RECEIVE_BUFFER_BYTES = 32 << 20
-#: A peer that was silent for so long is forgotten; should it come back, its positions begin anew.
+#: A peer that was silent for so long is forgotten; should it come back, it is another one.
 FORGET_SECONDS = 60.0
 #: After a packet the thread pauses, so that there are many at its next look, not one.
 _PAUSE_SECONDS = 0.002
@@ -37,7 +37,8 @@ class UdpLines(LineSource):
     r"""Reads records from the datagrams that any number of peers send to us, and emits them in blocks.
 
     A datagram, of up to 65,507 bytes, holds one or several whole records, each ended by ``\n``; the last one may lack
-    it. The origin of a record is ``host:port`` of its peer, its position the offset in what came from there.
+    it. The origin of a record is ``host:port/udp#n``, its peer and the number that this has here, its position the
+    offset in what came from there.
 
     UDP loses datagrams. Those that found no room in the receive buffer (it is made as big as the system allows) are
     counted by the kernel, and that count is read; while 32 MiB wait to be taken nothing is received, and what comes
@@ -251,8 +252,10 @@ class UdpReceiver(Receiver):
         key = (mailbox.sock.fileno(), name)
         peer = self._peers.get(key)
         if peer is None:
-            origin = endpoint_of(mailbox.datagrams.name(name))
-            peer = self._peers[key] = _Peer(Stream(origin, LineCutter(self._source.max_record_bytes)))
+            # A TCP peer of the same run may have the same host and port.
+            origin = f"{endpoint_of(mailbox.datagrams.name(name))}/udp"
+            stream = Stream(origin, LineCutter(self._source.max_record_bytes), is_connection=True)
+            peer = self._peers[key] = _Peer(stream)
             self.backlog.open(peer.stream)
         return peer
 

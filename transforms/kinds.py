@@ -21,7 +21,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from schemas.records import Rejected
 from sources.block import Block, Span
-from sources.scan import NEWLINE, Lines, are_utf8, find_byte, find_lines
+from sources.scan import Lines, are_utf8, find_lines
 from transforms.columns import shown
 from transforms.counting import FILTERED, READ, REJECTED, count
 from transforms.frames import RECORD
@@ -49,7 +49,8 @@ _FLAT = rf"^{_BLANK}\{{[^{{}}]*\}}{_BLANK}$"
 _PAYLOAD = "payload"
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
-_PARTITION = re.compile(r"\[[0-9]+\]$")
+#: What sources add to the name of a topic or of a file that is followed.
+_PARTITION = re.compile(r"\[[0-9]+\]$|#[0-9a-f.]+$")
 _SUFFIXES = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".txt", ".log")
 
 
@@ -310,15 +311,9 @@ def _part(block: Block, lines: Lines, rows: pl.DataFrame) -> Block:
     np.cumsum(texts.str.len_bytes().to_numpy()[:-1].astype(np.int64) + 1, out=begins[1:])
     starts = lines.starts[rows[RECORD].to_numpy()]
     spans = block.spans
-    which = np.searchsorted([span.start for span in spans], starts, "right") - 1
-    positions = starts + np.array([span.position - span.start for span in spans], np.int64)[which]
-    step = np.diff(begins)
+    which, positions, _ = block.locate_spans(starts)
     is_numbered = np.array([span.numbered for span in spans])[which]
-    if is_numbered.any():
-        before = np.searchsorted(find_byte(block.data, NEWLINE), [*(span.start for span in spans), *starts.tolist()])
-        numbers = before[len(spans) :] - before[which] + np.array([span.position for span in spans], np.int64)[which]
-        positions = np.where(is_numbered, numbers, positions)
-        step = np.where(is_numbered[1:], 1, step)
+    step = np.where(is_numbered[1:], 1, np.diff(begins))
     is_new = np.concatenate(([True], (np.diff(which) != 0) | (np.diff(positions) != step)))
     heads = which[is_new].tolist()
     origins, numbered = ([getattr(spans[at], name) for at in heads] for name in ("origin", "numbered"))

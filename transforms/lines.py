@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,7 @@ class BlocksOfLines(beam.PTransform):
     A block has lines of one window and of one bundle, and the earliest of their timestamps, which is its arrival, too:
     a record without an event time of its own has that. Where elements have no timestamp, it is now. Lines in sliding
     windows come once per window, as they do from Beam's WindowInto. What rejected records show as their origin is
-    ``element``, and as their position how many lines of the bundle came before.
+    ``element``, and as their position how many lines of the bundle came before; the scope is that of the bundle.
 
     Nothing is late here: a source of lines tells nobody what it had promised. Its watermark must not run ahead of the
     event times in the records; what does come later than that, the runner drops.
@@ -62,14 +63,14 @@ class _Gathering:
     numbers: list[int] = field(default_factory=list)
     bytes: int = 0
 
-    def block(self, dialect: Dialect) -> Block:
+    def block(self, dialect: Dialect, scope: str) -> Block:
         spans = []
         start = 0
         for line, number in zip(self.lines, self.numbers, strict=True):
             spans.append(Span(start, ORIGIN, number))
             start += len(line) + 1
         arrival = self.timestamp.micros if self.timestamp > MIN_TIMESTAMP else now_micros()
-        return Block(b"\n".join(self.lines) + b"\n", tuple(spans), dialect, arrival=arrival)
+        return Block(b"\n".join(self.lines) + b"\n", tuple(spans), dialect, arrival=arrival, scope=scope)
 
 
 @beam.typehints.with_output_types(Block)
@@ -80,6 +81,7 @@ class _GatherLinesFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._gathered: dict[tuple[BoundedWindow, type], _Gathering] = {}
         self._seen = 0
+        self._scope = uuid.uuid4().hex
 
     def process(
         self,
@@ -95,7 +97,7 @@ class _GatherLinesFn(beam.DoFn):
         self._seen += 1
         if b"\n" in raw:
             spans = (Span(0, ORIGIN, number),)
-            block = Block(raw, spans, self._dialects[kind], fault="line break inside the record")
+            block = Block(raw, spans, self._dialects[kind], fault="line break inside the record", scope=self._scope)
             yield WindowedValue(block, timestamp, (window,))
             return
         key = window, kind
@@ -116,4 +118,4 @@ class _GatherLinesFn(beam.DoFn):
     def _close(self, key: tuple[BoundedWindow, type]) -> WindowedValue:
         window, kind = key
         gathering = self._gathered.pop(key)
-        return WindowedValue(gathering.block(self._dialects[kind]), gathering.timestamp, (window,))
+        return WindowedValue(gathering.block(self._dialects[kind], self._scope), gathering.timestamp, (window,))

@@ -6,19 +6,22 @@ import sqlite3
 from contextlib import closing
 
 import apache_beam as beam
+import polars as pl
 import psycopg
 import pytest
 
 from schemas.records import Dialect
 from sinks.disk import SinkError
-from sinks.rows import InsertRecords
+from sinks.rows import InsertRecords, once_each, table_rows
 from sources.block import Block, Span
 from transforms.fields import FieldParser
 from transforms.frames import Batch
 from transforms.shapes import Shape
 
 NAMES = ("item", "price")
-LIVE = Block(b"a,1.50\nb,\nc,007\n", (Span(0, "h:1", 0), Span(7, "h:2", 40)), Dialect(",", quoted=True), arrival=5)
+LIVE = Block(
+    b"a,1.50\nb,\nc,007\n", (Span(0, "h:1", 0), Span(7, "h:2", 40)), Dialect(",", quoted=True), arrival=5, scope="me"
+)
 
 
 def batch(block: Block = LIVE, columns: tuple[str, ...] = NAMES) -> Batch:
@@ -36,7 +39,7 @@ def rows_of(path, query: str) -> list[tuple]:
 
 
 def test_each_record_is_a_row_with_the_place_it_came_from(tmp_path, fn_api):
-    insert(fn_api, [batch()], f"sqlite:///{tmp_path}/x.db", "t", NAMES, {"price"}, relay="me")
+    insert(fn_api, [batch()], f"sqlite:///{tmp_path}/x.db", "t", NAMES, {"price"})
     assert rows_of(tmp_path / "x.db", "SELECT * FROM t ORDER BY item") == [
         ("me", 5, "h:1", 0, "a", 1.5),
         ("me", 5, "h:2", 40, "b", None),
@@ -44,21 +47,48 @@ def test_each_record_is_a_row_with_the_place_it_came_from(tmp_path, fn_api):
     ]
 
 
-def test_live_records_of_another_run_or_time_are_others_and_those_of_a_file_are_the_same(tmp_path, fn_api):
+def test_live_records_of_another_run_are_others_and_those_of_a_file_are_the_same(tmp_path, fn_api):
     url = f"sqlite:///{tmp_path}/x.db"
-    later = batch(LIVE._replace(arrival=6))
-    for relay in ("one", "two"):
-        insert(fn_api, [batch(), batch(), later], url, "live", NAMES, relay=relay)
-        insert(fn_api, [batch(), batch(), later], url, "files", NAMES, is_live=False)
-    assert rows_of(tmp_path / "x.db", "SELECT count(*) FROM live") == [(12,)]
+    for scope in ("one", "two"):
+        insert(fn_api, [batch(LIVE._replace(scope=scope))], url, "live", NAMES)
+        insert(fn_api, [batch(LIVE._replace(scope=""))], url, "files", NAMES)
+    assert rows_of(tmp_path / "x.db", "SELECT count(*) FROM live") == [(6,)]
     assert rows_of(tmp_path / "x.db", "SELECT count(*), min(relay), max(arrival) FROM files") == [(3, "", 0)]
+
+
+def test_messages_are_rows_of_their_own_whatever_block_they_are_in(tmp_path, fn_api):
+    data = [b"a,1\n", b"bb,2\n", b"c,3\n"]
+    spans = (Span(0, "t[0]", 7, numbered=True), Span(9, "t[1]", 7, numbered=True))
+    blocks = [
+        Block(b"".join(data), spans, Dialect(","), arrival=5, scope="id"),
+        Block(data[1], (Span(0, "t[0]", 8, numbered=True),), Dialect(","), arrival=6, scope="id"),
+    ]
+    for block in blocks:
+        insert(fn_api, [batch(block)], f"sqlite:///{tmp_path}/x.db", "t", NAMES)
+    assert rows_of(tmp_path / "x.db", "SELECT * FROM t ORDER BY origin") == [
+        ("id", 0, "t[0]@7", 0, "a", "1"),
+        ("id", 0, "t[0]@8", 0, "bb", "2"),
+        ("id", 0, "t[1]@7", 0, "c", "3"),
+    ]
+
+
+def test_a_record_that_comes_twice_is_one_row_and_counted_once():
+    rows = table_rows(batch(), NAMES)
+    assert once_each(pl.concat([rows, rows])).equals(rows)
+
+
+def test_two_records_of_one_place_end_the_run_and_neither_is_written(tmp_path, fn_api):
+    other = batch(LIVE._replace(data=b"x,1.50\nb,\nc,007\n"))
+    with pytest.raises(Exception, match="two records have the place h:1:0: table t could have but one of them"):
+        insert(fn_api, [batch(), other], f"sqlite:///{tmp_path}/x.db", "t", NAMES)
+    assert rows_of(tmp_path / "x.db", "SELECT count(*) FROM sqlite_master") == [(0,)]
 
 
 def test_a_file_that_has_changed_changes_its_rows(tmp_path, fn_api):
     url = f"sqlite:///{tmp_path}/x.db"
     for data in (b"a,1\nb,2\n", b"a,1\nb,3\n"):
         block = Block(data, (Span(0, "x.csv", 0),), Dialect(",", quoted=True))
-        insert(fn_api, [batch(block)], url, "t", NAMES, is_live=False)
+        insert(fn_api, [batch(block)], url, "t", NAMES)
     assert rows_of(tmp_path / "x.db", "SELECT item, price FROM t ORDER BY position") == [("a", "1"), ("b", "3")]
 
 
@@ -86,7 +116,7 @@ def test_postgresql_takes_the_same(postgres, fn_api):
     url = postgres.empty()
     nul = Block(b"a\0,1.50\n", (Span(0, "x.csv", 0),), Dialect(",", quoted=True))
     for _ in range(2):
-        insert(fn_api, [batch(), batch(nul)], url, "t", NAMES, {"price"}, is_live=True, relay="me")
+        insert(fn_api, [batch(), batch(nul)], url, "t", NAMES, {"price"})
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT origin, position, item, price FROM t ORDER BY item").fetchall()
     assert found[:2] == [("h:1", 0, "a", "1.50"), ("x.csv", 0, "a\ufffd", "1.50")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 from apache_beam.coders import registry
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,27 @@ def test_every_byte_is_located_in_the_part_that_it_came_from(parts: list[tuple[b
     assert [block.locate(offset) for offset in range(len(block.data))] == expected
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from([b"", b"a", b"bc"]), min_size=1, max_size=4), st.integers(0, 2**50), st.booleans()
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    st.booleans(),
+)
+def test_many_places_are_what_each_of_them_is_alone(parts: list[tuple[list[bytes], int, bool]], is_torn: bool) -> None:
+    spans, data = [], b""
+    for number, (lines, position, numbered) in enumerate(parts):
+        spans.append(Span(len(data), f"t[{number % 2}]", position, numbered))
+        data += b"\n".join(lines) + b"\n"
+    block = Block(data[: len(data) - is_torn] or b"x", tuple(spans))
+    offsets = np.arange(len(block.data))
+    origins, positions = block.locate_all(offsets)
+    assert list(zip(origins.to_list(), positions.tolist())) == [block.locate(offset) for offset in offsets.tolist()]
+
+
 def test_a_rejected_record_lacks_its_line_end_only() -> None:
     block = make_block([(b"one\n", "a", 100), (b" two \r\n", "b", 7)])
     assert block.rejected(4, 11, "odd") == Rejected("b", 7, "odd", b" two ")
@@ -38,6 +60,7 @@ def test_a_rejected_record_lacks_its_line_end_only() -> None:
 def test_blocks_pass_through_their_coder(parts: list[tuple[bytes, str, int]], watermark: int, fault: str) -> None:
     dialect = Dialect("|", quoted=True, encoding="latin-1", header=("a", "ä"), skip=9)
     block = make_block(parts)._replace(dialect=dialect, watermark=watermark, fault=fault, arrival=1_300_000_000_000_000)
+    block = block._replace(scope="run")
     coder = registry.get_coder(Block)
     decoded = coder.decode(coder.encode(block))
     assert decoded == block

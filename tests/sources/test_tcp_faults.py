@@ -20,7 +20,7 @@ from tests.sources.test_tcp import LISTEN, connect_to, driving, push
 def test_a_reset_in_mid_record_leaves_the_fragment_as_a_fault() -> None:
     with driving(TcpLines(LISTEN, TICK)) as driver:
         peer = connect_to(driver)
-        origin = f"127.0.0.1:{peer.getsockname()[1]}"
+        origin = f"127.0.0.1:{peer.getsockname()[1]}#1"
         peer.sendall(tick(1) + b"fragm")
         driver.until_records(1)
         reset_connection(peer)
