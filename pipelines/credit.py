@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             check_plot(options.plot)
         read = open_input(options, TRANSFERS)
         tables = map(tables_of, (Windows(), *options.last_windows))
-        check_outputs(options, *itertools.chain.from_iterable(tables))
+        check_outputs(options, *itertools.chain.from_iterable(tables), others=[options.plot] if options.plot else [])
     except (UsageError, ValueError, OSError) as error:
         return refuse(UsageError(str(error)))
     return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)

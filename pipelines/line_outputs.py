@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.options import StreamOptions, UsageError
-from pipelines.wiring import check_appendable, check_topics, is_among, topic_of
+from pipelines.paths import check_paths
+from pipelines.wiring import check_appendable, check_topics, topic_of
 from pipelines.written import CountWritten
 from sinks.address import LINE_FORMATS, Output, check_writable
 from sinks.json_lines import json_lines
@@ -16,7 +17,6 @@ from sinks.lines import Place, StdoutLines, WriteLines
 from sinks.network import TcpPeer, UdpPeer
 from sinks.rendering import Layout, RenderLines, header_line
 from sources.address import parse_address
-from sources.chunks import find_files
 from transforms.frames import Batch
 from transforms.shapes import Shape
 
@@ -39,18 +39,13 @@ def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None 
     outputs = options.outputs if outputs is None else outputs
     files = [output.path for output in outputs if output.kind == "file"]
     try:
-        inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
         for output in outputs:
             if output.kind == "file" and output.format not in _FORMATS:
                 expected = ", ".join(f".{ending}" for ending in _FORMATS)
                 raise UsageError(f"{output.path!r} cannot be written record by record: expected a path in {expected}")
         records = [options.rejected] if options.rejected else []
-        for path in (*files, *records):
-            if is_among(path, inputs):
-                raise UsageError(f"{path!r} is read, so it cannot be written")
-        for number, path in enumerate(files):
-            if is_among(path, records) or is_among(path, files[:number]):
-                raise UsageError(f"{path!r} is to be written twice")
+        check_paths(options, files)
+        for path in files:
             check_writable(path)
         for path in records:
             check_appendable(path)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 
 from pipelines.options import StreamOptions, UsageError
+from pipelines.paths import check_paths
 from pipelines.written import CountWritten
 from schemas.records import RecordType
 from sinks.address import Output, check_takes_results, check_writable
@@ -21,7 +22,6 @@ from sinks.line_file import FileLines
 from sinks.records import WriteRejected
 from sources.address import Address, parse_address
 from sources.brokers import Brokers
-from sources.chunks import find_files
 from sources.reading import ReadAddresses
 from sources.sending import Sending, make_topics
 
@@ -97,12 +97,13 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
         raise UsageError(str(error)) from None
 
 
-def check_outputs(options: StreamOptions, *tables: Table) -> None:
+def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] = ()) -> None:
     """Looks whether everything can be written, before a record is read. Changes no file that is there.
 
     Args:
         options: what was asked for.
         tables: what the pipeline is going to give.
+        others: more files that it is going to write.
 
     Raises:
         UsageError: something cannot be written.
@@ -113,13 +114,8 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
     try:
         for output in options.outputs:
             check_takes_results(output)
-        inputs = find_files([address.path for address in options.inputs if address.scheme == "file"])
-        for path in (*(path for path, *_ in files), *records):
-            if is_among(path, inputs):
-                raise UsageError(f"{path!r} is read, so it cannot be written")
+        check_paths(options, [*(path for path, *_ in files), *others])
         for path, table, output in files:
-            if is_among(path, records):
-                raise UsageError(f"{path!r} cannot take both results and records")
             table.writer(output)
             check_writable(path)
         for path in records:
@@ -179,11 +175,6 @@ def _is_among_topics(topic: Topic, address: Address) -> bool:
     """Tells whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
     servers = set(topic.sending.brokers.servers.split(","))
     return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
-
-
-def is_among(path: str, others: Sequence[str]) -> bool:
-    """Tells whether a file is one of several, however they are written."""
-    return Path(path).resolve() in {Path(other).resolve() for other in others}
 
 
 def check_appendable(path: str) -> None:

@@ -22,6 +22,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 from schemas.config import Translate, add_config_options, with_config
 from schemas.kafka import KafkaSecurity, read_security
+from schemas.paths import is_among
 from schemas.records import RecordType
 from schemas.registry import RegistryError
 from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
@@ -328,6 +329,7 @@ def _add_report(parser: argparse.ArgumentParser, truth: str) -> None:
 def _outlet(args: argparse.Namespace, default_pace: Pace, record_types: Sequence[RecordType]) -> Outlet:
     if args.rows == 0 and args.output.scheme == "file":
         raise ValueError(f"a file cannot hold a stream without end, got --rows 0 for {args.output.text!r}")
+    _check_paths(args)
     speed, is_unpaced = args.speed, getattr(args, "unpaced", False)
     if speed == math.inf and not is_unpaced:
         speed, is_unpaced = None, True
@@ -354,6 +356,21 @@ def _outlet(args: argparse.Namespace, default_pace: Pace, record_types: Sequence
         security=_security(args),
         announce=announce,
     )
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    """See that no file is read and written, or written twice, by whatever links."""
+    read = [args.config, args.kafka_security, *(args.avro_schema or ()), *(getattr(args, "replay", None) or ())]
+    read += [getattr(args, name, None) for name in ("regions", "products")]
+    written: list[str] = []
+    for path in (args.output.path if args.output.scheme == "file" else None, args.truth):
+        if path is None:
+            continue
+        if is_among(str(path), (str(other) for other in read if isinstance(other, str | Path))):
+            raise ValueError(f"{str(path)!r} is read, so it cannot be written")
+        if is_among(str(path), written):
+            raise ValueError(f"{str(path)!r} is to be written twice")
+        written.append(str(path))
 
 
 def _security(args: argparse.Namespace) -> KafkaSecurity:

@@ -122,7 +122,7 @@ def test_a_port_that_is_taken_is_told(refused):
         (["--late", "file/late.jsonl"], "cannot write file/late.jsonl: Not a directory"),
         (["--rejected", "tape.tsv"], "'tape.tsv' is read, so it cannot be written"),
         (["--late", "./folder.jsonl/../tape.tsv"], "is read, so it cannot be written"),
-        (["--output", "a.jsonl", "--late", "a.jsonl"], "'a.jsonl' cannot take both results and records"),
+        (["--output", "a.jsonl", "--late", "a.jsonl"], "'a.jsonl' is to be written twice"),
         (["--shape", "by-upc", "--output", "totals.avro"], "is JSON: expected a path ending in .json or .jsonl"),
         (["--output", "totals.json"], "unknown ending in 'totals.json'"),
     ],
