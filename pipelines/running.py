@@ -11,19 +11,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import apache_beam as beam
+import grpc
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import PortableOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines import imports_are_done
 from pipelines.memory import keep_freed_memory
 from pipelines.messages import showing_messages
 from pipelines.options import StreamOptions, UsageError
-from pipelines.prism import HOW_TO_GET, find_prism, running_prism
+from pipelines.prism import HOW_TO_GET, find_prism
+from pipelines.prism_server import running_prism
 from pipelines.progress import Progress, summary
+from pipelines.run_folder import run_folder
+from pipelines.worker_pool import private_worker_pools
 from pipelines.written import NAMESPACE as WRITTEN
 from pipelines.written import LineFiles, thrown_away, where_written
 from sinks.disk import SinkError
@@ -39,6 +44,10 @@ _PATIENCE = 2
 _FLUSH_SECONDS = 1.0
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
+#: How long a job server that was named may take to be there.
+_JOB_SERVER_START_SECONDS = 20
+#: How long after its connections have broken a runner is seen to have ended, at most.
+_DEATH_SECONDS = 1.0
 #: How often the main thread looks what there is to show.
 _LOOK_SECONDS = 0.1
 #: Runners that hold back every window until the end of the input.
@@ -70,9 +79,9 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
     level = options.view_as(WorkerOptions).default_sdk_harness_log_level
     with _Signals() as signals, showing_messages(progress.note, level):
         try:
-            with _runner(options, progress) as is_local:
+            with run_folder() as folder, _runner(options, progress, folder) as runner:
                 signals.check()
-                return _Job(options, build, progress, signals, is_local=is_local).run()
+                return _Job(options, build, progress, signals, runner).run()
         except UsageError as error:
             return refuse(error)
         except RuntimeError as error:
@@ -84,9 +93,21 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
             return signals.status
 
 
+class _Runner(NamedTuple):
+    """What runs the pipeline.
+
+    Attributes:
+        is_local: whether the work is done in this process.
+        death: why the runner has ended, or None if it has not; it is given the seconds to wait for that.
+    """
+
+    is_local: bool
+    death: Callable[[float], str | None] = lambda _: None
+
+
 @contextlib.contextmanager
-def _runner(options: StreamOptions, progress: Progress) -> Iterator[bool]:
-    """Chooses the runner and sets it up; gives whether the work is done in this process.
+def _runner(options: StreamOptions, progress: Progress, folder: Path) -> Iterator[_Runner]:
+    """Chooses the runner and sets it up.
 
     A bounded replay runs on FnApiRunner, which is in this process and starts at once. Whatever needs results before the
     input ends runs on Prism.
@@ -95,22 +116,53 @@ def _runner(options: StreamOptions, progress: Progress) -> Iterator[bool]:
     asked = _runner_name(standard.runner or "DirectRunner")
     if asked in _HOLDING_RUNNERS and options.needs_clock:
         raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
+    _refuse_open_doors(options)
     if asked not in _LOCAL_RUNNERS or portable.job_endpoint:
+        if portable.job_endpoint:
+            _await_job_server(portable.job_endpoint)
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
-        yield asked in _HOLDING_RUNNERS
+        with private_worker_pools(None):
+            yield _Runner(asked in _HOLDING_RUNNERS)
     elif asked == "FnApiRunner" or (asked == "DirectRunner" and not options.needs_clock):
         standard.runner = "FnApiRunner"
-        yield True
+        yield _Runner(is_local=True)
     else:
         binary = find_prism(options, progress.note)
         if binary is None:
             why = "live input needs Prism, or no window would come out before the end" if options.needs_clock else asked
             raise UsageError(f"{why}: {HOW_TO_GET}")
-        with running_prism(binary) as endpoint:
+        # Workers elsewhere, in a container say, cannot open a socket of this machine.
+        place = folder if portable.environment_type in {None, "LOOPBACK"} else None
+        with running_prism(binary, place, progress.note) as prism, private_worker_pools(folder):
             standard.runner = "PrismRunner"
-            portable.job_endpoint = endpoint
+            portable.job_endpoint = prism.endpoint
             portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
-            yield True
+            yield _Runner(is_local=True, death=prism.death)
+
+
+def _refuse_open_doors(options: StreamOptions) -> None:
+    """Refuse what has Beam open ports on all interfaces, where everybody may have this process run code."""
+    mode = options.view_as(DirectOptions).direct_running_mode
+    if mode != "in_memory":
+        raise UsageError(
+            f"--direct_running_mode={mode} lets everybody who reaches this machine in; leave it out: "
+            "files are read with all processors anyway"
+        )
+    if options.view_as(PortableOptions).job_endpoint == "embed":
+        raise UsageError("--job_endpoint=embed lets everybody who reaches this machine in; use --runner=DirectRunner")
+
+
+def _await_job_server(endpoint: str) -> None:
+    """Wait until a job server answers.
+
+    Raises:
+        UsageError: none does.
+    """
+    with grpc.insecure_channel(endpoint) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(_JOB_SERVER_START_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise UsageError(f"no job server answers at --job_endpoint {endpoint}") from None
 
 
 def _runner_name(text: str) -> str:
@@ -169,13 +221,13 @@ class _Job:
     """One run, its thread, and what the terminal sees of it."""
 
     def __init__(
-        self, options: StreamOptions, build: Build, progress: Progress, signals: _Signals, *, is_local: bool
+        self, options: StreamOptions, build: Build, progress: Progress, signals: _Signals, runner: _Runner
     ) -> None:
         self._options = options
         self._progress = progress
         self._signals = signals
         self._build = build
-        self._is_local = is_local
+        self._runner = runner
         self._done = threading.Event()
         self._result: Any = None
         self._lines: LineFiles
@@ -196,6 +248,13 @@ class _Job:
                 progress.note("draining: open windows are being written; again to stop at once")
             self._show_notes()
             progress.show()
+            death = self._runner.death(0)
+            if death:
+                break
+        else:
+            death = self._runner.death(_DEATH_SECONDS) if isinstance(self._failure, grpc.RpcError) else None
+        if death:
+            self._failure = RuntimeError(death)
         self._signals.on_first = None
         progress.clear()
         self._show_notes()
@@ -237,7 +296,7 @@ class _Job:
 
     def _end(self) -> None:
         """Drains the readers of this process; a job elsewhere can only be cancelled."""
-        if self._is_local:
+        if self._runner.is_local:
             drain.drain()
         elif isinstance(self._result, PipelineResult):
             threading.Thread(target=self._result.cancel, daemon=True).start()
@@ -264,6 +323,8 @@ def _fail(reason: str) -> int:
 
 def explain(failure: BaseException) -> str:
     """Gives one line that says why a pipeline failed, out of what a runner makes of it."""
+    if isinstance(failure, grpc.RpcError) and isinstance(failure, grpc.Call):
+        return f"the runner no longer answers: {failure.details()}"
     text = _WHERE.sub("", str(failure))
     causes = _CAUSE.findall(text)
     if causes:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.prism_runner import PrismJobServer
 from hypothesis import HealthCheck, settings
 
+from pipelines.prism import private_name
 from tests.brokers import Broker, running_broker
 
 # Not to what pytest captures, as a library has set up already: runners still log when that is closed.
@@ -70,6 +72,9 @@ def own_kafka(kafka_of_the_module: Broker) -> Broker:
 
 
 def _prism_places():
+    private = Path(PrismJobServer.BIN_CACHE) / private_name()
+    if private.is_file():
+        yield str(private)
     on_path = shutil.which("prism")
     if on_path:
         yield on_path

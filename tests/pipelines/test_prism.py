@@ -1,15 +1,11 @@
-"""Finding Prism, starting it, and ending it whatever happens."""
+"""Finding Prism."""
 
 from __future__ import annotations
 
 import os
 import platform
-import signal
-import subprocess
-import sys
 import time
 import zipfile
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,16 +14,8 @@ from apache_beam.runners.portability.prism_runner import PrismJobServer
 
 from pipelines import prism as module
 from pipelines.options import UsageError
-from pipelines.prism import find_prism, running_prism
-from tests.pipelines.tools import (
-    PATIENCE_SECONDS,
-    assert_nothing_left,
-    needs_proc,
-    processes_of,
-    run,
-    started,
-    wait_for,
-)
+from pipelines.prism import find_prism
+from tests.pipelines.tools import run
 
 NOWHERE = {"HOME": "/nonexistent", "PATH": "", "GOPATH": "/nonexistent"}
 
@@ -89,7 +77,14 @@ def test_the_one_on_the_path_goes_before_it_and_that_of_beam_before_both(home, m
     assert _find() == cached
 
 
+def test_the_one_of_make_prism_goes_before_an_older_one_in_beams_cache(home):
+    _program(Path(PrismJobServer.BIN_CACHE) / f"{_cache_name()}.zip")
+    private = _program(Path(PrismJobServer.BIN_CACHE) / module.private_name())
+    assert _find() == private
+
+
 def test_the_one_that_is_named_goes_before_all(home):
+    _program(Path(PrismJobServer.BIN_CACHE) / module.private_name())
     _program(home / "go" / "bin" / "prism")
     named = _program(home / "mine")
     assert _find(f"--prism_location={named}") == named
@@ -120,14 +115,6 @@ def test_a_download_that_takes_long_is_told(home, monkeypatch):
     assert notes == [f"getting Prism {module.beam_version} ..."]
 
 
-def test_a_program_that_is_not_prism_is_told(home):
-    with (
-        pytest.raises(RuntimeError, match="Prism ended at once, with status 0; get Prism with"),
-        running_prism(_program(home / "mine")),
-    ):
-        pass
-
-
 def test_without_prism_a_live_input_is_refused_in_one_line():
     # The download is asked of a proxy that is not there.
     env = NOWHERE | {"https_proxy": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
@@ -146,20 +133,3 @@ def test_without_prism_files_are_totalled_all_the_same(short_tape):
     done = run("--input", short_tape, "--output", "-", env=NOWHERE)
     assert done.status == 0, done.err
     assert done.balance.read == 1_000
-
-
-@needs_proc
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_prism_ends_when_the_program_is_killed(prism, tmp_path):
-    with started("--input", "tcp://127.0.0.1:9", "--output", tmp_path / "totals.jsonl") as program:
-        wait_for(lambda: len(processes_of(program.mark)) >= 2, lambda: processes_of(program.mark))
-        program.process.kill()
-        program.process.communicate(timeout=PATIENCE_SECONDS)
-        assert_nothing_left(program.mark)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-@pytest.mark.parametrize(("parent", "status"), [(os.getpid, 0), (os.getppid, -signal.SIGKILL)])
-def test_what_was_started_by_a_program_that_is_gone_already_ends_at_once(parent, status):
-    done = subprocess.run(["true"], preexec_fn=partial(module._die_with, parent()), check=False)
-    assert done.returncode == status

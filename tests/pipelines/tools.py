@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import json
 import os
 import pty
@@ -161,6 +162,35 @@ def processes_of(mark: str) -> dict[int, str]:
             if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     return found
+
+
+def listeners_of(mark: str) -> dict[str, str]:
+    """Return where the processes of the mark listen: ``host:port`` or the path of a Unix socket, and who does.
+
+    Only Linux shows that.
+    """
+    owners = {}
+    for number, name in processes_of(mark).items():
+        for link in Path(f"/proc/{number}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                owners[str(link.readlink())] = name
+    found = {}
+    for line in [*_table("tcp"), *_table("tcp6")]:
+        host, _, port = line[1].rpartition(":")
+        owner = owners.get(f"socket:[{line[9]}]")
+        if line[3] == "0A" and owner:
+            # The bytes of each word of four are turned around.
+            words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
+            found[f"{ipaddress.ip_address(b''.join(words))}:{int(port, 16)}"] = owner
+    for line in _table("unix"):
+        owner = owners.get(f"socket:[{line[6]}]")
+        if int(line[3], 16) & 0x10000 and owner:
+            found[line[7] if len(line) > 7 else "(no name)"] = owner
+    return found
+
+
+def _table(name: str) -> list[list[str]]:
+    return [line.split() for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
 
 
 def assert_nothing_left(mark: str) -> None:
