@@ -87,7 +87,7 @@ END
   go build -ldflags='-s -w' -o prism ./go/cmd/prism
 }
 
-say "building $version with $(go version | cut -d' ' -f3), once, in about a minute"
+say "building $version with $(go version | cut -d' ' -f3), once, in about two minutes"
 if ! mkdir -p "$folder" || ! scratch=$(mktemp -d "$folder/.build.XXXXXX"); then
   say "cannot write to $folder; Beam tries to download it when a live stream first needs it"
   exit 0

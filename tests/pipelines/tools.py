@@ -181,7 +181,8 @@ def listeners_of(mark: str) -> dict[str, str]:
         if line[3] == "0A" and owner:
             # The bytes of each word of four are turned around.
             words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
-            found[f"{ipaddress.ip_address(b''.join(words))}:{int(port, 16)}"] = owner
+            address = ipaddress.ip_address(b"".join(words))
+            found[f"{getattr(address, 'ipv4_mapped', None) or address}:{int(port, 16)}"] = owner
     for line in _table("unix"):
         owner = owners.get(f"socket:[{line[6]}]")
         if int(line[3], 16) & 0x10000 and owner:
