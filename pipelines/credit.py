@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_outputs(options, *itertools.chain.from_iterable(tables), others=[options.plot] if options.plot else [])
     except (UsageError, ValueError, OSError) as error:
         return refuse(UsageError(str(error)))
-    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes, TRANSFERS.form)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) 
     parse = parse_as(FORMATS[options.format], ("ip",), met_an_error(options.weekdays))
     parsed = pipeline | "ReadResponses" >> read | "ParseResponses" >> parse
     timely = parsed["records"] | "SplitLate" >> SplitLate(HOUR, options.lateness_micros)
-    hours = timely["records"] | "CountVisitors" >> CountVisitors(
+    wanted = {"records": timely["records"], "tallies": parsed["tallies"]}
+    hours = wanted | "CountVisitors" >> CountVisitors(
         CountDistinctAbout("ip") if options.approximate else CountDistinctAddresses("ip"),
         options.emit_micros,
         options.lateness_micros,
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_outputs(options, BY_HOUR, BY_DATE)
     except UsageError as error:
         return refuse(error)
-    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes, FORMATS[options.format].form)
 
 
 if __name__ == "__main__":

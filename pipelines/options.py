@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.arguments import NEVER, checked, period, positive, positive_duration, positive_number
 from pipelines.kafka_options import KafkaOptions
+from pipelines.verdict import MaxRejected
 from schemas.config import Translate, add_config_options, with_config
 from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import Output, parse_output
@@ -114,6 +115,13 @@ class StreamOptions(KafkaOptions, PipelineOptions):
         cls.add_kafka_options(parser)
         group = parser.add_argument_group("what is told")
         group.add_argument("--rejected", metavar="PATH", help="write records that cannot be read here, as JSON lines")
+        group.add_argument(
+            "--max-rejected",
+            type=checked(MaxRejected.parse),
+            metavar="N|P%",
+            help="fail (exit status 1) if more than N records, or P percent of those that were read, are rejected; a "
+            "live run ends beyond N, percents are judged at the end (default: any number may be, but not all)",
+        )
         group.add_argument("--late", metavar="PATH", help="write records that came too late here, as JSON lines")
         group.add_argument("--quiet", action="store_true", help="no progress and no summary")
         add_config_options(parser)
@@ -175,6 +183,12 @@ class StreamOptions(KafkaOptions, PipelineOptions):
         return all(address.scheme == "file" for address in self.inputs)
 
     @property
+    def rejected_limit(self) -> MaxRejected | None:
+        """How many records may be rejected, or None where nothing was said."""
+        text = self._get("max_rejected")
+        return MaxRejected.parse(text) if text else None
+
+    @property
     def needs_clock(self) -> bool:
         """Whether results are due while records still come, so that the runner must not hold them back."""
         is_live = self.is_following or any(address.is_live for address in self.inputs)
@@ -216,6 +230,8 @@ def parse_command_line(
     group.add_argument("--runner", default="DirectRunner", help="DirectRunner (default), PrismRunner, FlinkRunner, ...")
     group.add_argument("--prism_location", metavar="PATH", help="the Prism binary, if Beam should not look for it")
     parser.epilog = (
+        "Exit status: 0 if all went well, 1 if the run has failed (also if no record could be used),\n"
+        "2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.\n"
         "All of Apache Beam's own pipeline options are understood, too;\n"
         "--default_sdk_harness_log_level=ERROR, say, shows what Beam logs when a job fails."
     )

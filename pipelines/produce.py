@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_outputs(options, table_of(options))
     except UsageError as error:
         return refuse(error)
-    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes, TAPE.form)
 
 
 if __name__ == "__main__":

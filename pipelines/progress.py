@@ -61,9 +61,9 @@ class Progress:
                 self._stands = False
                 _write(_ERASE)
 
-    def note(self, text: str) -> None:
-        """Prints a line that stays."""
-        if not self._quiet:
+    def note(self, text: str, *, is_due: bool = False) -> None:
+        """Prints a line that stays; where it ``is_due``, to those as well who asked for quiet."""
+        if is_due or not self._quiet:
             with _turn():
                 self._stands = False
                 # Even where no line stands, the terminal may have shown ``^C``.

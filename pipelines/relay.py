@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_headers(options, planned.layouts)
     except UsageError as error:
         return refuse(error)
-    return run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes)
+    form = planned.shape.record_type.form
+    return run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes, form)
 
 
 if __name__ == "__main__":

@@ -28,13 +28,15 @@ from pipelines.prism import HOW_TO_GET, find_prism
 from pipelines.prism_server import running_prism
 from pipelines.progress import Progress, summary
 from pipelines.run_folder import run_folder
+from pipelines.verdict import find_faults, is_all_lost, tell_rejected
 from pipelines.worker_pool import private_worker_pools
 from pipelines.written import NAMESPACE as WRITTEN
 from pipelines.written import LineFiles, thrown_away, where_written
+from schemas.records import Form
 from sinks.disk import SinkError
 from sources import board, drain
 from sources.signals import Echoes
-from transforms.counting import COUNTS, NAMESPACE
+from transforms.counting import COUNTS, NAMESPACE, REJECTED
 
 OK, FAILED, USAGE = 0, 1, 2
 #: After Ctrl-C the exit status is 130, after SIGTERM 143: what a shell makes of a program that a signal has ended.
@@ -59,16 +61,19 @@ _WHERE = re.compile(r"\s*\[while running '[^']*'\]")
 Build = Callable[[beam.Pipeline], None]
 
 
-def run(options: StreamOptions, build: Build, total_bytes: int | None = None) -> int:
+def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Form) -> int:
     """Builds and runs a pipeline and gives the exit status.
 
     It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two
     drains: readers end, open windows are written, the summary is printed. A second one stops at once.
 
+    A run fails, too, if it came to its end and :func:`pipelines.verdict.find_faults` finds one.
+
     Args:
         options: what was asked for.
         build: applies the transforms.
         total_bytes: how much there is to read, for the progress line; None where nobody knows.
+        form: how records are written, so that it can be said what they are not.
     """
     board.reset()
     board.watch()
@@ -81,7 +86,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None = None) ->
         try:
             with run_folder() as folder, _runner(options, progress, folder) as runner:
                 signals.check()
-                return _Job(options, build, progress, signals, runner).run()
+                return _Job(options, build, progress, signals, runner, form).run()
         except UsageError as error:
             return refuse(error)
         except RuntimeError as error:
@@ -221,9 +226,16 @@ class _Job:
     """One run, its thread, and what the terminal sees of it."""
 
     def __init__(
-        self, options: StreamOptions, build: Build, progress: Progress, signals: _Signals, runner: _Runner
+        self,
+        options: StreamOptions,
+        build: Build,
+        progress: Progress,
+        signals: _Signals,
+        runner: _Runner,
+        form: Form,
     ) -> None:
         self._options = options
+        self._form = form
         self._progress = progress
         self._signals = signals
         self._build = build
@@ -246,6 +258,7 @@ class _Job:
             if self._signals.count and not is_noted:
                 is_noted = True
                 progress.note("draining: open windows are being written; again to stop at once")
+            self._end_if_too_many_are_rejected()
             self._show_notes()
             progress.show()
             death = self._runner.death(0)
@@ -260,6 +273,7 @@ class _Job:
         self._show_notes()
         counts = self._counters(NAMESPACE, COUNTS)
         progress.note(summary(counts, time.monotonic() - began))
+        self._tell_rejected(counts)
         if self._failure is not None:
             return _fail(explain(self._failure))
         if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
@@ -267,14 +281,30 @@ class _Job:
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
         if not self._signals.count and not board.failures():
             try:
-                self._lines.finish(counts)
+                self._lines.finish(is_all_lost=is_all_lost(counts))
             except SinkError as error:
                 return _fail(str(error))
         for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
-        if board.failures():
-            return _fail("; ".join(board.failures()))
+        faults = find_faults(counts, self._options.rejected_limit, self._form)
+        if faults or board.failures():
+            return _fail("; ".join([*board.failures(), *faults]))
         return self._signals.status if self._signals.count else OK
+
+    def _end_if_too_many_are_rejected(self) -> None:
+        """Drains a live job that has failed already, which might go on for ever; a replay writes all that it has."""
+        limit, options = self._options.rejected_limit, self._options
+        if limit is None or not (self._runner.is_local and options.needs_clock) or drain.draining():
+            return
+        if limit.is_exceeded_for_good(board.counts()[REJECTED]):
+            self._progress.note(f"draining: more records were rejected than --max-rejected {limit} allows")
+            drain.drain()
+
+    def _tell_rejected(self, counts: Counter[str]) -> None:
+        """Shows the first rejected record; of a run in which all was lost, the first ones, even if it is quiet."""
+        is_all = is_all_lost(counts)
+        for line in tell_rejected(board.first_rejected(), counts[REJECTED], self._options.rejected, is_all=is_all):
+            self._progress.note(line, is_due=is_all)
 
     def _show_notes(self) -> None:
         for line in board.take_notes():

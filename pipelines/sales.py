@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_outputs(options, *(table for part in options.parts for table in PARTS[part]))
     except (UsageError, ValueError) as error:
         return refuse(UsageError(str(error)))
-    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes)
+    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes, MESSAGES.form)
 
 
 if __name__ == "__main__":

@@ -73,19 +73,18 @@ class LineFiles(PipelineVisitor):
         elif isinstance(transform, WriteRejected) and transform.place is not None:
             self.others.append(transform.place)
 
-    def finish(self, records: Mapping[str, int]) -> None:
-        """Make the files that no record came to, or replace what is in them, after a run that succeeded.
+    def finish(self, *, is_all_lost: bool) -> None:
+        """Make the files that no record came to, or replace what is in them, after a run that came to its end.
 
-        Where records were rejected, an output that nothing was written to stays as it is. A file that was written to
-        is not changed by this.
+        A file that was written to is not changed by this.
 
         Args:
-            records: how many records there were, by what became of them.
+            is_all_lost: whether records were read and none could be used: outputs stay as they are then.
 
         Raises:
             SinkError: a file cannot be written.
         """
-        for place in (*([] if records["rejected"] else self.outputs), *self.others):
+        for place in (*([] if is_all_lost else self.outputs), *self.others):
             place.open().close()
             self._made.add(place.path)
 

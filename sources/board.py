@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Sequence
 
+from schemas.records import Rejected
+
+#: Of the records that were rejected, the first ones are shown.
+MAX_REJECTED = 3
 #: Notes that nobody has taken yet: so many of the latest.
 _MAX_NOTES = 1_000
 _lock = threading.Lock()
@@ -16,6 +21,8 @@ _counts: Counter[str] = Counter()
 _watermark: list[int] = []
 _notes: deque[str] = deque(maxlen=_MAX_NOTES)
 _failures: list[str] = []
+_rejected: list[Rejected] = []
+_head: list[bytes] = []
 _watched = threading.Event()
 
 
@@ -51,6 +58,26 @@ def take_notes() -> list[str]:
     return [_notes.popleft() for _ in range(len(_notes))]
 
 
+def show_rejected(records: Sequence[Rejected], head: bytes) -> None:
+    """Keep the first records that were rejected, and the first bytes of the block that the first one was in."""
+    if len(_rejected) >= MAX_REJECTED or not records:
+        return
+    with _lock:
+        if not _rejected:
+            _head[:] = [head]
+        _rejected.extend(records[: MAX_REJECTED - len(_rejected)])
+
+
+def first_rejected() -> list[Rejected]:
+    """Return the first records that were rejected in this process, MAX_REJECTED at most."""
+    return list(_rejected)
+
+
+def rejected_head() -> bytes:
+    """Return the first bytes of the block that the first rejected record was in; empty where there is none."""
+    return _head[0] if _head else b""
+
+
 def watch() -> None:
     """Says that somebody looks at the failures after the run."""
     _watched.set()
@@ -77,6 +104,8 @@ def reset() -> None:
     with _lock:
         _counts.clear()
         _watermark.clear()
+        _rejected.clear()
+        _head.clear()
     _notes.clear()
     _failures.clear()
     _watched.clear()

@@ -27,7 +27,7 @@ _PARTS = (
     (' "', "agent", _QUOTED, '")?$'),
 )
 _IN_QUOTES = frozenset(name for _, name, inside, _ in _PARTS if inside == _QUOTED)
-_LINE = re.compile("".join(f"{before}(?P<{name}>{inside}){behind}" for before, name, inside, behind in _PARTS))
+LOG_LINE = re.compile("".join(f"{before}(?P<{name}>{inside}){behind}" for before, name, inside, behind in _PARTS))
 #: Numbers of more digits are read one by one.
 _FEW_DIGITS = "[0-9]{1,18}"
 
@@ -58,8 +58,8 @@ class ParseAccessLog(ParseRecords):
             if column.kind in ("decimal", "boolean"):
                 raise ValueError(f"an access log has no column of the kind {column.kind}, as {column.name!r} is")
         for name in self.record_type.names:
-            if name not in _LINE.groupindex:
-                raise ValueError(f"an access log has no column {name!r}, only {', '.join(_LINE.groupindex)}")
+            if name not in LOG_LINE.groupindex:
+                raise ValueError(f"an access log has no column {name!r}, only {', '.join(LOG_LINE.groupindex)}")
 
     def parser(self) -> AccessLogParser:
         """Gives the function that does the work."""
@@ -100,7 +100,7 @@ class AccessLogParser(PatternParser):
             ValueError: the record cannot be read at all.
         """
         text = decoded(raw, dialect.encoding)
-        match = _LINE.fullmatch(text)
+        match = LOG_LINE.fullmatch(text)
         if match is None:
             raise ValueError(f"no line of the common or combined log format: {shown(text)}")
         return self._read_values(lambda column: _read_value(column, match[column.name]))

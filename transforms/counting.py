@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from schemas.coders import register_row
+from schemas.records import Rejected
 from sources import board
+from sources.block import Block
 from transforms.frames import Batch
+
+#: So much of a block is kept to tell what an input is of which no record can be used.
+HEAD_BYTES = 4_096
 
 #: The namespace of the metrics, and their names: read = used + filtered + rejected + late.
 NAMESPACE = "records"
@@ -22,6 +29,22 @@ def count(name: str, amount: int) -> None:
     if amount:
         Metrics.counter(NAMESPACE, name).inc(amount)
         board.add(name, amount)
+
+
+class Tally(NamedTuple):
+    """How many records of a block were read, and how many of them a filter did not want."""
+
+    read: int
+    filtered: int
+
+
+register_row(Tally)
+
+
+def count_rejected(records: Sequence[Rejected], block: Block) -> None:
+    """Count records of a block as rejected, and show the first ones of the run; to be called inside a bundle."""
+    count(REJECTED, len(records))
+    board.show_rejected(records, block.data[:HEAD_BYTES])
 
 
 @beam.typehints.with_input_types(Batch)

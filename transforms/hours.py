@@ -23,6 +23,8 @@ from transforms.reduction import FINAL_PANE, Reduction, edges
 
 #: The key column of the reduction: when an hour starts.
 HOUR_START = "hour_start"
+#: The column of a frame that is of no hour, and tells whether a record was of use: see FillHoursFn.
+USABLE = "_usable"
 _HOUR_MICROS = 3_600 * MICROS_PER_SECOND
 
 
@@ -33,18 +35,23 @@ class _Standing(NamedTuple):
         whole: the frame of the open hours that was written last.
         early: how far the early results are.
         closes_at: when the next hours close, in microseconds; None if none is open.
+        usable: whether a record was of use so far; None where none was read.
     """
 
     whole: Whole = Whole()
     early: Early = Early()
     closes_at: int | None = None
+    usable: bool | None = None
 
 
 @beam.typehints.with_output_types(Result)
 class FillHoursFn(beam.DoFn):
     """Takes (shard, frame of accumulators by hour) and gives the results of all hours: early ones, and a final one.
 
-    A frame without columns is of no hour. Where it is the first, there are results even if no other ever comes.
+    A frame without columns is of no hour: where it is the first, there is a final result even if no other ever comes.
+    One of USABLE alone tells of records that brought no row: of use (a filter did not want them) or of none (they were
+    rejected). As long as no record was of use, there are no early results; and where records were read and none was, no
+    final one either, so that what an earlier run has written stays.
 
     An hour closes when the watermark and the lateness have passed its end. Its accumulators go then; its result stays.
 
@@ -84,12 +91,19 @@ class FillHoursFn(beam.DoFn):
     ) -> Iterator[Result]:
         """Adds a frame, and gives the early result that is due."""
         _, frame = element
-        if frame.width:
+        is_rows = frame.width > 0 and frame.columns != [USABLE]
+        if is_rows:
             parts.add(frame)
         known = standing.read()
         if known is None:
             end_timer.set(window.max_timestamp())
         stands = known or _Standing()
+        if not stands.usable and frame.width:
+            stands = stands._replace(usable=is_rows or bool(frame[USABLE].any()))
+        if not stands.usable or not (is_rows or stands.early == Early()):
+            if stands != known:
+                standing.write(stands)
+            return
         if stands.closes_at is None:
             stands = self._wait_for_close(frame, stands, close_timer)
         early, is_due = self._pace.ask(stands.early, next_timer)
@@ -147,7 +161,8 @@ class FillHoursFn(beam.DoFn):
         """Gives the final result."""
         stands = standing.read() or _Standing()
         merged, _ = self._kept.gather(whole, parts, stands.whole)
-        yield self._result(merged, closed, FINAL_PANE)
+        if stands.usable is not False:
+            yield self._result(merged, closed, FINAL_PANE)
         self._kept.forget()
         for timer in (next_timer, close_timer):
             timer.clear()
@@ -161,7 +176,7 @@ class FillHoursFn(beam.DoFn):
 
     def _wait_for_close(self, frame: pl.DataFrame, stands: _Standing, close_timer: Any) -> _Standing:
         """Sets the timer for the newest of the open hours but one, so that of many nearly all close at once."""
-        if not frame.height:
+        if HOUR_START not in frame.columns or not frame.height:
             return stands
         starts = frame[HOUR_START].to_physical().sort()
         closes_at = int(starts[max(0, len(starts) - 2)]) + _HOUR_MICROS + self._lateness

@@ -23,7 +23,7 @@ from schemas.records import Rejected
 from sources.block import Block, Span
 from sources.scan import Lines, are_utf8, find_lines
 from transforms.columns import shown
-from transforms.counting import FILTERED, READ, REJECTED, count
+from transforms.counting import FILTERED, READ, count, count_rejected
 from transforms.frames import RECORD
 from transforms.parsing import decoded, read_json_object
 from transforms.patterns import FEW_LINES, LINE, line_texts
@@ -183,9 +183,9 @@ class _SplitFn(ThreadedFn[Block, Split]):
             return Split({}, [element.rejected(0, len(element.data), element.fault)])
         return split_block(element, self._telling)
 
-    def outputs(self, done: Split, element: Block) -> Iterator[Any]:  # noqa: ARG002
+    def outputs(self, done: Split, element: Block) -> Iterator[Any]:
         count(READ, len(done.rejected))
-        count(REJECTED, len(done.rejected))
+        count_rejected(done.rejected, element)
         for rejected in done.rejected:
             yield TaggedOutput(REJECTS, rejected)
         for kind, (block, records) in done.blocks.items():

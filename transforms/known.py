@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from schemas.records import Rejected
 from sources.scan import find_lines
-from transforms.counting import REJECTED, count
+from transforms.counting import count_rejected
 from transforms.frames import RECORD, Batch
 
 #: So many characters of a value stand in the reason.
@@ -68,9 +68,12 @@ class _RejectUnknownFn(beam.DoFn):
         if known.height:
             yield Batch(known, batch.block)
         unknown = batch.rows.filter(is_known.not_().fill_null(value=True))
-        count(REJECTED, unknown.height)
         starts, stops = find_lines(batch.block.data)
+        rejected = []
         for number, value in unknown.select(RECORD, self._column).iter_rows():
             shown = repr(value if value is None or len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
             reason = f"{self._column} {shown} is not among the {len(self._known)} that are known"
-            yield TaggedOutput("rejected", batch.block.rejected(int(starts[number]), int(stops[number]), reason))
+            rejected.append(batch.block.rejected(int(starts[number]), int(stops[number]), reason))
+        count_rejected(rejected, batch.block)
+        for record in rejected:
+            yield TaggedOutput("rejected", record)

@@ -18,7 +18,7 @@ from sources import board
 from sources.block import NOTHING_IS_LATE, Block, now_micros
 from sources.scan import Lines
 from transforms.columns import EVENT_TIME, POLARS_TYPES, shown
-from transforms.counting import FILTERED, READ, REJECTED, count
+from transforms.counting import FILTERED, READ, Tally, count, count_rejected
 from transforms.frames import RECORD, Batch
 from transforms.lines import BlocksOfLines
 from transforms.threads import ThreadedFn
@@ -167,7 +167,8 @@ class ParseRecords(beam.PTransform):
     decides; then the other columns of those that stay. So a record that is not wanted is counted as filtered even if a
     column that nobody looked at holds nonsense.
 
-    Gives a dict of two PCollections: ``records``, of :class:`Batch`, and ``rejected``, of :class:`Rejected`.
+    Gives a dict of PCollections: ``records``, of :class:`Batch`, ``rejected``, of :class:`Rejected`, and ``tallies``,
+    of :class:`Tally`, for what has to know that records were read although none of them comes.
 
     Attributes:
         record_type: what the records are.
@@ -194,10 +195,12 @@ class ParseRecords(beam.PTransform):
         """Gathers single lines into blocks, and parses blocks."""
         if pcoll.element_type in (str, bytes):
             pcoll = pcoll | "GatherLines" >> BlocksOfLines(self.line_dialect())
-        outputs = pcoll | "ParseBlocks" >> beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", main="records")
-        outputs.records.element_type = Batch
-        outputs.rejected.element_type = Rejected
-        return {"records": outputs.records, "rejected": outputs.rejected}
+        parse = beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", "tallies", main="records")
+        outputs = pcoll | "ParseBlocks" >> parse
+        given = {"records": Batch, "rejected": Rejected, "tallies": Tally}
+        for name, element_type in given.items():
+            outputs[name].element_type = element_type
+        return {name: outputs[name] for name in given}
 
     def line_dialect(self) -> Dialect:
         """Gives how single lines are written; blocks know their own."""
@@ -223,9 +226,11 @@ class _ParseFn(ThreadedFn[Block, Parsed]):
     def outputs(self, done: Parsed, element: Block) -> Iterator[Any]:
         if element.watermark != NOTHING_IS_LATE:
             board.set_watermark(element.watermark)
-        count(READ, done.records)
-        count(REJECTED, len(done.rejected))
-        count(FILTERED, done.records - len(done.rejected) - done.rows.height)
+        tally = Tally(done.records, done.records - len(done.rejected) - done.rows.height)
+        count(READ, tally.read)
+        count_rejected(done.rejected, element)
+        count(FILTERED, tally.filtered)
+        yield TaggedOutput("tallies", tally)
         for rejected in done.rejected:
             yield TaggedOutput("rejected", rejected)
         if done.rows.height:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import apache_beam as beam
 import polars as pl
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.units import MICROS_PER_SECOND
 from transforms.addresses import CountDistinctAddresses
 from transforms.aggregate import Aggregate, ReduceFn, Tuning
 from transforms.aggregations import Aggregation, Max
 from transforms.columns import EVENT_TIME
+from transforms.counting import Tally
 from transforms.frames import NO_BLOCK, Batch, Result
-from transforms.hours import HOUR_START, FillHoursFn, no_hours
+from transforms.hours import HOUR_START, USABLE, FillHoursFn, no_hours
 from transforms.reduction import EDGES, FINAL_PANE, Reduction, edges
 from transforms.windows import Windows
 
@@ -23,8 +25,6 @@ HOUR = Windows(3_600 * MICROS_PER_SECOND)
 HOURS_OF_DAY = 24
 
 
-@beam.typehints.with_input_types(Batch)
-@beam.typehints.with_output_types(Result)
 @dataclass
 class CountVisitors(beam.PTransform):
     """Gives how many different visitors each hour had, all hours since the start in one result.
@@ -34,6 +34,9 @@ class CountVisitors(beam.PTransform):
 
     The rows of a result are ``date``, ``hour`` (0 to 23) and ``visitors``, by ascending time; hours without any are not
     there. There is a result even if there were no visitors at all.
+
+    It takes a PCollection of :class:`Batch`, or a dict of it as ``records`` and the ``tallies`` of their parser. Then
+    there is no result where records were read and none of them was of use: nobody knows how many visitors there were.
 
     Attributes:
         visitors: how visitors are counted.
@@ -51,12 +54,16 @@ class CountVisitors(beam.PTransform):
         """Lets Beam set up what it needs."""
         super().__init__()
 
-    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+    def expand(self, pcoll: beam.PCollection | dict[str, beam.PCollection]) -> beam.PCollection:
         """Counts within the hours, and puts them together."""
-        counted = self._while_they_fill(batches) if self.tuned_for == "live" else self._when_they_are_over(batches)
+        batches, tallies = (pcoll["records"], pcoll["tallies"]) if isinstance(pcoll, dict) else (pcoll, None)
+        if tallies is not None:
+            tallies = tallies | "TalliesOfAllTime" >> beam.WindowInto(GlobalWindows())
+        count = self._while_they_fill if self.tuned_for == "live" else self._when_they_are_over
+        counted = count(batches, tallies)
         return counted | "DateAndHour" >> beam.Map(_by_date).with_output_types(Result)
 
-    def _while_they_fill(self, batches: beam.PCollection) -> beam.PCollection:
+    def _while_they_fill(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:
         reduction = Reduction((HOUR_START,), {"visitors": self.visitors})
         reduced = (
             batches
@@ -64,24 +71,36 @@ class CountVisitors(beam.PTransform):
             | "HoursOfRows" >> beam.ParDo(_WithHourFn())
             | "ReduceHours" >> beam.ParDo(ReduceFn(reduction, Windows(), 1))
         )
-        begin = batches.pipeline | "Begin" >> beam.Impulse() | "NoHours" >> beam.ParDo(_NoHoursFn())
+        nothing = pl.DataFrame() if tallies is not None else _usable(is_so=True)
+        begin = batches.pipeline | "Begin" >> beam.Impulse() | "NoHours" >> beam.ParDo(_NoHoursFn(nothing))
+        told = [] if tallies is None else [tallies | "TellUsable" >> beam.ParDo(_TellUsableFn())]
         return (
-            (reduced, begin)
+            (reduced, begin, *told)
             | "FromTheBeginning" >> beam.Flatten()
             | "FillHours" >> beam.ParDo(FillHoursFn(reduction, self.emit_micros, self.lateness_micros))
         )
 
-    def _when_they_are_over(self, batches: beam.PCollection) -> beam.PCollection:
+    def _when_they_are_over(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:
         visitors, newest = {"visitors": self.visitors}, {"visitors": Max("visitors")}
         hours = batches | "VisitorsPerHour" >> Aggregate(
             (), visitors, HOUR, lateness_micros=self.lateness_micros, tuned_for=self.tuned_for
         )
         # With lateness an hour may come several times. Its number never gets smaller, so the greatest is the newest.
-        return (
+        counted = (
             hours
             | "HoursAsRows" >> beam.ParDo(_AsRowsFn())
             | "AllHours" >> Aggregate((HOUR_START,), newest, tuned_for=self.tuned_for, counted=False)
-            | "NoneIsAResult" >> beam.CombineGlobally(_OneResultFn())
+        )
+        # What is read tells which result of no hour there is, if there is no other.
+        begin = batches.pipeline | "Begin" >> beam.Create([_no_result(_UNREAD)])
+        told = [] if tallies is None else [tallies | "TellUsable" >> beam.Map(_result_of_tally)]
+        return (
+            (counted, begin, *told)
+            | "FromTheBeginning" >> beam.Flatten()
+            | "OneKey" >> beam.WithKeys(0).with_output_types(tuple[int, Result])
+            | "NoneIsAResult" >> beam.CombinePerKey(_OneResultFn())
+            | "Results" >> beam.Values()
+            | "KeepFinal" >> beam.Filter(_is_final)
         )
 
 
@@ -109,14 +128,51 @@ class _WithHourFn(beam.DoFn):
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class _NoHoursFn(beam.DoFn):
+    def __init__(self, nothing: pl.DataFrame) -> None:
+        self._nothing = nothing
+
     def process(self, _: bytes) -> Iterator[tuple[int, pl.DataFrame]]:
-        yield 0, pl.DataFrame()
+        yield 0, self._nothing
+
+
+@beam.typehints.with_output_types(tuple[int, pl.DataFrame])
+class _TellUsableFn(beam.DoFn):
+    """Tells once a bundle whether a record was filtered; those that are used tell by themselves."""
+
+    def start_bundle(self) -> None:
+        self._usable: bool | None = None
+
+    def process(self, tally: Tally) -> None:
+        if tally.read:
+            self._usable = bool(self._usable) or tally.filtered > 0
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._usable is not None:
+            yield GlobalWindows.windowed_value((0, _usable(is_so=self._usable)))
+
+
+def _usable(*, is_so: bool) -> pl.DataFrame:
+    return pl.DataFrame({USABLE: [is_so]})
+
+
+#: The panes of results of no hour: nothing was read; nothing was of use; something was, and a filter did not want it.
+_UNREAD, _UNUSABLE, _UNWANTED = -3, -2, -1
+
+
+def _no_result(pane: int) -> Result:
+    reduction = Reduction((HOUR_START,), {"visitors": Max("visitors")})
+    rows = no_hours(reduction).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
+    return Result(None, None, 0, 1, pane, pane != _UNUSABLE, rows)
+
+
+def _result_of_tally(tally: Tally) -> Result:
+    return _no_result(_UNREAD if not tally.read else _UNWANTED if tally.filtered else _UNUSABLE)
 
 
 @beam.typehints.with_input_types(Result)
 @beam.typehints.with_output_types(Result)
 class _OneResultFn(beam.CombineFn):
-    """Keeps the newest result, and gives one of no hour where there is none."""
+    """Keeps the newest result; one of no hour gets the number of a final pane."""
 
     def create_accumulator(self) -> list[Result]:
         return []
@@ -129,11 +185,12 @@ class _OneResultFn(beam.CombineFn):
         return [max(results, key=lambda result: result.pane)] if results else []
 
     def extract_output(self, accumulator: list[Result]) -> Result:
-        if accumulator:
-            return accumulator[0]
-        reduction = Reduction((HOUR_START,), {"visitors": Max("visitors")})
-        rows = no_hours(reduction).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
-        return Result(None, None, 0, 1, FINAL_PANE, True, rows)
+        result = accumulator[0]
+        return result if result.pane >= 0 else result._replace(pane=FINAL_PANE)
+
+
+def _is_final(result: Result) -> bool:
+    return result.final
 
 
 @beam.typehints.with_output_types(Batch)

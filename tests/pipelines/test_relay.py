@@ -321,9 +321,13 @@ def test_a_run_in_which_everything_is_rejected_leaves_what_was_there(tmp_path, c
     (tmp_path / "good.jsonl").write_text('{"a":1}\n')
     text.write_text("precious\n")
     options = ["--columns", "a", "--output", str(text), "--rejected", str(rejected)]
-    main(["--input", str(tmp_path / "bad.jsonl"), *options])
+    assert main(["--input", str(tmp_path / "bad.jsonl"), *options]) == 1
     assert f"wrote nothing to {text}: there are no records; what is there is older\n" in capsys.readouterr().err
     assert text.read_text() == "precious\n"
     tools.assert_lines(rejected, 2)
     assert main(["--input", str(tmp_path / "good.jsonl"), *options]) == 0
     assert (text.read_text(), rejected.read_text()) == ("a\n1\n", "")
+    # Where one is good, and not wanted, it is known that there is none to write.
+    (tmp_path / "bad.jsonl").write_text('nonsense\n{"a":1}\n')
+    assert main(["--input", str(tmp_path / "bad.jsonl"), *options, "--where", "a = '2'"]) == 0
+    assert text.read_text() == "a\n"

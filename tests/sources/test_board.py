@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from schemas.records import Rejected
 from sources import board
 
 
@@ -64,3 +65,14 @@ def test_a_reset_forgets_everything() -> None:
     assert not board.fail("nobody looks any more")
     assert board.counts() == {}
     assert board.watermark() is None
+
+
+def test_the_first_rejected_records_are_kept_and_the_head_of_the_first() -> None:
+    records = [Rejected("x", number, "no", b"raw") for number in range(5)]
+    board.show_rejected([], b"nothing was rejected of this")
+    for record in records:
+        board.show_rejected([record], b"head %d" % record.position)
+    assert board.first_rejected() == records[: board.MAX_REJECTED]
+    assert board.rejected_head() == b"head 0"
+    board.reset()
+    assert (board.first_rejected(), board.rejected_head()) == ([], b"")

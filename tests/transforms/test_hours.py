@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 
 import polars as pl
+import pytest
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from schemas.units import to_micros
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import lists_up_to
 from transforms.addresses import CountDistinctAddresses
-from transforms.hours import HOUR_START, FillHoursFn
+from transforms.hours import HOUR_START, USABLE, FillHoursFn
 from transforms.reduction import FINAL_PANE, Reduction
 
 SECOND = 10**6
@@ -171,13 +172,39 @@ def test_without_early_results_only_the_final_one_is_given():
     assert shown(final) == by_hand([(0, 1), (3, 1)])
 
 
-def test_there_are_results_even_if_no_hour_ever_comes():
-    for name in ("next", "end"):
-        worker = Worker()
-        states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
-        assert list(worker.steps.any().process((0, pl.DataFrame()), GlobalWindow(), *states)) == []
-        assert worker.close.value is None
-        (result,) = worker.fire(name)
+#: Frames of no hour: nothing is known, a record was of use, records were read and none was of use.
+NOTHING, USE, NO_USE = pl.DataFrame(), pl.DataFrame({USABLE: [True]}), pl.DataFrame({USABLE: [False]})
+
+
+@pytest.mark.parametrize(
+    ("told", "early", "final"),
+    [
+        ([NOTHING], False, True),
+        ([USE], True, True),
+        ([NOTHING, NO_USE, NO_USE], False, False),
+        ([NO_USE, USE], True, True),
+        ([USE, NO_USE], True, True),
+    ],
+)
+def test_there_is_a_result_of_no_hour_unless_all_that_was_read_was_of_no_use(told, early, final):
+    worker = Worker()
+    states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
+    for each in told:
+        assert list(worker.steps.any().process((0, each), GlobalWindow(), *states)) == []
+    assert worker.close.value is None
+    assert (worker.next.value is not None) == early
+    results = [result for name in (["next"] if early else []) + ["end"] for result in worker.fire(name)]
+    assert [result.final for result in results] == [False] * early + [True] * final
+    for result in results:
         assert shown(result) == []
         assert result.rows.columns == ["window_start", "window_end", HOUR_START, "visitors"]
-        assert result.final == (name == "end")
+
+
+def test_rows_are_proof_enough_that_records_are_of_use():
+    worker = Worker()
+    states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
+    list(worker.steps.any().process((0, NO_USE), GlobalWindow(), *states))
+    worker.add([(0, 1)])
+    list(worker.steps.any().process((0, NO_USE), GlobalWindow(), *states))
+    (result,) = worker.fire("end")
+    assert shown(result) == by_hand([(0, 1)])
