@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import apache_beam as beam
 
@@ -15,7 +16,7 @@ from sinks.json_lines import json_lines
 from sinks.line_file import FileLines
 from sinks.lines import Place, StdoutLines, WriteLines
 from sinks.network import TcpPeer, UdpPeer
-from sinks.rendering import Layout, RenderLines, header_line
+from sinks.rendering import Layout, header_line, render_lines
 from sources.address import parse_address
 from transforms.frames import Batch
 from transforms.shapes import Shape
@@ -75,6 +76,14 @@ def check_headers(options: StreamOptions, layouts: Sequence[Layout]) -> None:
         raise UsageError(str(error)) from None
 
 
+def line_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[FileLines]:
+    """Return the files of lines that a run writes: outputs, and that of rejected records."""
+    outputs = zip(options.outputs, layouts, strict=True)
+    files = [_file_of(output, options, layout) for output, layout in outputs if output.kind == "file"]
+    rejected = [FileLines.for_run(options.rejected, replace=options.reads_again)] if options.rejected else []
+    return [*files, *rejected]
+
+
 def write_lines(
     records: beam.PCollection,
     options: StreamOptions,
@@ -108,8 +117,8 @@ def write_lines(
             written = records | f"Send {number}" >> WriteMessages(topic, layout, key)
             written | f"CountSent {number}" >> CountWritten(topic.address, rows=True)
             continue
-        lines = records | f"Render {number}" >> RenderLines(layout)
-        written = lines | f"Write {number}" >> WriteLines(place_of(output, options, layout))
+        write = WriteLines(place_of(output, options, layout), partial(render_lines, layout=layout))
+        written = records | f"Write {number}" >> write
         if output.kind == "file":
             written | f"CountLines {number}" >> CountWritten(output.path, rows=True)
 

@@ -76,6 +76,13 @@ class StreamOptions(KafkaOptions, PipelineOptions):
             help="how far records may be out of order in event time before they are late; matters for live and paced "
             f"input and with --max-records (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
         )
+        group.add_argument(
+            "--positions",
+            dest="positions_file",
+            metavar="FILE",
+            help="keep here what of files and topics is in the output, and go on behind it when the same command runs "
+            "again (relay)",
+        )
         group = parser.add_argument_group("pace of a replay (default: as fast as possible)")
         pace = group.add_mutually_exclusive_group()
         pace.add_argument("--speed", type=positive_number, metavar="X", help="X times event time: 60 plays 1h in 1m")
@@ -178,9 +185,14 @@ class StreamOptions(KafkaOptions, PipelineOptions):
         return bool(self._get("follow"))
 
     @property
+    def positions(self) -> str:
+        """The file in which it is kept what of the input is in the output; empty for none."""
+        return self._get("positions_file") or ""
+
+    @property
     def reads_again(self) -> bool:
         """Whether the same command reads all records again, from their beginning: so are files, and nothing else."""
-        return all(address.scheme == "file" for address in self.inputs)
+        return not self.positions and all(address.scheme == "file" for address in self.inputs)
 
     @property
     def rejected_limit(self) -> MaxRejected | None:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.line_outputs import check_headers, check_line_outputs, write_lines
+from pipelines.line_outputs import check_headers, check_line_outputs, line_files, write_lines
 from pipelines.options import StreamOptions, UsageError, parse_command_line
+from pipelines.positions import Keeper, check_positions, keeping, status_of
 from pipelines.relay_plan import Plan, plan
 from pipelines.running import leave, refuse, run
 from pipelines.wiring import write_records
@@ -74,13 +75,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.output is None:
             options.output = ["-"]
+        check_positions(options, is_loop=bool(options.loop))
         planned = plan(options)
         check_line_outputs(options)
         check_headers(options, planned.layouts)
+        files = line_files(options, planned.layouts)
+        keeper = Keeper(options, planned.read, files, "relay") if options.positions else None
     except UsageError as error:
         return refuse(error)
     form = planned.shape.record_type.form
-    return run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes, form)
+    with keeping(keeper):
+        status = run(options, lambda pipeline: build(pipeline, options, planned), planned.total_bytes, form)
+    return status_of(status, keeper)
 
 
 if __name__ == "__main__":

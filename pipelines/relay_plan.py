@@ -113,7 +113,9 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
         loop=bool(asked["loop"]),
         kafka=options.kafka_input(shape.record_type),
     )
-    is_known = not (is_live or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths)))
+    is_known = not (
+        is_live or options.positions or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths))
+    )
     total = sum(Path(path).stat().st_size for path in paths) if is_known else None
     return Plan(read, shape, columns, where, layouts, key, total)
 

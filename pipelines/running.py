@@ -170,6 +170,16 @@ def _await_job_server(endpoint: str) -> None:
             raise UsageError(f"no job server answers at --job_endpoint {endpoint}") from None
 
 
+def is_local(options: StreamOptions) -> bool:
+    """Return whether the work is done in this process.
+
+    Raises:
+        UsageError: there is no such runner.
+    """
+    asked = _runner_name(options.view_as(StandardOptions).runner or "DirectRunner")
+    return asked in _LOCAL_RUNNERS and not options.view_as(PortableOptions).job_endpoint
+
+
 def _runner_name(text: str) -> str:
     """Gives the name of a runner as Beam spells it: ``directrunner``, ``Direct`` and full names are known, too."""
     bare = text.rpartition(".")[2].lower()

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from sinks.kafka import Topic
 
 _NANOS_PER_MICRO = 1_000
+_NO_POSITIONS = (
+    "--positions is for what keeps no totals, as the relay: behind a position they would begin anew; give the same "
+    "command again over input that can be read again, or go on from a savepoint on Flink (docs/flink.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,11 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
     """Gives the transform that reads what was asked for.
 
     Raises:
-        UsageError: a file is not there, a port is taken, a broker does not answer or refuses.
+        UsageError: a file is not there, a port is taken, a broker does not answer or refuses; or positions are to be
+            kept, and there are totals.
     """
+    if options.positions:
+        raise UsageError(_NO_POSITIONS)
     try:
         return ReadAddresses(
             tuple(options.inputs),

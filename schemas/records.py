@@ -25,12 +25,13 @@ LOG_TIME = re.compile(r"\[([^\]]*)\]")
 
 
 class Rejected(NamedTuple):
-    """A record that could not be used: where it was, why, and its bytes as they came."""
+    """A record that could not be used: where it was, why, its bytes as they came, and the receipt of its block."""
 
     origin: str
     position: int
     reason: str
     raw: bytes
+    receipt: str = ""
 
 
 class Dialect(NamedTuple):

@@ -23,6 +23,7 @@ from sinks.files import Written
 from sinks.json_lines import json_by_key, json_lines, json_text
 from sinks.layout import lay_out, lay_out_all, require
 from sinks.rendering import Layout, render_lines
+from sources import delivery
 from sources.brokers import BrokerError
 from sources.sending import Sender, Sending
 from transforms.fields import FIELD
@@ -333,9 +334,21 @@ class _BatchesFn(_SendFn):
     def __init__(self, options: WriteMessages) -> None:
         super().__init__(options.topic)
         self._layout, self._key = options.layout, options.key
+        self._receipts: list[str] = []
+
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._receipts = []
 
     def process(self, element: Batch) -> None:
         self.send(record_messages(element, self._layout, self._key, partial(encoded, self._topic)))
+        self._receipts.append(element.block.receipt)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from super().finish_bundle()
+        for receipt in self._receipts:
+            delivery.deliver(receipt)
+        self._receipts = []
 
 
 def _keys(rows: pl.DataFrame, columns: Sequence[str]) -> list[bytes | None]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from sinks.disk import make_folder, one_line_errors
 from sinks.lines import Outlet, Place
+from sources.delivery import Standing
 
 _log = logging.getLogger(__name__)
 
@@ -132,9 +133,10 @@ class _OpenFile(Outlet):
         self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._lock = threading.Lock()
 
-    def write(self, lines: bytes) -> None:
+    def write(self, lines: bytes) -> Standing | None:
         with self._lock, one_line_errors(self._path), _alone(self._descriptor):
-            before = os.fstat(self._descriptor).st_size
+            found = os.fstat(self._descriptor)
+            before = found.st_size
             rest = memoryview(lines)
             try:
                 while rest:
@@ -143,6 +145,10 @@ class _OpenFile(Outlet):
                 if self._is_regular and error.errno != errno.EPIPE:
                     os.ftruncate(self._descriptor, before)
                 raise
+            if not self._is_regular:
+                return None
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            return Standing(found.st_dev, found.st_ino, end, len(lines))
 
     def close(self) -> None:
         with self._lock:

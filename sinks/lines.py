@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from sinks.console import print_bytes
 from sinks.disk import SinkError
 from sinks.files import Written
+from sources import delivery
+from sources.delivery import Standing
 from sources.drain import drain
 
 
@@ -20,8 +22,8 @@ class Outlet(ABC):
     """Where lines go, once it is open. Threads take turns; what one writes is not mixed with what another does."""
 
     @abstractmethod
-    def write(self, lines: bytes) -> None:
-        r"""Hands whole lines over, each ended by ``\n``, before it returns.
+    def write(self, lines: bytes) -> Standing | None:
+        r"""Hands whole lines over, each ended by ``\n``, before it returns; tells where they stand now, of a file.
 
         Raises:
             SinkError: that cannot be done.
@@ -49,7 +51,6 @@ class Place(ABC):
         """
 
 
-@beam.typehints.with_input_types(bytes)
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteLines(beam.PTransform):
@@ -61,12 +62,15 @@ class WriteLines(beam.PTransform):
 
     Attributes:
         place: where they go.
+        render: makes lines of elements; None where elements are lines. What is rendered is acknowledged (see
+            :mod:`sources.delivery`) when it was written.
 
     Raises:
         SinkError: when run, they cannot be written.
     """
 
     place: Place
+    render: Callable[[Any], bytes] | None = None
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -74,19 +78,27 @@ class WriteLines(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
-        return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place))
+        return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place, self.render))
 
 
 class _WriteFn(beam.DoFn):
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, render: Callable[[Any], bytes] | None) -> None:
         self._place = place
+        self._render = render
         self._outlet: Outlet | None = None
 
-    def process(self, lines: bytes) -> Iterator[Written]:
+    def process(self, element: Any) -> Iterator[Written]:
         if self._outlet is None:
             self._outlet = borrow(self._place)
-        self._outlet.write(lines)
-        yield Written(self._place.name, lines.count(b"\n"))
+        lines: bytes = element if self._render is None else self._render(element)
+        standing = self._outlet.write(lines)
+        number = lines.count(b"\n")
+        if self._render is not None:
+            receipt = element.block.receipt
+            if standing is not None:
+                delivery.log(self._place.name, standing, {receipt: number})
+            delivery.deliver(receipt)
+        yield Written(self._place.name, number)
 
     def teardown(self) -> None:
         if self._outlet is not None:

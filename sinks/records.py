@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import apache_beam as beam
 from schemas.records import Rejected
 from sinks.line_file import FileLines
 from sinks.lines import Outlet, borrow, give_back
+from sources import delivery
 
 _BUFFER_BYTES = 1 << 20
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -67,9 +69,11 @@ class _AppendFn(beam.DoFn):
         self._outlet: Outlet | None = None
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._receipts: Counter[str] = Counter()
 
     def start_bundle(self) -> None:
         self._lines, self._bytes = [], 0
+        self._receipts.clear()
 
     def process(self, element: Rejected) -> Iterator[Rejected]:
         line = json_line(element)
@@ -77,6 +81,7 @@ class _AppendFn(beam.DoFn):
             self._flush()
         self._lines.append(line)
         self._bytes += len(line)
+        self._receipts[element.receipt] += 1
         yield element
 
     def finish_bundle(self) -> None:
@@ -86,8 +91,13 @@ class _AppendFn(beam.DoFn):
         if self._lines:
             if self._outlet is None:
                 self._outlet = borrow(self._place)
-            self._outlet.write(b"".join(self._lines))
+            standing = self._outlet.write(b"".join(self._lines))
+            if standing is not None:
+                delivery.log(self._place.name, standing, self._receipts)
+            for receipt, number in self._receipts.items():
+                delivery.deliver(receipt, number)
         self._lines, self._bytes = [], 0
+        self._receipts.clear()
 
     def teardown(self) -> None:
         if self._outlet is not None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
 from sinks.sql import POSTGRESQL, SQLITE, check_table, make_table, parse_sql, shown
+from sources import delivery
 from sources.scan import find_lines
 from transforms.fields import FIELD
 from transforms.frames import RECORD, Batch
@@ -125,16 +126,18 @@ class _InsertFn(beam.DoFn):
         self._options = options
         self._path = shown(options.address)
         self._frames: list[pl.DataFrame] = []
+        self._receipts: list[str] = []
         self._rows = 0
         self._database: Database | None = None
         self._table: _Table | None = None
 
     def start_bundle(self) -> None:
-        self._frames, self._rows = [], 0
+        self._frames, self._receipts, self._rows = [], [], 0
 
     def process(self, batch: Batch) -> Iterator[Written]:
         frame = table_rows(batch, self._options.columns)
         self._frames.append(frame)
+        self._receipts.append(batch.block.receipt)
         self._rows += frame.height
         if self._rows >= MOST_ROWS:
             yield self._flush()
@@ -171,6 +174,9 @@ class _InsertFn(beam.DoFn):
 
         database.transact(work, options.retry_seconds)
         self._table = table
+        for receipt in self._receipts:
+            delivery.deliver(receipt)
+        self._receipts = []
         return Written(f"{self._path}, table {options.table}", rows.height)
 
 

@@ -74,6 +74,7 @@ class Block(NamedTuple):
         scope: within what an origin and a position there are those of one record only: for what can be read but once,
             the name of this reading; for messages of Kafka, the id of their topic. Empty where they are so everywhere,
             as those of files.
+        receipt: names the block to those who acknowledge it (see :mod:`sources.delivery`); empty where nobody waits.
 
     Scope, origin and position are the identity of a record. It does not depend on how the input is cut into blocks. A
     record that is read again, by another run, has the same.
@@ -86,6 +87,7 @@ class Block(NamedTuple):
     fault: str = ""
     arrival: int = 0
     scope: str = ""
+    receipt: str = ""
 
     def locate(self, offset: int) -> tuple[str, int]:
         """Gives origin and position there of the byte at ``offset`` of the block.
@@ -130,7 +132,7 @@ class Block(NamedTuple):
     def rejected(self, start: int, stop: int, reason: str) -> Rejected:
         r"""Gives the record at ``data[start:stop]`` as a rejected one; its line end is left out."""
         origin, position = self.locate(start)
-        return Rejected(origin, position, reason, self.data[start:stop].rstrip(b"\r\n"))
+        return Rejected(origin, position, reason, self.data[start:stop].rstrip(b"\r\n"), self.receipt)
 
 
 def file_origin(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from sources.kafka import DEFAULT_READERS, KafkaInput, KafkaTopics
 from sources.laps import Laps
 from sources.lines import StdinLines
 from sources.pacing import Pace
+from sources.positioned import PositionedSource
 from sources.process import ProcessLines
 from sources.tcp import TcpLines
 from sources.udp import UdpLines
@@ -113,15 +114,20 @@ class ReadAddresses(beam.PTransform):
         readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
         for number, found in enumerate(self._sources):
             source = replace(found, max_readers=readers) if isinstance(found, KafkaTopics) else found
-            is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
+            kind = source.source if isinstance(source, PositionedSource) else source
+            is_replay = isinstance(kind, FileReplay) and not kind.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
             read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
             # There may be several of these; the others are the only ones of their kind.
-            is_one_of_many = isinstance(source, ProcessLines | KafkaTopics)
-            label = f"Read{type(source).__name__}{number if is_one_of_many and number else ''}"
+            is_one_of_many = isinstance(kind, ProcessLines | KafkaTopics)
+            label = f"Read{type(kind).__name__}{number if is_one_of_many and number else ''}"
             blocks.append(pipeline | label >> read)
             blocks[-1].element_type = Block
         return blocks[0] if len(blocks) == 1 else blocks | "ReadAll" >> beam.Flatten()
+
+    def wrap_sources(self, wrap: Callable[[Any], UnboundedSource]) -> None:
+        """Have each source replaced by what ``wrap`` makes of it; to be called before this is applied."""
+        self._sources = tuple(map(wrap, self._sources))
 
     def _of(self, *schemes: str) -> tuple[Address, ...]:
         return tuple(address for address in self.addresses if address.scheme in schemes)

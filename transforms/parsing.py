@@ -14,7 +14,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from schemas.records import Column, Dialect, RecordType, Rejected
 from schemas.units import to_datetime
-from sources import board
+from sources import board, delivery
 from sources.block import NOTHING_IS_LATE, Block, now_micros
 from sources.scan import Lines
 from transforms.columns import EVENT_TIME, POLARS_TYPES, shown
@@ -230,6 +230,7 @@ class _ParseFn(ThreadedFn[Block, Parsed]):
         count(READ, tally.read)
         count_rejected(done.rejected, element)
         count(FILTERED, tally.filtered)
+        delivery.sort_out(element.receipt, int(done.rows.height > 0), len(done.rejected))
         yield TaggedOutput("tallies", tally)
         for rejected in done.rejected:
             yield TaggedOutput("rejected", rejected)

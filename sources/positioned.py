@@ -1,0 +1,337 @@
+"""Sources that go on where an earlier run has got to, and tell for each block where they are behind it."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from apache_beam.coders import Coder
+from apache_beam.io.unbounded_source import UnboundedReader, UnboundedSource
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+
+from sources.block import Block
+from sources.chunks import Piece
+from sources.delivery import Delivery, Ledger, Position, Stand, find
+from sources.drain import draining
+from sources.files import FileMark, FileReplay
+from sources.follow import FollowLines
+from sources.following import FollowMark, Place
+from sources.kafka import KafkaTopics
+from sources.offsets import KafkaMark
+from sources.partitions import Place as Partition
+from sources.position import CHECKED_BYTES, FilePosition, Found, TopicPosition, find_again, identity_of
+
+Note = Callable[[str], None]
+
+
+class Tracker(Protocol):
+    """Turns what a reader gives into positions."""
+
+    def stand(self, source: Any, mark: Any, block: Block | None, *, is_read: bool) -> Stand:
+        """Return where the source is.
+
+        Args:
+            source: the source itself.
+            mark: that of the reader behind everything that it has handed out.
+            block: what it has just handed out; None for nothing.
+            is_read: whether everything that there is was read.
+        """
+
+
+@dataclass(frozen=True)
+class PositionedSource(UnboundedSource):
+    """A source of which each block has a receipt, read by one reader in this process.
+
+    Attributes:
+        source: reads; one that does not split into several.
+        token: of the :class:`sources.delivery.Delivery` that keeps its ledger.
+        number: of that ledger.
+        start: the mark to begin behind; None for the beginning.
+    """
+
+    source: Any
+    token: str
+    number: int
+    start: Any = None
+
+    def split(self, desired_num_splits: int, options: Any = None) -> list[PositionedSource]:  # noqa: ARG002
+        """Return one part: positions need one order."""
+        parts = self.source.split(1, options)
+        return [replace(self, source=parts[0])] if len(parts) == 1 else [self]
+
+    def create_reader(self, options: Any, checkpoint_mark: Any) -> PositionedReader:
+        """Return a reader behind the mark, or where the source begins."""
+        mark = self.start if checkpoint_mark is None else checkpoint_mark
+        return PositionedReader(self, self.source.create_reader(options, mark))
+
+    def get_checkpoint_mark_coder(self) -> Coder:
+        """Return that of the source."""
+        return self.source.get_checkpoint_mark_coder()
+
+    def default_output_coder(self) -> Coder:
+        """Return that of the source."""
+        return self.source.default_output_coder()
+
+
+class PositionedReader(UnboundedReader):
+    """Hands out what another reader does, each block with a receipt."""
+
+    def __init__(self, positioned: PositionedSource, reader: Any) -> None:
+        """Take the reader."""
+        self._reader = reader
+        self._source = positioned.source
+        self._delivery = find(positioned.token)
+        self._number = positioned.number
+        self._ledger = self._delivery.ledger(self._number)
+        self._block: Block | None = None
+
+    def start(self) -> bool:
+        """Take the first block."""
+        return self._took(self._reader.start())
+
+    def advance(self) -> bool:
+        """Take the next block."""
+        return self._took(self._reader.advance())
+
+    def get_current(self) -> Block:
+        """Return the block of the last call that was True."""
+        if self._block is None:
+            raise ValueError("no block: start or advance has to have been True")
+        return self._block
+
+    def get_current_timestamp(self) -> Timestamp:
+        """Return that of the reader."""
+        return self._reader.get_current_timestamp()
+
+    def get_watermark(self) -> Timestamp:
+        """Return that of the reader."""
+        return self._reader.get_watermark()
+
+    def get_checkpoint_mark(self) -> Any:
+        """Return that of the reader."""
+        return self._reader.get_checkpoint_mark()
+
+    def close(self) -> None:
+        """Close the reader."""
+        self._reader.close()
+
+    def _took(self, has_block: bool) -> bool:
+        block = self._reader.get_current() if has_block else None
+        is_read = not has_block and self._reader.get_watermark() >= MAX_TIMESTAMP and not draining()
+        stand = self._ledger.tracker.stand(self._source, self._reader.get_checkpoint_mark(), block, is_read=is_read)
+        if block is None:
+            self._ledger.stand(stand)
+        else:
+            self._block = block._replace(receipt=self._delivery.receipt(self._number, self._ledger.hand_out(stand)))
+        return has_block
+
+
+def go_on(
+    source: Any,
+    positions: Sequence[Position],
+    delivery: Delivery,
+    note: Note,
+    *,
+    sinks: int,
+    keeps_rejected: bool,
+) -> PositionedSource:
+    """Return a source that goes on at positions, and whose blocks are looked after.
+
+    Args:
+        source: files, read in order by one reader or followed, or topics of Kafka.
+        positions: those of an earlier run; of other sources, too.
+        delivery: looks after it.
+        note: takes a line for a person.
+        sinks: how many sinks get each batch.
+        keeps_rejected: whether a sink gets each rejected record.
+
+    Raises:
+        OSError: a file cannot be read.
+        TypeError: nobody can tell where such a source is.
+    """
+    start: Any = None
+    tracker: Tracker
+    begin: Sequence[Position]
+    if isinstance(source, FileReplay):
+        source, tracker, begin = _resume_files(source, _of(FilePosition, positions), note)
+    elif isinstance(source, FollowLines):
+        start, tracker, begin = _resume_followed(source, _of(FilePosition, positions), note)
+    elif isinstance(source, KafkaTopics):
+        start, tracker, begin = _resume_topics(source, _of(TopicPosition, positions))
+    else:
+        raise TypeError(f"a {type(source).__name__} has no positions")
+    ledger = Ledger(tracker, sinks, keeps_rejected=keeps_rejected, positions=begin)
+    return PositionedSource(source, delivery.token, delivery.add(ledger), start)
+
+
+def _of(kind: type[Any], positions: Iterable[Any]) -> list[Any]:
+    return [position for position in positions if isinstance(position, kind)]
+
+
+@dataclass
+class _File:
+    """A file that is read: its position at the start, the last bytes read of it, and what the disk said of it."""
+
+    position: FilePosition
+    tail: bytes
+    size: int
+    modified: int
+    is_open: bool = False
+
+
+def _opened(file: _File, path: str) -> _File:
+    """Return what is known of a file that was just opened: another one may have taken its path since it was found."""
+    try:
+        state = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return replace(file, is_open=True)
+    if (state.st_dev, state.st_ino) == file.position.key:
+        return replace(file, is_open=True)
+    fresh = FilePosition(file.position.path, state.st_dev, state.st_ino)
+    return _File(fresh, b"", state.st_size, state.st_mtime_ns, is_open=True)
+
+
+@dataclass
+class _FilesTracker:
+    """Knows which file has which path: as it was before any was opened.
+
+    Attributes:
+        files: by path.
+        done: how many of the pieces were read.
+    """
+
+    files: dict[str, _File] = field(default_factory=dict)
+    done: int = 0
+
+    def stand(self, source: FileReplay, mark: FileMark, block: Block | None, *, is_read: bool) -> Stand:
+        """Return the positions of the files that were read since the last call."""
+        changed = []
+        if block is not None:
+            path = source.pieces[mark.piece].path
+            file = self.files[path]
+            if not file.is_open:
+                self.files[path] = file = _opened(file, path)
+            if block.spans[0].position != file.position.offset:
+                file.tail = b""  # blank lines were passed over
+            file.tail = b"" if block.fault else (file.tail + block.data)[-CHECKED_BYTES:]
+            file.position = file.position.behind(file.tail, mark.offset)
+            changed.append(file.position)
+        is_all = is_read and (source.max_records is None or mark.records < source.max_records)
+        now = len(source.pieces) if is_all else mark.piece
+        for piece in source.pieces[self.done : now]:
+            file = self.files[piece.path]
+            # One that has another name by now may have been another one when it was opened.
+            if identity_of(piece.path) == file.position.key:
+                file.position = file.position._replace(is_done=True, size=file.size, modified=file.modified)
+                changed.append(file.position)
+        self.done = max(self.done, now)
+        return Stand(tuple(changed))
+
+
+def _resume_files(
+    source: FileReplay, positions: Sequence[FilePosition], note: Note
+) -> tuple[FileReplay, _FilesTracker, list[FilePosition]]:
+    """Leave out what was read of files; what was not of one that was renamed comes before the others."""
+    tracker = _FilesTracker()
+    begin: list[FilePosition] = []
+    known = {position.key: position for position in positions}
+    pieces: list[Piece] = []
+    moved: list[Piece] = []
+    for piece in source.pieces:
+        identity = identity_of(piece.path) or (0, 0)
+        position = known.pop(identity, None) or FilePosition(os.path.abspath(piece.path), *identity)  # noqa: PTH100
+        # Under the name that it has now, so that its records are told from those of the new file of its old name.
+        found = find_again(position._replace(path=os.path.abspath(piece.path)))  # noqa: PTH100
+        _add(found, piece.path, pieces, tracker, begin, note)
+    for position in known.values():
+        found = find_again(position)
+        _add(found, found.path, moved, tracker, begin, note)
+    return replace(source, pieces=(*moved, *pieces)), tracker, begin
+
+
+def _add(
+    found: Found, path: str, pieces: list[Piece], tracker: _FilesTracker, begin: list[FilePosition], note: Note
+) -> None:
+    if found.note:
+        note(found.note)
+    if not found.path:
+        return
+    begin.append(found.position)
+    if found.has_more or not found.position.checked:
+        state = os.stat(path)  # noqa: PTH116
+        pieces.append(Piece(path, found.position.offset))
+        tracker.files[path] = _File(found.position, found.before[-CHECKED_BYTES:], state.st_size, state.st_mtime_ns)
+
+
+class _FollowTracker:
+    """Takes the places of a mark as they are."""
+
+    def stand(self, source: FollowLines, mark: FollowMark, block: Block | None, *, is_read: bool) -> Stand:  # noqa: ARG002
+        """Return the positions of all files that are followed; those that are missing are done with."""
+        return Stand(tuple(map(_position_of, mark.places)), is_whole=True)
+
+
+def _position_of(place: Place) -> FilePosition:
+    return FilePosition(
+        os.path.abspath(place.path),  # noqa: PTH100
+        place.device,
+        place.inode,
+        place.offset,
+        place.seam,
+        min(CHECKED_BYTES, place.offset),
+        place.skipping,
+        dialect=place.dialect,
+        generation=place.generation,
+        earlier=place.earlier,
+    )
+
+
+def _resume_followed(
+    source: FollowLines, positions: Sequence[FilePosition], note: Note
+) -> tuple[FollowMark | None, _FollowTracker, list[FilePosition]]:
+    """Return the mark that goes on at the positions."""
+    given = {os.path.abspath(path): path for path in source.paths}  # noqa: PTH100
+    places: list[Place] = []
+    begin: list[FilePosition] = []
+    for position in positions:
+        found = find_again(position)
+        if found.note:
+            note(found.note)
+        if found.path:
+            on = found.position
+            seam = zlib.crc32(found.before[-CHECKED_BYTES:])
+            path = given.get(on.path, on.path)
+            place = Place(path, on.device, on.inode, on.offset, seam, on.skipping, on.dialect)
+            places.append(place._replace(generation=on.generation, earlier=on.earlier))
+            begin.append(on)
+    known = {position.key for position in begin}
+    for path in source.paths:
+        # So that one is found that is renamed before it was looked at.
+        identity = identity_of(path)
+        if identity is not None and identity not in known:
+            begin.append(FilePosition(os.path.abspath(path), *identity))  # noqa: PTH100
+            places.append(Place(path, *identity))
+    return FollowMark(os.urandom(16).hex(), tuple(places)), _FollowTracker(), begin
+
+
+class _TopicsTracker:
+    """Takes the offsets of a mark."""
+
+    def stand(self, source: KafkaTopics, mark: KafkaMark, block: Block | None, *, is_read: bool) -> Stand:  # noqa: ARG002
+        """Return the offsets of all partitions."""
+        brokers = source.brokers.servers
+        found = (TopicPosition(brokers, *place, offset) for place, offset in mark.offsets.items())
+        return Stand(tuple(found), is_whole=True)
+
+
+def _resume_topics(
+    source: KafkaTopics, positions: Sequence[TopicPosition]
+) -> tuple[KafkaMark | None, _TopicsTracker, list[TopicPosition]]:
+    """Return the mark that goes on at the offsets of these topics; None where none is known."""
+    begin = [at for at in positions if at.brokers == source.brokers.servers and at.topic in source.topics]
+    offsets = {Partition(at.topic, at.partition): at.offset for at in begin}
+    mark = KafkaMark(os.urandom(16).hex(), offsets, has_begun=True) if offsets else None
+    return mark, _TopicsTracker(), begin
