@@ -15,6 +15,7 @@ from pipelines.arguments import NEVER, checked, period, positive, positive_durat
 from pipelines.kafka_options import KafkaOptions
 from pipelines.verdict import MaxRejected
 from schemas.config import Translate, add_config_options, with_config
+from schemas.passwords import withhold
 from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import Output, parse_output
 from sources.address import Address, parse_address
@@ -248,14 +249,20 @@ def parse_command_line(
         "--default_sdk_harness_log_level=ERROR, say, shows what Beam logs when a job fails."
     )
     beam_parser = _beam_parser(parser)
+    typed = sys.argv[1:] if argv is None else argv
     try:
-        flags = with_config(parser, sys.argv[1:] if argv is None else argv, [beam_parser], translate)
+        flags = with_config(parser, typed, [beam_parser], translate)
     except ValueError as error:
         parser.error(str(error))
     known, others = parser.parse_known_args(flags)
     runner = known.runner.rpartition(".")[2].lower()
     _check_beam_options(parser, beam_parser, others, has_server=runner.startswith(_WITH_SERVER))
-    options: StreamOptions = PipelineOptions(flags).view_as(options_class)
+    if any(withhold(text) != text for text in typed):
+        told = (
+            "every user sees the password that was typed, in the list of processes; leave it out: see docs/security.md"
+        )
+        parser._print_message(f"warning: {told}\n", sys.stderr)
+    options: StreamOptions = PipelineOptions([withhold(text) for text in flags]).view_as(options_class)
     return options
 
 

@@ -120,8 +120,6 @@ def running_prism(binary: Path, folder: Path | None, note: Callable[[str], None]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        who = "every user of this machine" if is_private else "everybody who reaches this machine"
-        note(f"warning: {who} can run code as you by port {port}, until this ends ({binary}): see docs/security.md")
     try:
         process = subprocess.Popen(  # noqa: S603 (a binary that Beam or the user chose)
             [str(binary), f"--job_port={port}", "--serve_http=false", "--log_kind=text", "--log_level=warn"],
@@ -134,6 +132,9 @@ def running_prism(binary: Path, folder: Path | None, note: Callable[[str], None]
         )
     except OSError as error:
         raise UsageError(f"cannot run {str(binary)!r} as Prism: {error.strerror}; {HOW_TO_GET}") from None
+    if path is None:
+        who = "every user of this machine" if is_private else "everybody who reaches this machine"
+        note(f"warning: {who} can run code as you by port {port}, until this ends ({binary}): see docs/security.md")
     prism = Prism(process, f"127.0.0.1:{port}" if path is None else f"unix:{path}")
     try:
         prism.await_door(partial(_connect, path or port))

@@ -123,6 +123,13 @@ def _runner(options: StreamOptions, progress: Progress, folder: Path) -> Iterato
         raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
     _refuse_open_doors(options)
     if asked not in _LOCAL_RUNNERS or portable.job_endpoint:
+        if portable.environment_type != "LOOPBACK" and any(
+            out.url and out.url.password for out in options.destinations
+        ):
+            raise UsageError(
+                f"a password in an --output stays in this process, and the workers of {asked} are elsewhere: "
+                "leave it out, and give them PGPASSWORD or PGPASSFILE"
+            )
         if portable.job_endpoint:
             _await_job_server(portable.job_endpoint)
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS

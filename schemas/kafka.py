@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.config import read_section, read_values
+from schemas.passwords import REGISTRY_SECTION, hold, in_file, in_variable
 
 PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL = PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -32,8 +33,6 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
 #: Where AWS's own programs look for the region.
 _AWS_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _PASSWORD_ENV = "password_env"  # noqa: S105 - the name of a setting
-#: A section of the same file is for the schema registry (:mod:`schemas.registry`).
-REGISTRY_SECTION = "registry"
 _PATHS = ("ca", "certificate", "key")
 #: In a configuration.ini: its section, and the keys and methods in it.
 _INI, _SECTION, _METHODS = ".ini", "KAFKA", ("plaintext", "sasl_scram")
@@ -41,13 +40,13 @@ _INI, _SECTION, _METHODS = ".ini", "KAFKA", ("plaintext", "sasl_scram")
 
 @dataclass(frozen=True)
 class KafkaSecurity:
-    """How a client connects and who it says it is. Its ``repr`` has no password.
+    """How a client connects and who it says it is. Its ``repr`` has no password, and nor has what is pickled of it.
 
     Attributes:
         protocol: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
         mechanism: of SASL: SCRAM-SHA-256, SCRAM-SHA-512 or AWS_MSK_IAM.
         username: for SCRAM.
-        password: for SCRAM.
+        password: for SCRAM; a text that is no :class:`schemas.passwords.Password` is known to this process only.
         ca: a file of the certificates to trust, PEM; without one, those that the system trusts.
         certificate: a file of our own certificate, PEM, for brokers that ask for one.
         key: a file of its key, PEM, without a password.
@@ -74,6 +73,8 @@ class KafkaSecurity:
             raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
         self._check_identity()
         self._check_tls()
+        if self.password:
+            object.__setattr__(self, "password", hold(self.password))
 
     @property
     def is_encrypted(self) -> bool:
@@ -173,6 +174,8 @@ def _of_ini(file: Path) -> dict[str, str]:
     if method == _METHODS[0]:
         return {}
     identity = {name: str(values.get(f"sasl_{name}", "")).strip() for name in ("username", "password")}
+    if identity["password"]:
+        identity["password"] = in_file(identity["password"], file, _SECTION, "sasl_password")
     return {"protocol": SASL_SSL, "mechanism": SCRAM[1], **identity}
 
 
@@ -193,6 +196,8 @@ def _of_file(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
             shown = "" if name == "password" else f", got {value!r}"
             raise ValueError(f"{file}: {name} must be a text in quotes, and not an empty one{shown}")
     values = _with_defaults(found)
+    if "password" in values:
+        values["password"] = in_file(values["password"], file, "", "password")
     for name in _PATHS:
         if name in values:
             values[name] = str(file.parent / Path(values[name]).expanduser())
@@ -202,9 +207,10 @@ def _of_file(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if variable and not environ.get(variable):
         raise ValueError(f"{file}: {_PASSWORD_ENV} names {variable}, which is not set")
     if values.get("username") and "password" not in values:
-        values["password"] = environ.get(variable or VARIABLES["password"][0], "")
-        if not values["password"]:
+        variable = variable or VARIABLES["password"][0]
+        if not environ.get(variable):
             raise ValueError(f"{file}: password is missing: neither it, nor {_PASSWORD_ENV}, nor KAFKA_PASSWORD")
+        values["password"] = in_variable(variable, environ)
     return values
 
 
@@ -212,6 +218,8 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, str]:
     found = {name: environ[variable] for name, (variable,) in VARIABLES.items() if environ.get(variable)}
     if "username" not in found:  # It may be there for the files of other runs.
         found.pop("password", None)
+    elif "password" in found:
+        found["password"] = in_variable(VARIABLES["password"][0], environ)
     return _with_defaults(found)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from schemas.avro import AvroSchema
 from schemas.config import read_values
-from schemas.kafka import REGISTRY_SECTION
+from schemas.passwords import REGISTRY_SECTION, hold, in_file, in_variable
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -51,7 +51,7 @@ class Registry:
     Attributes:
         url: such as ``http://localhost:8081``.
         username: empty where none is needed.
-        password: of that user; never shown.
+        password: of that user; never shown, nor pickled (see :class:`schemas.passwords.Password`).
         ca: a file with the certificates to trust; empty for the usual ones.
     """
 
@@ -78,6 +78,8 @@ class Registry:
             raise ValueError("a user of a schema registry has no ':' in its name")
         if self.ca and not Path(self.ca).is_file():
             raise ValueError(f"cannot read the certificates of the schema registry: no file {self.ca}")
+        if self.password:
+            object.__setattr__(self, "password", hold(self.password))
 
     def check(self) -> None:
         """Asks for something that every registry has.
@@ -177,6 +179,8 @@ def read_registry(url: str, path: str | None, environ: Mapping[str, str]) -> Reg
         ValueError: in one line, what is wrong and where; without the password.
     """
     values = {name: environ[variable] for name, variable in VARIABLES.items() if environ.get(variable)}
+    if "password" in values:
+        values["password"] = in_variable(VARIABLES["password"], environ)
     if path:
         values |= _of_file(Path(path), environ)
     return Registry(url.rstrip("/"), **values)
@@ -198,7 +202,9 @@ def _of_file(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if variable:
         if not environ.get(variable):
             raise ValueError(f"{file} [{REGISTRY_SECTION}]: {_PASSWORD_ENV} names {variable}, which is not set")
-        found["password"] = environ[variable]
+        found["password"] = in_variable(variable, environ)
+    elif "password" in found:
+        found["password"] = in_file(found["password"], file, REGISTRY_SECTION, "password")
     return found
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from sinks.disk import SinkError, make_folder, one_line_errors, temporary_beside
-from sinks.sql import SQLITE, parse_sql, shown
+from sinks.sql import SQLITE, address_of, shown
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def check_sql(url: str | sa.URL, table: str = "") -> None:
         ValueError: it is no address.
         SinkError: it cannot be written; the message is one line.
     """
-    parsed = parse_sql(url)[0] if isinstance(url, str) else url
+    parsed = address_of(url)
     with closing(Database(parsed)) as database:
         if parsed.get_backend_name() == SQLITE:
             _check_file(database, _path(parsed))

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
-from sinks.sql import POSTGRESQL, SQLITE, check_table, make_table, parse_sql, shown
+from sinks.sql import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
 from sources import delivery
 from sources.scan import find_lines
 from transforms.fields import FIELD
@@ -66,7 +66,7 @@ class InsertRecords(beam.PTransform):
     def __post_init__(self, url: str | sa.URL) -> None:
         """Checks the fields."""
         super().__init__()
-        self.address = parse_sql(url)[0] if isinstance(url, str) else url
+        self.address = address_of(url)
         check_table(self.table)
         names = [name.lower() for name in (*KEY, *self.columns)]
         again = next((name for name in names if names.count(name) > 1), None)

@@ -7,6 +7,7 @@ import re
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
+from schemas.passwords import hold
 from sinks.address import DRIVERS
 
 #: The names of the two kinds of database, as :meth:`sqlalchemy.URL.get_backend_name` gives them.
@@ -21,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 def parse_sql(text: str) -> tuple[sa.URL, str]:
     """Parses the address of a database and gives it with the name of the table, empty where there is none.
+
+    Its password is held by this process, and not pickled with it (see :class:`schemas.passwords.Password`).
 
     >>> parse_sql("postgresql://me:secret@db/shop?table=totals")
     (postgresql+psycopg://me:***@db/shop, 'totals')
@@ -45,7 +48,18 @@ def parse_sql(text: str) -> tuple[sa.URL, str]:
     if table is not None:
         check_table(table if isinstance(table, str) else " ".join(table))
         url = url.difference_update_query([_TABLE])
-    return url, str(table or "")
+    return address_of(url), str(table or "")
+
+
+def address_of(url: str | sa.URL) -> sa.URL:
+    """Return the address of a database, whose password, if it has one, is held by this process and not pickled.
+
+    Raises:
+        ValueError: it is none; the message shows nothing that may be a password.
+    """
+    if isinstance(url, str):
+        return parse_sql(url)[0]
+    return url.set(password=hold(url.password)) if url.password else url
 
 
 def check_table(name: str) -> None:

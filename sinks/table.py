@@ -15,7 +15,7 @@ from schemas.units import to_datetime
 from sinks.database import RETRY_SECONDS, Database, borrow, give_back
 from sinks.files import Written
 from sinks.layout import WINDOW_COLUMNS, lay_out_all
-from sinks.sql import check_table, parse_sql, shown
+from sinks.sql import address_of, check_table, shown
 from sinks.upsert import FINAL, OWN_COLUMNS, PANE, RUN, Upsert, Window
 from transforms.frames import Result
 
@@ -68,7 +68,7 @@ class WriteTable(beam.PTransform):
     def __post_init__(self, url: str | sa.URL) -> None:
         """Checks the fields."""
         super().__init__()
-        self.address = parse_sql(url)[0] if isinstance(url, str) else url
+        self.address = address_of(url)
         check_table(self.table)
         if isinstance(self.key, str) or not self.key:
             raise ValueError(f"expected a tuple of key columns, got {self.key!r}")

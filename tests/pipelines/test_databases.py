@@ -71,4 +71,6 @@ def test_a_server_that_refuses_is_one_line(short_tape, postgres, change, reason)
     done = run("--input", short_tape, "--output", postgres.url(**change))
     assert done.status == 2
     name = change.get("database", "postgres")
-    assert done.err == f"wrong usage: cannot write to postgresql://tester@127.0.0.1:{postgres.port}/{name}: {reason}\n"
+    warning, refusal = done.lines
+    assert warning.startswith("warning: every user sees the password")
+    assert refusal == f"wrong usage: cannot write to postgresql://tester@127.0.0.1:{postgres.port}/{name}: {reason}"
