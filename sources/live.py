@@ -71,6 +71,11 @@ class Receiver(threading.Thread):
 
     It ends by itself after ``idle_timeout_seconds`` without a byte (time in which the backlog was full does not
     count), when a drain was asked for, and when its input is exhausted.
+
+    Attributes:
+        failure: what went wrong in its thread.
+        is_exhausted: whether its input has come to an end of its own.
+        is_timed_out: whether it has ended because nothing came.
     """
 
     def __init__(self, backlog: Backlog, clock: Callable[[], float], idle_timeout_seconds: float | None) -> None:
@@ -79,7 +84,7 @@ class Receiver(threading.Thread):
         self.backlog = backlog
         self.clock = clock
         self.failure: Exception | None = None
-        self.is_exhausted = False
+        self.is_exhausted = self.is_timed_out = False
         self._idle_timeout_seconds = idle_timeout_seconds
         self._stopping = threading.Event()
         self._finished = threading.Event()
@@ -88,6 +93,11 @@ class Receiver(threading.Thread):
     def is_finished(self) -> bool:
         """Whether nothing more will be added to the backlog."""
         return self._finished.is_set()
+
+    @property
+    def complaint(self) -> str:
+        """Why the input is a failure although it has ended without an error, in one line; empty if it is none."""
+        return ""
 
     def open(self) -> None:
         """Opens what has to be there from the start, in the thread of the reader, so that it can be refused."""
@@ -122,6 +132,7 @@ class Receiver(threading.Thread):
             if not self.backlog.wait_for_room(POLL_SECONDS) or self.listen():
                 heard = self.clock()
             elif self._idle_timeout_seconds is not None and self.clock() - heard >= self._idle_timeout_seconds:
+                self.is_timed_out = True
                 return
 
 
@@ -192,8 +203,9 @@ class LineReader(BlockReader):
     ``start`` opens and starts the receiver, and raises an :class:`OSError` where that cannot be; after it, as after
     ``advance``, False means that nothing waits now. Neither ever waits. The end (False, and a watermark of
     MAX_TIMESTAMP) comes when everything was handed out after an idle time-out, a drain or an end of the input, or when
-    ``max_records`` were handed out; the rest is then not read. The watermark (see :class:`sources.liveness.Watermark`)
-    moves in these two calls only.
+    ``max_records`` were handed out; the rest is then not read. Where the receiver has a complaint, that is noted at the
+    end, by :func:`sources.board.fail`, or raised where nobody looks. The watermark (see
+    :class:`sources.liveness.Watermark`) moves in these two calls only.
 
     A reader that is created with a mark while the one that gave it is still open takes over from it, connections and
     all. That happens often: a runner may begin the next bundle in another instance of the reading DoFn, whose cache of
@@ -204,6 +216,9 @@ class LineReader(BlockReader):
     that; in another process nothing waits and a warning says so. What peers sent into sockets that were closed is lost,
     as TCP has it, and a block handed out after the last mark is the runner's.
     """
+
+    #: What a complaint of the receiver is raised as.
+    complaint_error: type[OSError] = OSError
 
     def __init__(self, source: LineSource, mark: LineMark | None = None) -> None:
         """Resumes after ``mark``, if there is one."""
@@ -229,6 +244,7 @@ class LineReader(BlockReader):
             )
             if mark is not None:
                 backlog.records, backlog.blocks, backlog.connections = mark.records, mark.blocks, mark.connections
+                backlog.met = None
                 _LOGGER.warning(
                     "a reader goes on after %d records; what may have waited in the earlier one is not here and lost",
                     mark.records,
@@ -265,7 +281,7 @@ class LineReader(BlockReader):
         limit = self._source.max_records
         left = None if limit is None else limit - self._backlog.records
         if left is not None and left <= 0:
-            self._end()
+            self._end(has_enough=True)
             return False
         is_last = self.receiver.is_finished  # asked before the backlog, which may still grow until then
         taken = self._backlog.take(self._source.max_block_bytes, left)
@@ -294,7 +310,8 @@ class LineReader(BlockReader):
             self.receiver.join()
         else:
             self.receiver.hang_up(is_interrupted=True)
-        if not self._ended and (self._backlog.connections or self._backlog.open_streams()):
+        log = self._backlog
+        if not self._ended and (log.connections or log.met or log.open_streams()):
             _park(self.token, self._backlog)
         if _OPEN.get(self.token) is self:
             del _OPEN[self.token]
@@ -304,7 +321,10 @@ class LineReader(BlockReader):
         self._closed = True
         return self.receiver, self._backlog
 
-    def _end(self) -> None:
+    def _end(self, *, has_enough: bool = False) -> None:
+        complaint = "" if has_enough else self.receiver.complaint
+        if complaint and not board.fail(complaint):
+            raise self.complaint_error(complaint)
         self._ended = True
         self.receiver.stop()
 

@@ -149,6 +149,8 @@ class Backlog:
         records: how many were taken; a torn or overlong one counts as one.
         blocks: how many were taken.
         connections: how many streams have ever brought something.
+        met: the addresses at which somebody was, whether or not that brought something; None where nobody knows, for
+            an earlier reader was in another process.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class Backlog:
         self.scope = uuid.uuid4().hex[:_SCOPE_DIGITS] if scope is None else scope
         self.watermark = watermark
         self.records = self.blocks = self.connections = 0
+        self.met: set[str] | None = set()
         self._record_type = record_type
         self._dialect = dialect
         self._sniff = sniff
@@ -190,6 +193,15 @@ class Backlog:
     def is_full(self) -> bool:
         """Whether receiving has to stop for now."""
         return self._waiting_bytes >= self._max_waiting_bytes
+
+    def meet(self, address: str) -> None:
+        """Notes that somebody is at an address."""
+        if self.met is not None:
+            self.met.add(address)
+
+    def missed(self, addresses: Iterable[str]) -> list[str]:
+        """Return those addresses at which nobody ever was, each once; none where that is not known."""
+        return [] if self.met is None else [each for each in dict.fromkeys(addresses) if each not in self.met]
 
     def open_streams(self) -> list[Stream]:
         """Gives the streams of which more can come."""

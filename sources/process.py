@@ -143,14 +143,11 @@ class ProcessLines(LineSource):
 class ProcessReader(LineReader):
     """Hands out what the command has printed; where it fails, that shows when all is handed out."""
 
-    def _end(self) -> None:
-        receiver = cast(ProcessReceiver, self.receiver)
-        limit = self._source.max_records
-        has_enough = limit is not None and self._backlog.records >= limit
-        if receiver.complaint and not has_enough and not board.fail(receiver.complaint):
-            raise CommandError(receiver.complaint)
-        receiver.is_wanted = False
-        super()._end()
+    complaint_error = CommandError
+
+    def _end(self, *, has_enough: bool = False) -> None:
+        super()._end(has_enough=has_enough)
+        cast(ProcessReceiver, self.receiver).is_wanted = False
 
 
 class _Command:

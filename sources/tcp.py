@@ -43,7 +43,8 @@ class TcpLines(LineSource):
     after a pause of 0.1 s that doubles up to 5 s. So a peer that keeps its connection works, and one that serves one
     record a connection. A peer that cannot be reached is tried again for ever; after 5 s a warning is logged, once.
     ``tcp-listen://host:port`` lets peers push, thousands at a time; port 0 is any free one, and ``receiver.bound`` of
-    a reader that was started tells which.
+    a reader that was started tells which. Where the stream ends by the idle time-out, and an address had no peer from
+    beginning to end, that is a failure: see :attr:`TcpReceiver.complaint`.
 
     A block holds whole records only. The origin of a record is ``host:port#n``, its peer and the number of the
     connection, its position the offset in that connection. The last record of a connection closed in order may lack its
@@ -153,6 +154,19 @@ class TcpReceiver(Receiver):
         self._dials = [_Dial(address) for address in source.addresses if address.scheme == "tcp"]
         self._deaf: list[_Listener] = []
 
+    @property
+    def complaint(self) -> str:
+        """Which addresses had no peer from beginning to end; empty where the end was not that of the idle time-out."""
+        if not self.is_timed_out:
+            return ""
+        why = {dial.address.text: f" ({dial.failure})" for dial in self._dials if dial.failure}
+        return "; ".join(
+            f"{text} has not answered{why.get(text, '')}"
+            if text.startswith("tcp:")
+            else f"no peer has connected to {text}"
+            for text in self.backlog.missed(address.text for address in self._source.addresses)
+        )
+
     def open(self) -> None:
         """Binds and listens.
 
@@ -239,11 +253,12 @@ class TcpReceiver(Receiver):
                 self._deaf.append(listener)
                 return
             sock.setblocking(False)
-            self._connect(sock, endpoint_of(peer), None)
+            self._connect(sock, endpoint_of(peer), listener.address, None)
 
-    def _connect(self, sock: socket.socket, origin: str, dial: _Dial | None) -> None:
+    def _connect(self, sock: socket.socket, origin: str, address: Address, dial: _Dial | None) -> None:
         """Begins to receive from a connection."""
         assert self._selector is not None  # noqa: S101
+        self.backlog.meet(address.text)
         with contextlib.suppress(OSError):  # it may be gone already, which the first read tells
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         stream = Stream(origin, LineCutter(self._source.max_record_bytes), is_connection=True)
@@ -331,7 +346,7 @@ class TcpReceiver(Receiver):
         self._selector.unregister(dial.sock)
         dial.is_connected, dial.failing_since, dial.has_warned = True, None, False
         dial.places.clear()
-        self._connect(dial.sock, dial.address.endpoint, dial)
+        self._connect(dial.sock, dial.address.endpoint, dial.address, dial)
 
     def _fail(self, dial: _Dial, now: float, reason: str) -> None:
         """Lets the next place of the peer be tried at once, or all of them after a pause."""

@@ -141,6 +141,7 @@ class _Mailbox:
 
     sock: socket.socket
     datagrams: Datagrams
+    address: str
     dropped: int | None = 0
 
 
@@ -176,6 +177,14 @@ class UdpReceiver(Receiver):
         self._patterns: dict[Dialect | None, re.Pattern[bytes]] = {}
         self._swept = source.clock()
 
+    @property
+    def complaint(self) -> str:
+        """Which addresses never got a datagram; empty where the end was not that of the idle time-out."""
+        if not self.is_timed_out:
+            return ""
+        missed = self.backlog.missed(address.text for address in self._source.addresses)
+        return "; ".join(f"no datagram has come to {text}" for text in missed)
+
     def open(self) -> None:
         """Binds the sockets.
 
@@ -186,7 +195,7 @@ class UdpReceiver(Receiver):
         try:
             for address in self._source.addresses:
                 sock = bind(address, socket.SOCK_DGRAM)
-                self._selector.register(sock, selectors.EVENT_READ, _Mailbox(sock, datagrams_of(sock)))
+                self._selector.register(sock, selectors.EVENT_READ, _Mailbox(sock, datagrams_of(sock), address.text))
                 self.buffer_bytes.append(widen(sock, RECEIVE_BUFFER_BYTES))
                 self.bound.append(sock.getsockname()[:2])
                 where = endpoint_of(self.bound[-1])
@@ -207,6 +216,8 @@ class UdpReceiver(Receiver):
         for mailbox in ready:
             if not self.backlog.is_full:
                 received = mailbox.datagrams.receive()
+                if received:
+                    self.backlog.meet(mailbox.address)
                 self._take(mailbox, received, now)
                 is_behind |= sum(each.datagrams for each in received) == MAX_DATAGRAMS
             self._count_dropped(mailbox)
