@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 from abc import abstractmethod
 from typing import Any, get_args
@@ -23,6 +25,8 @@ from sources.sending import Compression
 
 #: How long a partition of Kafka is waited for.
 DEFAULT_IDLE_PARTITION = "10s"
+#: Of the names of topics so many characters are in the name of a group, and behind them a digest of so many bytes.
+_SHOWN_CHARACTERS, _DIGEST_BYTES = 100, 6
 
 
 class KafkaOptions:
@@ -34,7 +38,7 @@ class KafkaOptions:
         group = parser.add_argument_group("Kafka")
         group.add_argument(
             "--from",
-            dest="start",
+            dest="from_where",
             type=checked(_start),
             metavar="WHERE",
             help="where to begin to read topics: earliest, latest, a time such as 2022-08-30T12:00:00Z, or committed, "
@@ -58,7 +62,8 @@ class KafkaOptions:
         group.add_argument(
             "--kafka-group",
             metavar="NAME",
-            help="the group for which offsets are committed, for those who look at its lag (default: by what is read)",
+            help="the group for which offsets are committed, for --from committed and for those who look at its lag "
+            "(default: one of this command, named by the pipeline, the topics, and what is done with them)",
         )
         group.add_argument(
             "--kafka-readers",
@@ -93,6 +98,11 @@ class KafkaOptions:
 
     @property
     @abstractmethod
+    def job(self) -> dict[str, Any]:
+        """The options that say what is made of the input."""
+
+    @property
+    @abstractmethod
     def destinations(self) -> list[Output]:
         """Everything that results are written to."""
 
@@ -122,6 +132,33 @@ class KafkaOptions:
             )
         return values
 
+    @property
+    def start(self) -> Start:
+        """Where to begin to read topics."""
+        return _start(self._get("from_where") or STARTS[0])
+
+    @property
+    def kafka_group_name(self) -> str:
+        """The group of consumers: the one that was named, or else that of this command, which no other has.
+
+        A command is another one if it reads, writes or does something else. How long it runs, and how it gets in, is
+        not asked; nor is where the brokers are, since they keep the offsets.
+        """
+        named: str | None = self._get("kafka_group")
+        if named:
+            return named
+        topics = sorted({topic for address in self.inputs for topic in address.topics})
+        job = {
+            "topics": topics,
+            "files": sorted(os.path.realpath(address.path) for address in self.inputs if address.scheme == "file"),
+            "others": sorted(address.text for address in self.inputs if address.scheme not in ("file", "kafka")),
+            "outputs": sorted(map(_lasting, self.destinations)),
+            "job": self.job,
+        }
+        digest = hashlib.blake2b(json.dumps(job, sort_keys=True, default=str).encode(), digest_size=_DIGEST_BYTES)
+        pipeline = type(self).__name__.removesuffix("Options").lower()
+        return ".".join([CLIENT_ID, pipeline, "+".join(topics)[:_SHOWN_CHARACTERS], digest.hexdigest()])
+
     def kafka_input(self, record_type: RecordType) -> KafkaInput:
         """How topics of such records are read.
 
@@ -131,10 +168,10 @@ class KafkaOptions:
             RegistryError: the schema registry is not there, or refuses.
         """
         values = self.values
-        start = self._get("start")
+        asked = self._get("from_where")
         if not any(address.scheme == "kafka" for address in self.inputs):
-            if start:
-                raise ValueError(f"--from {start} is for topics of Kafka: there is no kafka://host:port/topic to read")
+            if asked:
+                raise ValueError(f"--from {asked} is for topics of Kafka: there is no kafka://host:port/topic to read")
             return KafkaInput()
         if not values.is_json and record_type.form != "json":
             raise ValueError(f"--value-format {values.form} gives records as JSON, and a {record_type.name} is none")
@@ -142,16 +179,28 @@ class KafkaOptions:
             values.registry.check()
         return KafkaInput(
             self.security,
-            _start(start or STARTS[0]),
+            self.start,
             parse_duration(self._get("idle_partition")) / MICROS_PER_SECOND,
             self._get("on_missing_offset"),
-            self._get("kafka_group") or f"{CLIENT_ID}.{record_type.name.replace(' ', '-')}",
+            self.kafka_group_name,
             self._get("kafka_readers"),
             None if values.is_json else make_decoder(values),
         )
 
     def _get(self, name: str) -> Any:
         return getattr(self, name)
+
+
+def _lasting(output: Output) -> str:
+    """Return the name of an output, the same from whatever folder, and without a password."""
+    if output.kind == "file":
+        return os.path.realpath(output.path)
+    if output.url is None:
+        return output.path or "-"
+    database = output.url.database or ""
+    if output.url.get_backend_name() == "sqlite":
+        return f"sqlite {os.path.realpath(database)} {output.table}"
+    return f"{output.url.host} {output.url.port} {database} {output.table}"
 
 
 def _start(text: str) -> Start:

@@ -150,6 +150,14 @@ class StreamOptions(KafkaOptions, PipelineOptions):
         return self.outputs
 
     @property
+    def job(self) -> dict[str, Any]:
+        """What the pipeline makes of its input: the window, and the options that it alone has."""
+        parser = argparse.ArgumentParser(add_help=False)
+        if type(self) is not StreamOptions:
+            self._add_argparse_args(parser)
+        return {"window": self._get("window")} | {action.dest: self._get(action.dest) for action in parser._actions}
+
+    @property
     def windows(self) -> Windows:
         """How event time is cut."""
         return Windows.parse(self._get("window") or self.default_window)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.going_on import check_going_on
 from pipelines.options import StreamOptions, UsageError
 from sinks.rendering import Layout, choose_layout, parse_template, style_of
 from sources.chunks import find_files, is_compressed
@@ -60,6 +61,7 @@ def plan(options: StreamOptions) -> Plan:
     ):
         if is_given:
             raise UsageError(f"a relay sums nothing up, so --{name} is not for it")
+    check_going_on(options, sums_up=False)
     try:
         return _plan(options, asked)
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import apache_beam as beam
 
+from pipelines.going_on import check_going_on
 from pipelines.options import StreamOptions, UsageError
 from pipelines.paths import check_paths
 from pipelines.written import CountWritten
@@ -80,7 +81,7 @@ class Table:
 
 
 def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses:
-    """Gives the transform that reads what was asked for.
+    """Gives the transform that reads what was asked for, to be summed up.
 
     Raises:
         UsageError: a file is not there, a port is taken, a broker does not answer or refuses; or positions are to be
@@ -88,6 +89,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
     """
     if options.positions:
         raise UsageError(_NO_POSITIONS)
+    check_going_on(options, sums_up=True)
     try:
         return ReadAddresses(
             tuple(options.inputs),

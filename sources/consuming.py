@@ -161,7 +161,7 @@ class Reading:
             self._records,
             self.watermark.value,
             self._has_begun,
-            partial(siblings.commit, self._source) if self._source.group else None,
+            partial(siblings.commit, self._source) if self._source.group and self._source.commits else None,
         )
 
     def close(self) -> None:

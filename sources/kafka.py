@@ -26,7 +26,8 @@ from sources.reader import BlockReader
 from sources.scouting import Start, consumer_config, count_partitions, find_starts
 
 #: What ``start`` may be, besides a time.
-STARTS = ("earliest", "latest", "committed")
+COMMITTED = "committed"
+STARTS = ("earliest", "latest", COMMITTED)
 #: What to do about an offset that is not there any more.
 ON_MISSING_OFFSET = ("fail", "earliest")
 #: Into how many parts topics are split at most, where nothing is said of it.
@@ -72,6 +73,7 @@ class KafkaTopics(UnboundedSource):
         on_missing_offset: ``fail``, or go on with the ``earliest``.
         max_records: end after so many records; None never does.
         group: for whom offsets are committed; an empty text for nobody.
+        commits: whether they are; without that, the group only tells where to begin.
         max_readers: the most parts to split into.
         max_block_bytes: the most that one block holds (one message may be longer).
         sniff: finds the dialect of delimited records from one; without it, fields are separated as the type says.
@@ -94,6 +96,7 @@ class KafkaTopics(UnboundedSource):
     on_missing_offset: str = "fail"
     max_records: int | None = None
     group: str = ""
+    commits: bool = True
     max_readers: int = DEFAULT_READERS
     max_block_bytes: int = 4 << 20
     sniff: Sniff | None = None
@@ -125,7 +128,7 @@ class KafkaTopics(UnboundedSource):
             raise ValueError(f"start must be one of {', '.join(STARTS)}, or microseconds, got {self.start!r}")
         if self.on_missing_offset not in ON_MISSING_OFFSET:
             raise ValueError(f"on_missing_offset must be fail or earliest, got {self.on_missing_offset!r}")
-        if self.start == "committed" and not self.group:
+        if self.start == COMMITTED and not self.group:
             raise ValueError("start committed needs a group: there are no offsets without one")
 
     def check(self) -> None:
@@ -135,7 +138,7 @@ class KafkaTopics(UnboundedSource):
             BrokerError: nobody answers, or they refuse.
             ValueError: an extra is missing.
         """
-        self.brokers.check(self.topics, group=self.group if self.start == "committed" else "")
+        self.brokers.check(self.topics, group=self.group if self.start == COMMITTED else "")
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[KafkaTopics]:  # noqa: ARG002
         """Splits by partition, and fixes where reading begins; where the broker does not answer, gives itself."""

@@ -113,7 +113,11 @@ class ReadAddresses(beam.PTransform):
         blocks: list[beam.PCollection] = []
         readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
         for number, found in enumerate(self._sources):
-            source = replace(found, max_readers=readers) if isinstance(found, KafkaTopics) else found
+            source = found
+            if isinstance(found, KafkaTopics):
+                # Beside other input the runners of this process call a bundle done before it is written.
+                is_exact = len(self._sources) == 1 or not is_in_process(pipeline.pipeline.runner)
+                source = replace(found, max_readers=readers, commits=is_exact)
             kind = source.source if isinstance(source, PositionedSource) else source
             is_replay = isinstance(kind, FileReplay) and not kind.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
@@ -131,6 +135,18 @@ class ReadAddresses(beam.PTransform):
 
     def _of(self, *schemes: str) -> tuple[Address, ...]:
         return tuple(address for address in self.addresses if address.scheme in schemes)
+
+    def _clusters(self) -> list[Address]:
+        """Return the addresses of topics, one for each cluster: so one source reads all that it has.
+
+        With a limit to the records each address is read by itself, since that is for each of them.
+        """
+        found: dict[tuple[str, ...], Address] = {}
+        for at, address in enumerate(self._of("kafka")):
+            key = tuple(sorted(address.host.split(","))) if self.max_records is None else (str(at),)
+            known = found.get(key)
+            found[key] = address if known is None else known._replace(path=f"{known.path},{address.path}")
+        return list(found.values())
 
     def _make_sources(self) -> Iterator[UnboundedSource]:
         live: dict[str, Any] = {
@@ -163,12 +179,17 @@ class ReadAddresses(beam.PTransform):
             ProcessLines(command, **live, number=commands[: at + 1].count(command))
             for at, command in enumerate(commands)
         ]
-        checked += [self.kafka.source(address, **live) for address in self._of("kafka")]
+        checked += [self.kafka.source(address, **live) for address in self._clusters()]
         for source in checked:
             source.check()
             yield source
         if self._of("-"):
             yield StdinLines(**live)
+
+
+def is_in_process(runner: PipelineRunner) -> bool:
+    """Return whether a runner works in this process, with nothing kept of it after the end."""
+    return isinstance(runner, DirectRunner | BundleBasedDirectRunner | FnApiRunner | PrismRunner)
 
 
 def most_readers(runner: PipelineRunner, asked: int | None) -> int:
@@ -177,7 +198,7 @@ def most_readers(runner: PipelineRunner, asked: int | None) -> int:
     Prism (2.77) takes what one part promises for all of them, so that what another one still has is late. The runners
     of this process get a single one, therefore. So does a portable runner, which may be Prism, unless more are asked.
     """
-    if isinstance(runner, DirectRunner | BundleBasedDirectRunner | FnApiRunner | PrismRunner):
+    if is_in_process(runner):
         return 1
     if asked is not None:
         return asked

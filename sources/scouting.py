@@ -34,7 +34,7 @@ ANSWER_SECONDS = 3.0
 CERTAIN_SECONDS = 5.0
 #: Offsets are committed at most so often, and so long the last ones are waited for.
 COMMIT_SECONDS = 0.5
-LAST_COMMIT_SECONDS = 2.0
+LAST_COMMIT_SECONDS = 10.0
 #: The group of consumers without a group: librdkafka wants a name; nothing is committed under it.
 _NO_GROUP = "transaction-streams"
 _MICROS_PER_MILLI = 1_000
@@ -335,17 +335,32 @@ class Scout(threading.Thread):
             consumer.commit(offsets=[TopicPartition(*place, at) for place, at in changed.items()], asynchronous=True)
             self._commits_under_way += 1
 
-    def _on_commit(self, error: Any, partitions: Any) -> None:  # noqa: ARG002
+    def _on_commit(self, error: Any, partitions: Any) -> None:
         self._commits_under_way -= 1
-        if error is not None:
-            _LOGGER.info("offsets of the group %s were not committed: %s", self._group, explain(error))
+        if error is None:
+            return
+        _LOGGER.info("offsets of the group %s were not committed: %s", self._group, explain(error))
+        if error.code() in {error.GROUP_AUTHORIZATION_FAILED, error.TOPIC_AUTHORIZATION_FAILED}:
+            return
+        with self._committing:  # to be tried again, unless more is to be committed by now
+            for at in partitions or ():
+                place = Place(at.topic, at.partition)
+                if self._committed.get(place) == at.offset:
+                    del self._committed[place]
+                    self._to_commit.setdefault(place, at.offset)
 
     def _commit_last(self, consumer: Consumer) -> None:
         deadline = time.monotonic() + LAST_COMMIT_SECONDS
-        if not self._is_away:
-            self._commit(consumer)
-        while self._commits_under_way and time.monotonic() < deadline:
+        while not self._is_away and time.monotonic() < deadline:
+            if not self._commits_under_way and time.monotonic() >= self._commit_due:
+                self._commit(consumer)
+                if not self._commits_under_way:
+                    return
             consumer.poll(0.02)
+        if self._commits_under_way or self._to_commit:
+            board.note(
+                f"the last offsets of the group {self._group} are not committed: --from committed reads those again"
+            )
 
 
 def _answer(question: Callable[[Consumer], _T], future: Future[_T], consumer: Consumer) -> None:

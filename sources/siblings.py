@@ -11,7 +11,7 @@ from typing import Protocol
 from sources import board
 from sources.brokers import Brokers
 from sources.partitions import Place, Standing
-from sources.scouting import LOOK_SECONDS, Scout
+from sources.scouting import LAST_COMMIT_SECONDS, LOOK_SECONDS, Scout
 
 #: Readers of the same source begin at about the same time: one that has not come by then is in another process.
 ELSEWHERE_SECONDS = 30.0
@@ -110,15 +110,15 @@ def join(source: Source) -> Siblings:
         return siblings
 
 
-def leave(source: Source, siblings: Siblings) -> None:
-    """Lets go of the siblings; the last one ends the scout."""
+def leave(source: Source, siblings: Siblings, patience: float = _LEAVE_SECONDS) -> None:
+    """Lets go of the siblings; the last one ends the scout, and waits for that for so many seconds."""
     with _LOCK:
         siblings.users -= 1
         if siblings.users:
             return
         del _SIBLINGS[source.token]
     siblings.scout.stop()
-    siblings.scout.join(_LEAVE_SECONDS)
+    siblings.scout.join(patience)
     for topic, count in siblings.tombstones.items():
         board.note(f"passed over {count:,} messages of {topic} without a value (tombstones)")
 
@@ -129,4 +129,4 @@ def commit(source: Source, offsets: Mapping[Place, int]) -> None:
     try:
         siblings.scout.commit(offsets)
     finally:
-        leave(source, siblings)
+        leave(source, siblings, LAST_COMMIT_SECONDS)

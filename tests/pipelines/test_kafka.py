@@ -24,7 +24,7 @@ from tests.pipelines.tools import (
 )
 
 pytestmark = needs_proc
-CREDIT, BANK = "pipelines.credit", "simulators.bank"
+CREDIT, RELAY, BANK = "pipelines.credit", "pipelines.relay", "simulators.bank"
 Totals = dict[str, tuple[int, Decimal]]
 
 
@@ -119,17 +119,17 @@ def test_a_topic_that_is_deleted_ends_the_job_in_one_line(kafka: Broker, tmp_pat
 def test_who_was_away_for_long_hears_what_was_deleted(kafka: Broker, tmp_path: Path) -> None:
     topic, group = kafka.create_topic(), f"group-{uuid.uuid4().hex[:8]}"
     kafka.produce(topic, [transfer(number) for number in range(1_000)])
-    read = ["--input", kafka.address(topic), "--kafka-group", group, "--output", tmp_path / "x.jsonl"]
-    assert run(*read, "--from", "earliest", "--max-records", 1_000, program=CREDIT).balance.read == 1_000
+    read = ["--input", kafka.address(topic), "--kafka-group", group, "--output", tmp_path / "x.txt"]
+    assert run(*read, "--from", "earliest", "--max-records", 1_000, program=RELAY).balance.read == 1_000
     assert kafka.committed(group, topic) == {0: 1_000}
     kafka.produce(topic, [transfer(number) for number in range(500)])
     kafka.delete_records(topic, 0, 1_200)
-    refused = run(*read, "--from", "committed", "--idle-timeout", "5s", program=CREDIT)
+    refused = run(*read, "--from", "committed", "--idle-timeout", "5s", program=RELAY)
     assert refused.status == 1
     line = refused.lines[-1]
     assert all(word in line for word in (f"{topic}[0]", "1000", "1200", "--on-missing-offset earliest")), refused.err
     going_on = ["--from", "committed", "--on-missing-offset", "earliest", "--max-records", 300]
-    done = run(*read, *going_on, program=CREDIT)
+    done = run(*read, *going_on, program=RELAY)
     assert done.status == 0, done.err
     assert done.balance.read == 300
     assert [line for line in done.lines if "200 messages" in line and f"{topic}[0]" in line], done.err
@@ -165,7 +165,7 @@ def test_what_a_user_may_not_do_is_told_in_one_line(kafka: Broker, tmp_path: Pat
 
     def read(topic: str, *options: object) -> Finished:
         ends = ["--input", kafka.address(topic, listener="SASL"), "--output", tmp_path / "x.jsonl"]
-        return run(*ends, *security, "--max-records", 100, *options, program=CREDIT)
+        return run(*ends, *security, "--read-as", "jsonl", "--max-records", 100, *options, program=RELAY)
 
     writing = ["--output", kafka.address(unwritten, listener="SASL"), *security, "--rows", 10]
     refused = [read(unread), read(topic, "--from", "committed", "--kafka-group", group), run(*writing, program=BANK)]
