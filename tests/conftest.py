@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,19 @@ settings.register_profile("dev", _PATIENT)
 settings.register_profile("ci", _PATIENT, derandomize=True, database=None)
 settings.register_profile("thorough", _PATIENT, max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have what Beam leaves behind go with the tests; the path is short, for sockets are in it."""
+    tmp_path_factory.getbasetemp()  # that of pytest, which is kept, is elsewhere
+    with (
+        tempfile.TemporaryDirectory(prefix="ts-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture
