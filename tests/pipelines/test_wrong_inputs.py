@@ -152,3 +152,30 @@ def test_a_limit_that_is_none_is_refused_in_one_line(name, limit, capsys):
         PIPELINES[name][0](["--max-rejected", limit])
     (said,) = capsys.readouterr().err.splitlines()
     assert limit in said
+
+
+@pytest.mark.parametrize("name", ["errors", "credit", "relay"])
+def test_a_live_stream_of_which_nothing_can_be_used_fails_and_what_is_there_stays(name, prism, tmp_path, capsys):
+    main, options = PIPELINES[name]
+    out, table = tmp_path / "out.jsonl", tmp_path / "out.db"
+    out.write_text("what an earlier run has written\n")
+    outputs = [str(out), f"sqlite:///{table}"]
+    assert main(["--input", "exec:seq 4", "--output", *outputs, *options]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[2] for line in said if line.startswith("rejected: ")] == ["seq 4"] * 3
+    assert said[-1].startswith("failed: none of 4 records could be used (4 rejected)")
+    assert out.read_text() == "what an earlier run has written\n"
+    assert not table.exists()
+
+
+def test_a_live_stream_ends_as_soon_as_too_many_are_rejected(prism, tmp_path, capsys):
+    good = (RESPONSE % 500).decode().strip()
+    out = tmp_path / "out.jsonl"
+    (tmp_path / "endless.sh").write_text(f"#!/bin/sh\necho '{good}'\nwhile sleep 0.01; do echo garbage; done\n")
+    (tmp_path / "endless.sh").chmod(0o755)
+    endless = f"exec:{tmp_path / 'endless.sh'}"
+    assert errors.main(["--input", endless, "--output", str(out), "--max-rejected", "3"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "draining: more records were rejected than --max-rejected 3 allows" in said
+    assert said[-1].endswith("were rejected, and --max-rejected is 3")
+    assert sum(json.loads(line)["visitors"] for line in out.read_text().splitlines()) == 1
