@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import gzip
 import io
@@ -64,24 +65,47 @@ def find_files(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            names = sorted(str(file) for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+            names = sorted(str(file) for file in path.iterdir() if _is_meant(file) and not file.name.startswith("."))
         elif path.is_file():
             names = [pattern]
         elif path.exists():
             raise OSError(f"no regular file: {pattern!r}; give - and pipe it in instead")
         else:
-            names = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207
+            names = sorted(name for name in glob.glob(pattern, recursive=True) if _is_meant(Path(name)))  # noqa: PTH207
         if not names:
             raise FileNotFoundError(f"no file at {pattern!r}: expected a path, a glob or a folder with files in it")
         for name in names:
+            if not Path(name).exists():
+                raise FileNotFoundError(f"no file at {name!r}: it is a link to one that is not there")
             if not os.access(name, os.R_OK):
                 raise PermissionError(f"cannot read {name!r}: permission denied")
             found.setdefault(Path(name).resolve(), name)
     return list(found.values())
 
 
+def _is_meant(path: Path) -> bool:
+    """Tell whether who names a folder or a glob means this: a file, or a link that may have lost its file."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+@contextlib.contextmanager
+def one_line_errors(path: str) -> Iterator[None]:
+    """Turn everything that may go wrong while a file is read into an OSError whose one line names it."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise OSError(f"cannot read {path!r} to its end: {error}") from error
+
+
 def open_file(path: str) -> BinaryIO:
-    """Opens a file for reading bytes, through gzip or zstandard by its ending."""
+    """Opens a file for reading bytes, through gzip or zstandard by its ending.
+
+    Raises:
+        OSError: it cannot be opened.
+        EOFError: it is empty, and should be compressed: what is compressed has some bytes always.
+    """
+    if is_compressed(path) and not Path(path).stat().st_size:
+        raise EOFError("it is empty, which no compressed file is")
     if path.endswith(".gz"):
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.endswith(".zst"):
@@ -124,7 +148,7 @@ def read_chunks(
     """
     for number in range(first_piece, len(pieces)):
         piece = pieces[number]
-        try:
+        with one_line_errors(piece.path):
             dialect = file_dialect(piece.path, record_type)
             with open_file(piece.path) as file:
                 if number == first_piece and first_offset >= 0:
@@ -133,8 +157,6 @@ def read_chunks(
                 else:
                     offset, carry = _align(file, piece, dialect, chunk_bytes)
                 yield from _read_piece(file, number, piece, offset, carry, dialect, chunk_bytes)
-        except (OSError, EOFError, zlib.error) as error:
-            raise OSError(f"cannot read {piece.path!r} to its end: {error}") from error
 
 
 def _align(file: BinaryIO, piece: Piece, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
@@ -153,6 +175,7 @@ def _read_piece(
     file: BinaryIO, number: int, piece: Piece, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
 ) -> Iterator[Chunk]:
     """Reads on behind ``carry``, which are the bytes at ``offset`` that were read already."""
+    size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0
     while piece.stop < 0 or offset < piece.stop:
         if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
             yield Chunk(data, number, offset, offset + len(data), dialect)
@@ -162,6 +185,8 @@ def _read_piece(
         window = carry + _read(file, chunk_bytes - len(carry))
         if not window and piece.stop >= 0:
             raise EOFError(f"it ends before byte {piece.stop}, and did not when it was listed")
+        if not window and offset < size:
+            raise EOFError(f"it ends at byte {offset}, and had {size} when it was opened")
         if not window:
             return
         is_last = len(window) < chunk_bytes

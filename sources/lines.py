@@ -55,6 +55,11 @@ class LineCutter:
         """How many bytes came so far."""
         return self._position + len(self._tail)
 
+    @property
+    def is_in_record(self) -> bool:
+        """Whether a record has begun that has no line end yet."""
+        return bool(self._tail)
+
     def feed(self, packet: bytes) -> list[Piece]:
         """Takes the next bytes and gives the records that they complete, in order."""
         if self._skipping:

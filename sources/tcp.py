@@ -153,6 +153,7 @@ class TcpReceiver(Receiver):
         self._packet = bytearray(min(PACKET_BYTES, max(source.max_block_bytes, 1 << 16)))
         self._dials = [_Dial(address) for address in source.addresses if address.scheme == "tcp"]
         self._deaf: list[_Listener] = []
+        self._unended = 0
 
     @property
     def complaint(self) -> str:
@@ -232,6 +233,9 @@ class TcpReceiver(Receiver):
                 key.fileobj.close()
         self._selector.close()
         self._selector = None
+        if self._unended:
+            which = "1 connection" if self._unended == 1 else f"{self._unended:,} connections"
+            board.note(f"{which} ended without a line end: what stood there was taken for a whole record")
 
     def _patience(self, now: float) -> float:
         """Gives how long to wait for something to happen."""
@@ -285,6 +289,7 @@ class TcpReceiver(Receiver):
         assert self._selector is not None  # noqa: S101
         self._selector.unregister(line.sock)
         line.sock.close()
+        self._unended += not torn and line.stream.cutter.is_in_record
         self.backlog.close(line.stream, torn)
         if line.dial is not None:
             line.dial.sock = None

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from schemas.records import Column, RecordType
-from sources.chunks import Piece, open_file, read_chunks
+from sources.chunks import Piece, one_line_errors, open_file, read_chunks
 from sources.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
 
 #: How records are written: fields with separators, one JSON object a line, or just lines.
@@ -161,7 +161,7 @@ def head_of(path: str, shape: Shape) -> tuple[bytes, Piece]:
 
 
 def _head(path: str) -> bytes:
-    with open_file(path) as file:
+    with one_line_errors(path), open_file(path) as file:
         head = file.read(SAMPLE_BYTES) or b""
     whole = head if len(head) < SAMPLE_BYTES else head[: head.rfind(b"\n") + 1] or head
     return whole.removeprefix(b"\xef\xbb\xbf")

@@ -179,3 +179,15 @@ def test_a_live_stream_ends_as_soon_as_too_many_are_rejected(prism, tmp_path, ca
     assert "draining: more records were rejected than --max-rejected 3 allows" in said
     assert said[-1].endswith("were rejected, and --max-rejected is 3")
     assert sum(json.loads(line)["visitors"] for line in out.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("most", [0, 5, 30, -20])
+@pytest.mark.parametrize("name", ["errors", "relay"])
+def test_a_compressed_file_that_was_cut_off_anywhere_is_no_success(name, most, tmp_path, capsys):
+    main, options = PIPELINES[name]
+    data, out = tmp_path / "data.jsonl.gz", tmp_path / "out.jsonl"
+    data.write_bytes(gzip.compress(RESPONSE % 500 * 100)[:most])
+    assert main(["--input", str(data), "--output", str(out), *options]) in (1, 2)
+    said = capsys.readouterr().err.splitlines()
+    assert f"cannot read '{data}' to its end: " in said[-1]
+    assert not out.exists()

@@ -173,6 +173,25 @@ def test_a_file_that_has_become_shorter_is_an_error(tmp_path: Path) -> None:
         list(read_chunks((Piece(path),), TICK, 4, 0, 8))
 
 
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", b"1\n2\n3\n4\n")
+    for left in (4, 2, 0):
+        Path(path).write_bytes(b"1\n2\n3\n4\n")
+        chunks = read_chunks((Piece(path),), TICK, 4)
+        assert next(chunks).data == b"1\n2\n"
+        os.truncate(path, left)
+        with pytest.raises(OSError, match="to its end: it ends at byte 4, and had 8 when it was opened"):
+            list(chunks)
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_an_empty_file_that_should_be_compressed_is_an_error(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    path.touch()
+    with pytest.raises(OSError, match=r"cannot read '.*' to its end: it is empty, which no compressed file is"):
+        list(read_chunks((Piece(str(path)),), TICK, 4))
+
+
 def test_a_file_that_has_vanished_is_an_error_after_the_ones_before_it(tmp_path: Path) -> None:
     first, second = write(tmp_path / "a", b"1\n"), write(tmp_path / "b", b"2\n")
     pieces = tuple(map(Piece, find_files([str(tmp_path)])))
@@ -243,6 +262,13 @@ def test_a_pipe_is_refused(tree: Path) -> None:
     os.mkfifo("pipe")
     with pytest.raises(OSError, match="no regular file: 'pipe'; give - and pipe it in instead"):
         find_files(["pipe"])
+
+
+@pytest.mark.parametrize("pattern", [".", "*.txt", "lost.txt"])
+def test_a_link_that_has_lost_its_file_is_an_error(tree: Path, pattern: str) -> None:
+    (tree / "lost.txt").symlink_to("no such file")
+    with pytest.raises(FileNotFoundError, match=r"no file at 'lost\.txt': it is a link to one that is not there"):
+        find_files([pattern])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

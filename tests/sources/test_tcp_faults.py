@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from sources import board
 from sources.address import parse_address
 from sources.tcp import TcpLines
 from tests.fakes import reset_connection, serving
@@ -30,6 +31,19 @@ def test_a_reset_in_mid_record_leaves_the_fragment_as_a_fault() -> None:
     assert driver.data == tick(1) + tick(2)
     assert driver.faults == [(b"fragm", "connection lost in mid-record")]
     assert [block.locate(0) for block in driver.blocks if block.fault] == [(origin, len(tick(1)))]
+
+
+def test_a_connection_that_ends_in_order_without_a_line_end_is_told_for_it_may_have_been_cut_off() -> None:
+    board.reset()
+    with driving(TcpLines(LISTEN, TICK)) as driver:
+        push(driver, tick(1))
+        driver.until_records(1)
+        push(driver, tick(2)[:-3])
+        driver.until_records(2)
+    assert driver.data == tick(1) + tick(2)[:-3] + b"\n"
+    assert board.take_notes()[-1] == (
+        "1 connection ended without a line end: what stood there was taken for a whole record"
+    )
 
 
 def test_a_reset_between_records_is_no_fault() -> None:
