@@ -4,6 +4,7 @@
 #   PYTHON=python3.12   the interpreter that .venv is made with (3.10 or newer)
 #   ARGS="..."          more options for the pipeline of `make demo`, or for pytest in `make test` and `make soak`
 #   ROWS=1000000        for `make bench`: how many rows of tape instead of ten million
+#   KILLS=10            for `make soak`: how often each program and server is killed instead of a hundred times
 #   AT_ONCE=1           for `make test`: how many tests side by side instead of three
 
 MAKEFLAGS += --no-print-directory
@@ -14,6 +15,7 @@ BENCH_VENV := .venv-bench
 # Spark's connector for Kafka is not there for every version of Spark.
 BENCH_PACKAGES := duckdb pandas bytewax pathway 'pyspark<4.3' quixstreams confluent-kafka
 ROWS ?= 10000000
+KILLS ?= 100
 # So many tests run side by side: most of those that are slow wait for something.
 AT_ONCE ?= 3
 # Tests start some hundred processes: each would compile the whole project if it might not keep what it compiled.
@@ -67,8 +69,9 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and 
 	@$(BIN)/python -m benchmarks.kafka_latency
 	@$(BIN)/python -m benchmarks.smoothies
 
-soak: setup prism jars ## run the slow proofs that `make test` leaves out
+soak: setup prism jars ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m tests.kills --kills $(KILLS)
 
 prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
 	@scripts/get_prism.sh $(BIN)/python

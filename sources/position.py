@@ -63,12 +63,13 @@ class FilePosition(NamedTuple):
 
 
 class TopicPosition(NamedTuple):
-    """The offset of the next message of a partition."""
+    """The offset of the next message of a partition, and the id of its topic, empty where that is not known."""
 
     brokers: str
     topic: str
     partition: int
     offset: int
+    id: str = ""
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from sources.kafka import KafkaTopics
 from sources.offsets import KafkaMark
 from sources.partitions import Place as Partition
 from sources.position import CHECKED_BYTES, FilePosition, Found, TopicPosition, find_again, identity_of
+from sources.scouting import find_topic_ids
 
 Note = Callable[[str], None]
 
@@ -160,7 +162,7 @@ def go_on(
     elif isinstance(source, FollowLines):
         start, tracker, begin = _resume_followed(source, _of(FilePosition, positions), note)
     elif isinstance(source, KafkaTopics):
-        start, tracker, begin = _resume_topics(source, _of(TopicPosition, positions))
+        start, tracker, begin = _resume_topics(source, _of(TopicPosition, positions), note)
     else:
         raise TypeError(f"a {type(source).__name__} has no positions")
     ledger = Ledger(tracker, sinks, keeps_rejected=keeps_rejected, positions=begin)
@@ -317,21 +319,36 @@ def _resume_followed(
     return FollowMark(os.urandom(16).hex(), tuple(places)), _FollowTracker(), begin
 
 
+@dataclass
 class _TopicsTracker:
-    """Takes the offsets of a mark."""
+    """Takes the offsets of a mark, and knows the ids of topics."""
+
+    ids: dict[str, str]
 
     def stand(self, source: KafkaTopics, mark: KafkaMark, block: Block | None, *, is_read: bool) -> Stand:  # noqa: ARG002
         """Return the offsets of all partitions."""
-        brokers = source.brokers.servers
-        found = (TopicPosition(brokers, *place, offset) for place, offset in mark.offsets.items())
+        if block is not None:
+            self.ids[block.spans[0].origin.rpartition("[")[0]] = block.scope
+        brokers, offsets = source.brokers.servers, mark.offsets.items()
+        found = (TopicPosition(brokers, *place, offset, self.ids.get(place.topic, "")) for place, offset in offsets)
         return Stand(tuple(found), is_whole=True)
 
 
 def _resume_topics(
-    source: KafkaTopics, positions: Sequence[TopicPosition]
+    source: KafkaTopics, positions: Sequence[TopicPosition], note: Note
 ) -> tuple[KafkaMark | None, _TopicsTracker, list[TopicPosition]]:
     """Return the mark that goes on at the offsets of these topics; None where none is known."""
-    begin = [at for at in positions if at.brokers == source.brokers.servers and at.topic in source.topics]
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+
+    ids: dict[str, str] = {}
+    for topic in source.topics:
+        with suppress(KafkaException):  # it is not there yet
+            ids |= find_topic_ids(source.brokers, [topic])
+    known = [at for at in positions if at.brokers == source.brokers.servers and at.topic in source.topics]
+    begin = [at for at in known if not (at.id and ids.get(at.topic)) or at.id == ids[at.topic]]
+    for topic in dict.fromkeys(at.topic for at in known if at not in begin):
+        note(f"{topic} was made anew since its positions were kept: it is read from its first message")
     offsets = {Partition(at.topic, at.partition): at.offset for at in begin}
-    mark = KafkaMark(os.urandom(16).hex(), offsets, has_begun=True) if offsets else None
-    return mark, _TopicsTracker(), begin
+    # Then partitions of which nothing is known are new, and are read from their first message.
+    mark = KafkaMark(os.urandom(16).hex(), offsets, has_begun=True) if known else None
+    return mark, _TopicsTracker(ids), begin

@@ -249,3 +249,57 @@ def test_totals_of_a_run_that_was_killed_are_right_when_the_same_command_runs_ag
     done = tools.run(*options)
     assert done.status == 0
     assert tools.totals_of(sorted(tmp_path.glob("totals-*.jsonl"))) == tools.right_totals(tape.read_bytes(), "1h")
+
+
+def test_topics_go_on_at_their_positions_and_not_at_what_a_group_has_committed(kafka, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    topic = kafka.create_topic(partitions=2)
+    options = ("--input", kafka.address(topic), "--read-as", "jsonl", "--columns", "word", "--positions", "p")
+    options = (*options, "--output", "out.jsonl", "sqlite:///out.db", "--from", "latest", "--idle-timeout", "1s")
+
+    def send(*words: str, partition: int = 0) -> None:
+        kafka.produce(topic, [json.dumps({"word": word}) for word in words], partition=partition)
+
+    def words() -> Counter[str]:
+        path = Path("out.jsonl")
+        return Counter(json.loads(line)["word"] for line in path.read_text().splitlines() if path.exists())
+
+    missing = kafka.address(f"{topic}-missing")
+    assert go(capsys, "--input", missing, "--output", "n.txt", "--positions", "n", "--idle-timeout", "1s")[0] == 0
+    send("before")
+    go(capsys, *options)
+    send("a", "b", "c")
+    send("d", "e", partition=1)
+    assert go(capsys, *options, "--max-records", 3)[0] == 0
+    assert words().total() == 3
+    kafka.add_partitions(topic, 3)
+    send("f", "g", partition=2)
+    status, told = go(capsys, *options)
+    assert (status, told[0]) == (0, "going on at the positions of 2 partitions in p")
+    assert words() == Counter("abcdefg")
+    assert rows_of(Path("out.db")) == list("abcdefg")
+    kafka.delete_topic(topic)
+    kafka.create_topic(topic)
+    send("h")
+    status, told = go(capsys, *options)
+    assert told[0] == f"{topic} was made anew since its positions were kept: it is read from its first message"
+    assert words() == Counter("abcdefgh")
+    assert rows_of(Path("out.db")) == list("abcdefgh")
+
+
+def test_files_and_topics_are_read_side_by_side_and_each_goes_on(kafka, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source, target = kafka.create_topic(), kafka.create_topic()
+    Path("a.jsonl").write_text('{"n":1}\n{"n":2}\nnonsense\n')
+    kafka.produce(source, ['{"n":3}', "", '{"n":4}'])
+    options = ("--input", "a.jsonl", kafka.address(source), "--output", "out.jsonl", kafka.address(target))
+    options = (*options, "--where", "n > 1", "--rejected", "bad.jsonl", "--idle-timeout", "1s", "--positions", "p")
+    for more in ("", '{"n":5}\n'):
+        with Path("a.jsonl").open("a") as file:
+            file.write(more)
+        assert go(capsys, *options, "--read-as", "jsonl")[0] == 0
+        assert json.loads(Path("p").read_text())["is_ended"] is True
+    wanted = Counter(f'{{"n":{number}}}' for number in (2, 3, 4, 5))
+    assert Counter(Path("out.jsonl").read_text().splitlines()) == wanted
+    assert Counter(value.decode() for *_, value in kafka.consume_all(target)) == wanted
+    assert len(Path("bad.jsonl").read_text().splitlines()) == 2
