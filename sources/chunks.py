@@ -58,7 +58,7 @@ def find_files(patterns: Iterable[str]) -> list[str]:
 
     Raises:
         FileNotFoundError: a pattern names nothing.
-        PermissionError: a file cannot be read.
+        PermissionError: a file cannot be read, or a folder that may have some cannot be looked into.
         OSError: a path names a pipe or a device, which cannot be read twice.
     """
     found: dict[Path, str] = {}
@@ -71,6 +71,7 @@ def find_files(patterns: Iterable[str]) -> list[str]:
         elif path.exists():
             raise OSError(f"no regular file: {pattern!r}; give - and pipe it in instead")
         else:
+            _check_folders(pattern)
             names = sorted(name for name in glob.glob(pattern, recursive=True) if _is_meant(Path(name)))  # noqa: PTH207
         if not names:
             raise FileNotFoundError(f"no file at {pattern!r}: expected a path, a glob or a folder with files in it")
@@ -81,6 +82,23 @@ def find_files(patterns: Iterable[str]) -> list[str]:
                 raise PermissionError(f"cannot read {name!r}: permission denied")
             found.setdefault(Path(name).resolve(), name)
     return list(found.values())
+
+
+def _check_folders(pattern: str) -> None:
+    """Look whether every folder that a glob goes through can be looked into: ``glob`` itself passes over the others.
+
+    Raises:
+        PermissionError: one cannot be.
+    """
+    parts = Path(pattern).parts
+    for number, part in enumerate(parts):
+        if not any(map(glob.has_magic, parts[: number + 1])):
+            continue
+        through = Path(*parts[:number], "**" if part == "**" else "")
+        needed = os.R_OK | os.X_OK if glob.has_magic(part) else os.X_OK
+        for folder in glob.glob(str(through), recursive=True):  # noqa: PTH207
+            if Path(folder).is_dir() and not os.access(folder, needed):
+                raise PermissionError(f"cannot look into {folder!r}: permission denied")
 
 
 def _is_meant(path: Path) -> bool:

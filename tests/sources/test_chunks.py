@@ -271,6 +271,16 @@ def test_a_link_that_has_lost_its_file_is_an_error(tree: Path, pattern: str) -> 
         find_files([pattern])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "folder"), [("**/*.txt", "sub/deep"), ("sub/*/e.txt", "sub"), ("*/d.txt", "sub"), ("*.txt", ".")]
+)
+def test_a_folder_that_may_not_be_looked_into_is_an_error(tree: Path, monkeypatch, pattern: str, folder: str) -> None:
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: os.path.normpath(path) != folder and allowed(path, mode))
+    with pytest.raises(PermissionError, match=f"cannot look into '{re.escape(folder)}/?': permission denied"):
+        find_files([pattern])
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_an_error(tree: Path) -> None:
     Path("a.txt").chmod(0)
