@@ -20,6 +20,8 @@ Form = Literal["delimited", "json", "clf"]
 DECIMAL_PLACES = 9
 #: The texts of a delimited record, blanks around them left out, that mean that there is no value.
 MISSING = ("", "NULL")
+#: The kinds of which no value is a word.
+_NO_WORDS = ("integer", "decimal", "time", "ip")
 #: Where an access log has its time.
 LOG_TIME = re.compile(r"\[([^\]]*)\]")
 
@@ -107,6 +109,11 @@ class RecordType:
     def order(self, dialect: Dialect) -> tuple[str, ...]:
         """Gives the columns in the order in which they stand in records of that dialect."""
         return dialect.header or self.names
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether a row of words cannot be a record: so it is a header row, whatever it calls the columns."""
+        return any(column.required and column.kind in _NO_WORDS for column in self.columns)
 
     @property
     def takes_arrival(self) -> bool:

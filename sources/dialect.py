@@ -64,6 +64,11 @@ def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
     Where the sample does not tell (it is empty, or garbage), the dialect is the record type's own. A sample without
     quotes does not tell whether there may be some later: where a comma or semicolon separates, there may, because
     programs that write those quote only what has to be. JSON lines and access logs have no dialects: they are UTF-8.
+
+    The first line is a header row if it has every name of the record type once, spelt as there, blanks and quotes
+    around them left out; they may be in any order, with others among them. Where a row of words cannot be a record (see
+    :attr:`RecordType.tells_words`), it is one as well if it has the names that are typed in another spelling, or as
+    many words as there are columns.
     """
     bom = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     if record_type.form != "delimited":
@@ -142,11 +147,15 @@ def _encoding(lines: list[bytes], separator: str, width: int) -> str:
 
 
 def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]] | None:
-    """Gives separator and names where the line is a header row: it has the names, or only words where values belong."""
+    """Gives separator and names where the line is a header row."""
     known = {_plain_name(name): name for name in record_type.names}
     for separator in SEPARATORS:
         for fields in reversed(list(_fields(line, separator))):
             words = [as_utf8(field.strip().strip('"')) for field in fields]
+            if record_type.names and all(words.count(name) == 1 for name in record_type.names):
+                return separator, tuple(words)
+            if not record_type.tells_words:
+                continue
             names = tuple(known.get(_plain_name(word), word.lower()) for word in words)
             if _wanted(record_type) <= set(names):
                 return separator, names

@@ -17,7 +17,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from schemas.http import ACCESS_LOG, RESPONSES
-from schemas.records import Dialect, RecordType
+from schemas.records import Column, Dialect, RecordType
 from schemas.wedge import COLUMNS, TAPE
 from sources.block import Block, Span
 from sources.chunks import Piece, read_chunks
@@ -314,3 +314,35 @@ def test_json_lines_and_access_logs_have_no_dialects(record_type: RecordType, li
 def test_a_type_without_an_event_time_has_a_header_too() -> None:
     dialect = sniff_dialect(b"note,pieces,key,amount,when\n", replace(SALE, event_time=""))
     assert dialect.header == ("note", "pieces", "key", "amount", "when")
+
+
+PEOPLE = RecordType("record", ("first", "last", "city"), tuple(map(Column, ("first", "last", "city"))), "")
+WORDS = st.sampled_from(
+    ["first", "last", "city", "First", "LAST", "Anna", "Berg", "Oslo", "a b", '"city"', " last ", ""]
+)
+
+
+@given(st.lists(WORDS, max_size=5), st.sampled_from("\t,;|"), st.booleans(), st.booleans())
+def test_given_names_are_a_header_row_where_all_of_them_stand_and_no_other_line_is_one(
+    words: list[str], separator: str, has_mark: bool, is_last: bool
+) -> None:
+    line = separator.join(words).encode()
+    start = codecs.BOM_UTF8 * has_mark
+    head = start + line + b"" if is_last else start + line + b"\nAnna,Berg,Oslo\n"
+    bare = [word.strip().strip('"') for word in words]
+    is_header = all(bare.count(name) == 1 for name in PEOPLE.names)
+    skip = sniff_dialect(head, PEOPLE).skip
+    if is_header:
+        assert skip == len(start + line) + (not is_last)
+    elif line.strip():
+        assert skip == len(start)
+    else:  # blank lines are no records
+        assert head[skip:].strip() == head.removeprefix(start).strip()
+
+
+@given(
+    st.lists(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1, max_size=5), min_size=1, max_size=4)
+)
+def test_where_no_column_is_known_no_line_is_a_header_row(words: list[str]) -> None:
+    unknown = RecordType("record", (), (), "", separator=",")
+    assert sniff_dialect(",".join(words).encode() + b"\n", unknown).skip == 0
