@@ -21,6 +21,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PortableOptions,
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines import imports_are_done
+from pipelines.job_server import watched_job_server
 from pipelines.memory import keep_freed_memory
 from pipelines.messages import showing_messages
 from pipelines.options import StreamOptions, UsageError
@@ -46,8 +47,6 @@ _PATIENCE = 2
 _FLUSH_SECONDS = 1.0
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
-#: How long a job server that was named may take to be there.
-_JOB_SERVER_START_SECONDS = 20
 #: How long after its connections have broken a runner is seen to have ended, at most.
 _DEATH_SECONDS = 1.0
 #: How often the main thread looks what there is to show.
@@ -122,7 +121,7 @@ def _runner(options: StreamOptions, progress: Progress, folder: Path) -> Iterato
     if asked in _HOLDING_RUNNERS and options.needs_clock:
         raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
     _refuse_open_doors(options)
-    if asked not in _LOCAL_RUNNERS or portable.job_endpoint:
+    if not is_local(options):
         if portable.environment_type != "LOOPBACK" and any(
             out.url and out.url.password for out in options.destinations
         ):
@@ -130,11 +129,13 @@ def _runner(options: StreamOptions, progress: Progress, folder: Path) -> Iterato
                 f"a password in an --output stays in this process, and the workers of {asked} are elsewhere: "
                 "leave it out, and give them PGPASSWORD or PGPASSFILE"
             )
-        if portable.job_endpoint:
-            _await_job_server(portable.job_endpoint)
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
-        with private_worker_pools(None):
-            yield _Runner(asked in _HOLDING_RUNNERS)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(private_worker_pools(None))
+            runner = _Runner(asked in _HOLDING_RUNNERS)
+            if portable.job_endpoint:
+                runner = runner._replace(death=stack.enter_context(watched_job_server(portable.job_endpoint)))
+            yield runner
     elif asked == "FnApiRunner" or (asked == "DirectRunner" and not options.needs_clock):
         standard.runner = "FnApiRunner"
         yield _Runner(is_local=True)
@@ -162,19 +163,6 @@ def _refuse_open_doors(options: StreamOptions) -> None:
         )
     if options.view_as(PortableOptions).job_endpoint == "embed":
         raise UsageError("--job_endpoint=embed lets everybody who reaches this machine in; use --runner=DirectRunner")
-
-
-def _await_job_server(endpoint: str) -> None:
-    """Wait until a job server answers.
-
-    Raises:
-        UsageError: none does.
-    """
-    with grpc.insecure_channel(endpoint) as channel:
-        try:
-            grpc.channel_ready_future(channel).result(_JOB_SERVER_START_SECONDS)
-        except grpc.FutureTimeoutError:
-            raise UsageError(f"no job server answers at --job_endpoint {endpoint}") from None
 
 
 def is_local(options: StreamOptions) -> bool:

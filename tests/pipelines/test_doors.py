@@ -80,14 +80,14 @@ def test_another_user_can_neither_fetch_nor_submit_a_job_nor_start_a_worker(pris
 
 
 @contextlib.contextmanager
-def _prism_on_a_port(prism):
-    """Starts a Prism that any user of this machine can reach; gives where it is."""
+def prism_on_a_port(prism):
+    """Starts a Prism that any user of this machine can reach; gives where it is, and its process."""
     binary = re.sub("--prism_location=", "", next(text for text in prism._flags if "prism_location" in text))
     door = f"127.0.0.1:{free_port()}"
     command = [binary, f"--job_port={door.rpartition(':')[2]}", "--serve_http=false"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            yield door
+            yield door, process
         finally:
             process.kill()
 
@@ -96,7 +96,7 @@ def test_workers_for_a_job_server_elsewhere_are_started_for_it_alone(prism, tmp_
     out = tmp_path / "out.jsonl"
     server = ["--runner=PortableRunner", "--environment_type=LOOPBACK"]
     with (
-        _prism_on_a_port(prism) as door,
+        prism_on_a_port(prism) as (door, _),
         started("--input", LIVE, "--output", out, f"--job_endpoint={door}", *server) as running,
     ):
         wait_for(lambda: _ports(running), lambda: listeners_of(running.mark), seconds=60)
@@ -107,7 +107,7 @@ def test_workers_for_a_job_server_elsewhere_are_started_for_it_alone(prism, tmp_
 
 def test_a_job_server_elsewhere_gets_its_workers(prism, short_tape, tmp_path):
     out = tmp_path / "out.jsonl"
-    with _prism_on_a_port(prism) as door:
+    with prism_on_a_port(prism) as (door, _):
         done = run(
             "--input", short_tape, "--output", out, f"--job_endpoint={door}", "--runner=PortableRunner",
             "--environment_type=LOOPBACK",
