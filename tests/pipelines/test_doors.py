@@ -11,9 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apache_beam as beam
+import grpc
 import pytest
+from apache_beam.testing.util import assert_that, equal_to
 
-from tests.pipelines.tools import Program, free_port, listeners_of, run, started, wait_for
+from tests.pipelines.tools import Program, doors_of, free_port, listeners_of, run, started, wait_for
 from tests.simulators.tools import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows who listens where")
@@ -58,12 +61,34 @@ def test_a_live_run_has_no_port_at_all(program, prism, tmp_path):
             assert Path(door.removeprefix("unix:")).parent.stat().st_mode & 0o077 == 0
 
 
+def test_a_replay_on_fn_api_runner_opens_no_door(fn_api, monkeypatch):
+    def open_door(*_: object, **__: object) -> None:
+        raise AssertionError("a server was made")
+
+    monkeypatch.setattr(grpc, "server", open_door)
+    with beam.Pipeline(options=fn_api) as pipeline:
+        counts = pipeline | beam.Create([("a", 1), ("a", 2)]) | beam.GroupByKey() | beam.MapTuple(lambda _, v: sum(v))
+        assert_that(counts, equal_to([3]))
+
+
 @pytest.mark.parametrize("scheme", ["tcp-listen", "udp-listen"])
 def test_an_input_without_a_host_listens_on_loopback(scheme, prism, tmp_path):
     with started("--input", f"{scheme}://:0", "--output", tmp_path / "out.jsonl") as running:
-        _await_doors(running)
-        wait_for(lambda: _ports(running) or scheme == "udp-listen")
+        wait_for(lambda: _ports(running), lambda: listeners_of(running.mark), seconds=60)
         assert all(map(_is_loopback, _ports(running)))
+
+
+def test_a_simulator_without_a_host_listens_on_loopback():
+    with started("--output", "tcp-listen://:0", program="simulators.bank") as running:
+        wait_for(lambda: _ports(running))
+        assert all(map(_is_loopback, _ports(running)))
+
+
+def test_the_broker_of_make_kafka_listens_on_loopback(kafka):
+    number = int((kafka.folder / "pid").read_text())
+    doors = doors_of({number: "broker"})
+    assert len(doors) >= len(kafka.ports)
+    assert all(map(_is_loopback, doors))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

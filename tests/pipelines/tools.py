@@ -41,6 +41,8 @@ _TAKE_TERMINAL = (
 )
 _SALE = (("trans_type", "department"), lambda row: row["trans_type"] in ("I", "D") and row["department"] == 2)
 
+#: What Linux calls a socket of TCP that listens, and one of UDP that takes datagrams from anybody.
+_LISTENING = ("0A", "07")
 _COLUMNS = ["window_start", "window_end", "upc", "description", "quantity", "scale", "spend", "rows"]
 
 Totals = dict[tuple[int | None, str], list[Any]]
@@ -165,20 +167,28 @@ def processes_of(mark: str) -> dict[int, str]:
 
 
 def listeners_of(mark: str) -> dict[str, str]:
-    """Return where the processes of the mark listen: ``host:port`` or the path of a Unix socket, and who does.
+    """Return where the processes of the mark listen, and which of them does; see :func:`doors_of`."""
+    return doors_of(processes_of(mark))
+
+
+def doors_of(processes: Mapping[int, str]) -> dict[str, str]:
+    """Return where processes listen: ``host:port`` or the path of a Unix socket, and which of them does.
 
     Only Linux shows that.
+
+    Args:
+        processes: their names by id.
     """
     owners = {}
-    for number, name in processes_of(mark).items():
+    for number, name in processes.items():
         for link in Path(f"/proc/{number}/fd").glob("*"):
             with contextlib.suppress(OSError):
                 owners[str(link.readlink())] = name
     found = {}
-    for line in [*_table("tcp"), *_table("tcp6")]:
+    for line in [*_table("tcp"), *_table("tcp6"), *_table("udp"), *_table("udp6")]:
         host, _, port = line[1].rpartition(":")
         owner = owners.get(f"socket:[{line[9]}]")
-        if line[3] == "0A" and owner:
+        if line[3] in _LISTENING and owner:
             # The bytes of each word of four are turned around.
             words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
             address = ipaddress.ip_address(b"".join(words))
