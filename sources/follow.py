@@ -15,7 +15,8 @@ from apache_beam.io.unbounded_source import UnboundedSource
 from schemas.records import Dialect, RecordType
 from sources.block import Block, now_micros
 from sources.chunks import is_compressed
-from sources.following import Following, FollowMark, Place
+from sources.following import Following, FollowMark
+from sources.growing_file import Place
 from sources.liveness import Sniff, Taken
 from sources.reader import BlockReader
 
@@ -52,7 +53,8 @@ class FollowLines(UnboundedSource):
     A line is handed out when it has its ``\n``. A file that was renamed (a new one stands in its place, or comes later)
     is read to its end first, and looked at for ``following.GRACE_SECONDS`` more, in case its writer has not noticed;
     then it is closed, and its last line may lack the line end. One that was cut off, or written anew in place, is read
-    from its start; what stood in it and was not read yet is lost. A file is known by its inode: one that is renamed to
+    from its start (see :class:`sources.growing_file.GrowingFile`); what stood in it and was not read yet is lost. A
+    file is known by its inode: one that is renamed to
     a name that is followed as well is not read twice.
 
     Its end comes after ``idle_timeout_seconds`` in which no file grew, after ``max_records``, or when a drain was asked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.records import Dialect
 from sources import board
-from sources.block import file_origin
 from sources.dialect import SAMPLE_BYTES
 from sources.drain import draining
 from sources.generation import name_generation
-from sources.lines import LineCutter
-from sources.liveness import Backlog, Stream, Taken, Watermark
+from sources.growing_file import GrowingFile, Identity, Place, origin_of, seam_of
+from sources.liveness import Backlog, Taken, Watermark
 
 if TYPE_CHECKING:
     from sources.follow import FollowLines, FollowReader
@@ -32,42 +30,6 @@ GRACE_SECONDS = 5.0
 #: Of so many files together this much is read ahead; of a single one at least so much at a time.
 _AHEAD_BYTES = 32 << 20
 _LEAST_WINDOW_BYTES = 1 << 16
-#: The last bytes that were read: where others stand there now, the file was written anew.
-_SEAM_BYTES = 64
-_KEPT_GENERATIONS = 100
-
-Identity = tuple[int, int]
-
-
-class Place(NamedTuple):
-    """How far one file was read.
-
-    Attributes:
-        path: what it was called when it was found.
-        device: with ``inode``, which file it is, whatever it is called now.
-        inode: see there.
-        offset: everything before it was handed out.
-        seam: a checksum of the bytes right before it.
-        skipping: whether the offset is within a record that is too long, and was handed out as a fault.
-        dialect: how its records are written, None where that is not known yet.
-        generation: names what stands in it; empty before its first record (see :mod:`sources.generation`).
-        earlier: what stood in it before it was written anew, the latest _KEPT_GENERATIONS.
-    """
-
-    path: str
-    device: int
-    inode: int
-    offset: int = 0
-    seam: int = 0
-    skipping: bool = False
-    dialect: Dialect | None = None
-    generation: str = ""
-    earlier: tuple[str, ...] = ()
-
-    def written_anew(self) -> Place:
-        """Return the beginning of the same file, once something else stands in it."""
-        earlier = (*self.earlier, self.generation)[-_KEPT_GENERATIONS:]
-        return Place(self.path, self.device, self.inode, earlier=earlier)
 
 
 class FollowMark(NamedTuple):
@@ -80,91 +42,6 @@ class FollowMark(NamedTuple):
 
     def finalize_checkpoint(self) -> None:
         """Files need no acknowledgement."""
-
-
-class _CutterAt(LineCutter):
-    """Cuts lines from some place of a file on."""
-
-    def __init__(self, max_record_bytes: int, position: int, *, skipping: bool) -> None:
-        super().__init__(max_record_bytes)
-        self.max_record_bytes = max_record_bytes
-        self._position = position
-        self._skipping = skipping
-
-    @property
-    def place(self) -> tuple[int, bool]:
-        """Where the record begins that is not whole yet, or how far the one was read that is too long."""
-        return self._position, self._skipping
-
-
-class GrowingFile:
-    """One file that is open, whatever it is called by now."""
-
-    def __init__(self, source: FollowLines, place: Place, handle: int) -> None:
-        self.path = place.path
-        self.handle = handle
-        found = os.fstat(handle)
-        self.identity: Identity = (found.st_dev, found.st_ino)
-        self.seam = _seam(handle, place.offset)
-        self.cutter = _CutterAt(source.max_record_bytes, place.offset, skipping=place.skipping)
-        self.generation, self.earlier = place.generation, place.earlier
-        self.stream = Stream(_origin(place.path, place.generation), self.cutter, place.dialect)
-        #: So much was looked at in vain for the end of the first line.
-        self.examined = 0
-        #: Since when another file stands in its place, and it has not grown.
-        self.left_at: float | None = None
-
-    @property
-    def size(self) -> int:
-        """Its bytes now."""
-        return os.fstat(self.handle).st_size
-
-    @property
-    def has_more(self) -> bool:
-        """Whether it has bytes that were not looked at."""
-        return self.stream.is_open and self.size > max(self.cutter.received, self.examined)
-
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether what was read does not stand in it any more."""
-        read, size = self.cutter.received, self.size
-        if not self.stream.is_open:
-            return False
-        return size < max(read, self.examined) or (size > read and _seam(self.handle, read) != self.seam)
-
-    @property
-    def place(self) -> Place:
-        """Where to go on: at the first record that was not handed out."""
-        offset, skipping = self.cutter.place
-        if self.stream.pieces:
-            offset, skipping = self.stream.pieces[0].position, False
-        seam = zlib.crc32(_seam(self.handle, offset))
-        return Place(
-            self.path, *self.identity, offset, seam, skipping, self.stream.dialect, self.generation, self.earlier
-        )
-
-    def read(self, size: int) -> bytes:
-        """Gives the next bytes."""
-        try:
-            data = os.pread(self.handle, size, self.cutter.received)
-        except OSError as error:
-            raise OSError(f"cannot read {self.path!r}: {error.strerror}") from error
-        self.seam = (self.seam + data)[-_SEAM_BYTES:]
-        return data
-
-    def skip(self, size: int) -> None:
-        """Passes over what stands before the first record."""
-        self.seam = _seam(self.handle, size)
-        self.cutter = self.stream.cutter = _CutterAt(self.cutter.max_record_bytes, size, skipping=False)
-
-
-def _origin(path: str, generation: str) -> str:
-    return f"{file_origin(path)}#{generation}"
-
-
-def _seam(handle: int, offset: int) -> bytes:
-    """Gives the bytes right before an offset."""
-    return os.pread(handle, min(_SEAM_BYTES, offset), max(0, offset - _SEAM_BYTES))
 
 
 class Following:
@@ -246,7 +123,10 @@ class Following:
     def _find(self, now: float) -> None:
         """Finds files that are new, were written anew, or were left and are done with."""
         for place, file in enumerate(self._files):
-            if file.is_rewritten:
+            if file.look():
+                if file.seen > file.cutter.received:
+                    gone = file.seen - file.cutter.received
+                    _LOGGER.warning("%r was written anew: %d bytes were gone before they were read", file.path, gone)
                 self._close(file, TRUNCATED)
                 self._files[place] = self._opened(file.place.written_anew(), file.handle)
         known = {file.identity for file in self._files}
@@ -301,7 +181,8 @@ class Following:
         if handle is None:
             _LOGGER.warning("%r is not there any more: what it had behind byte %d is lost", place.path, place.offset)
             return
-        if zlib.crc32(_seam(handle, place.offset)) != place.seam:
+        if seam_of(handle, place.offset) != place.seam:
+            _LOGGER.warning("%r was written anew: what it had behind byte %d is lost", place.path, place.offset)
             place = place.written_anew()
         self._files.append(self._opened(place, handle))
 
@@ -309,7 +190,7 @@ class Following:
         """Reads the next bytes of a file, if it is known how its records are written; False at its end."""
         if file.stream.dialect is None and not self._find_dialect(file, is_last=is_last):
             return False
-        data = file.read(self._window_bytes)
+        data = file.read(self._window_bytes, is_last=is_last)
         if data:
             self._backlog.receive(file.stream, data)
             self._name(file)
@@ -333,14 +214,14 @@ class Following:
             again += 1
             name = f"{found}.{again}"
         file.generation = name
-        file.stream.origin = _origin(file.path, name)
+        file.stream.origin = origin_of(file.path, name)
 
     def _find_dialect(self, file: GrowingFile, *, is_last: bool) -> bool:
         """Finds the dialect of a file from its head, if that has a whole line."""
-        head = os.pread(file.handle, SAMPLE_BYTES, 0)
+        head = file.head(is_last=is_last)
         is_short = len(head) <= min(SAMPLE_BYTES - 1, self._source.max_record_bytes)
         if b"\n" not in head and is_short and not is_last:
-            file.examined = len(head)
+            file.wait_for_more()
             return False
         dialect = Dialect(self._record_type.separator)
         if self._source.sniff is not None:
