@@ -19,7 +19,8 @@ from sources.delivery import Delivery, Ledger, Position, Stand, find
 from sources.drain import draining
 from sources.files import FileMark, FileReplay
 from sources.follow import FollowLines
-from sources.following import FollowMark, Place
+from sources.following import FollowMark
+from sources.growing_file import Place
 from sources.kafka import KafkaTopics
 from sources.offsets import KafkaMark
 from sources.partitions import Place as Partition
