@@ -37,7 +37,7 @@ class Place(NamedTuple):
         device: with ``inode``, which file it is, whatever it is called now.
         inode: see there.
         offset: everything before it was handed out.
-        seam: a checksum of the bytes right before it, and of the first ones of the file.
+        seam: a checksum of the SEAM_BYTES right before it.
         skipping: whether the offset is within a record that is too long, and was handed out as a fault.
         dialect: how its records are written, None where that is not known yet.
         generation: names what stands in it; empty before its first record (see :mod:`sources.generation`).
@@ -221,9 +221,8 @@ def origin_of(path: str, generation: str) -> str:
 
 
 def seam_of(handle: int, offset: int) -> int:
-    """Return a checksum of the first bytes of a file, and of the last ones before an offset."""
-    head, tail = _ends(handle, offset)
-    return zlib.crc32(tail, zlib.crc32(head))
+    """Return a checksum of the bytes of a file right before an offset."""
+    return zlib.crc32(_ends(handle, offset)[1])
 
 
 def _ends(handle: int, offset: int) -> tuple[bytes, bytes]:

@@ -241,7 +241,9 @@ class FollowMachine(RuleBasedStateMachine):
         if not self.is_running:
             self.resume()
         self.look()
-        self.clock.pass_seconds(IDLE_SECONDS)
+        for _ in range(3):  # what a file gives that is given up is heard, too
+            self.clock.pass_seconds(IDLE_SECONDS)
+            settle(self.drivers[-1])
         self.drivers[-1].until_end()
         self.every_line_that_was_promised_is_there_and_none_comes_twice()
 
