@@ -29,7 +29,7 @@ from pipelines.prism import HOW_TO_GET, find_prism
 from pipelines.prism_server import running_prism
 from pipelines.progress import Progress, summary
 from pipelines.run_folder import run_folder
-from pipelines.verdict import find_faults, is_all_lost, tell_rejected
+from pipelines.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
 from pipelines.worker_pool import private_worker_pools
 from pipelines.written import NAMESPACE as WRITTEN
 from pipelines.written import LineFiles, thrown_away, where_written
@@ -37,7 +37,7 @@ from schemas.records import Form
 from sinks.disk import SinkError
 from sources import board, drain
 from sources.signals import Echoes
-from transforms.counting import COUNTS, NAMESPACE, REJECTED
+from transforms.counting import COUNTS, NAMESPACE, READ, REJECTED
 
 OK, FAILED, USAGE = 0, 1, 2
 #: After Ctrl-C the exit status is 130, after SIGTERM 143: what a shell makes of a program that a signal has ended.
@@ -291,6 +291,8 @@ class _Job:
                 return _fail(str(error))
         for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
+        if not (counts[READ] or board.failures()):
+            progress.note(tell_unread([address.text for address in self._options.inputs]))
         faults = find_faults(counts, self._options.rejected_limit, self._form)
         if faults or board.failures():
             return _fail("; ".join([*board.failures(), *faults]))

@@ -16,6 +16,7 @@ _ALL_PERCENT = 100
 _PERCENT = re.compile(r"[0-9]+(?:\.[0-9]+)?%")
 #: A message of Kafka is a place of its own.
 _MESSAGE = re.compile(r"\[[0-9]+\]@[0-9]+$")
+_SHOWN_INPUTS = 3
 #: So much of a rejected record, of its reason and of its place is shown.
 _SHOWN_BYTES = 80
 _SHOWN_CHARACTERS = 200
@@ -111,6 +112,12 @@ def tell_rejected(first: Sequence[Rejected], number: int, kept: str | None, *, i
         return [] if kept else ["why records were rejected is known to the workers only; --rejected PATH keeps them"]
     shown = [f"rejected: {show_rejected(record)}" for record in (first if is_all else first[:1])]
     return [*shown[:-1], shown[-1] + hint]
+
+
+def tell_unread(inputs: Sequence[str]) -> str:
+    """Return what is said of a run that has come to its end and has read nothing, though it had these inputs."""
+    more = f" and {len(inputs) - _SHOWN_INPUTS:,} others" if len(inputs) > _SHOWN_INPUTS else ""
+    return f"no record was read: there is none in {', '.join(map(_escaped, inputs[:_SHOWN_INPUTS]))}{more}"
 
 
 def _guess(form: Form) -> str:

@@ -44,9 +44,14 @@ def handlers() -> Iterator[None]:
         signal.signal(each, handler)
 
 
-#: One pipeline meets every kind, the others one that is text and one that is none.
+#: One pipeline meets every kind, the others one each.
 CASES = [
-    (name, kind) for name in PIPELINES for kind in (WRONG if name == "errors" else ("html", "gzip without its ending"))
+    *(("errors", kind) for kind in WRONG),
+    ("produce", "json lines"),
+    ("errors of logs", "other log"),
+    ("credit", "pretty json"),
+    ("relay", "html"),
+    ("sales", "delimited"),
 ]
 
 
@@ -70,7 +75,7 @@ def test_a_file_of_which_nothing_can_be_used_fails_and_what_is_there_stays(name,
     assert ("seems to be" in failed) == ((name, kind) != ("errors", "json lines")), failed
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ["errors", "relay"])
 def test_the_reason_is_shown_although_it_is_quiet_and_how_to_keep_them(name, tmp_path, capsys):
     main, options = PIPELINES[name]
     data = tmp_path / "data.in"
@@ -81,13 +86,15 @@ def test_the_reason_is_shown_although_it_is_quiet_and_how_to_keep_them(name, tmp
     assert said[2].endswith("--rejected PATH keeps them all")
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", ["produce", "errors", "relay"])
 def test_an_empty_file_is_no_failure(name, tmp_path, capsys):
     main, options = PIPELINES[name]
     data = tmp_path / "data.in"
     data.write_bytes(b"")
     assert main(["--input", str(data), "--output", str(tmp_path / "out.jsonl"), *options]) == 0
-    assert "0 read = 0 used" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("0 read = 0 used") for line in said)
+    assert f"no record was read: there is none in {data}" in said
 
 
 RESPONSE = b'{"time":"2019-05-06 17:24:53","ip":"10.0.0.1","status_code":%d}\n'
@@ -123,9 +130,7 @@ def test_a_table_stays_as_it_was(tmp_path):
     assert rows() == before
 
 
-@pytest.mark.parametrize(
-    ("limit", "status"), [("1", 1), ("2", 0), ("0", 1), ("49.9%", 1), ("50%", 0), ("0%", 1), ("100%", 0)]
-)
+@pytest.mark.parametrize(("limit", "status"), [("1", 1), ("2", 0), ("49.9%", 1), ("50%", 0)])
 def test_too_many_rejected_records_fail_a_run_that_has_written_what_it_could(limit, status, tmp_path, capsys):
     data, out = tmp_path / "data.jsonl", tmp_path / "out.jsonl"
     data.write_bytes((RESPONSE % 500 + b"garbage\n") * 2)
@@ -181,8 +186,7 @@ def test_a_live_stream_ends_as_soon_as_too_many_are_rejected(prism, tmp_path, ca
     assert sum(json.loads(line)["visitors"] for line in out.read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("most", [0, 5, 30, -20])
-@pytest.mark.parametrize("name", ["errors", "relay"])
+@pytest.mark.parametrize(("name", "most"), [("errors", 0), ("errors", -20), ("relay", 5), ("relay", 30)])
 def test_a_compressed_file_that_was_cut_off_anywhere_is_no_success(name, most, tmp_path, capsys):
     main, options = PIPELINES[name]
     data, out = tmp_path / "data.jsonl.gz", tmp_path / "out.jsonl"
