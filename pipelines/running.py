@@ -55,6 +55,8 @@ _LOOK_SECONDS = 0.1
 _HOLDING_RUNNERS = ("FnApiRunner", "BundleBasedDirectRunner", "SwitchingDirectRunner")
 _LOCAL_RUNNERS = ("DirectRunner", "PrismRunner", "FnApiRunner")
 _CAUSE = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*(?:Error|Exception|Exhausted)): (.+)$", re.MULTILINE)
+#: What Prism says of a panic that it survives, less the stage, with all its fields, and the stack of Go behind it.
+_PANIC = re.compile(r"\b(panic in .+?|pipeline panicked: .+?)(?:, stage: |$)", re.MULTILINE)
 _WHERE = re.compile(r"\s*\[while running '[^']*'\]")
 
 Build = Callable[[beam.Pipeline], None]
@@ -368,6 +370,9 @@ def explain(failure: BaseException) -> str:
         return str(causes[-1][1]).strip()
     if text.startswith("Unable to translate") and failure.__cause__ is not None:
         return f"{text}: {explain(failure.__cause__)}"
+    panic = _PANIC.search(text)
+    if panic is not None:
+        return f"Prism: {panic[1]}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else type(failure).__name__
 

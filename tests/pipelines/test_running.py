@@ -294,6 +294,17 @@ def test_sigterm_drains_and_is_told_by_the_exit_status(short_tape, prism, tmp_pa
         (OSError("cannot write x [while running 'Write/ParDo']"), "cannot write x"),
         (RuntimeError("first\n\nlast"), "last"),
         (KeyError(), "KeyError"),
+        (
+            RuntimeError(
+                "Pipeline job-001 failed in state FAILED: panic in stage.Execute bundle processing goroutine: send on "
+                "closed channel, stage: &{ID:stage-002 transforms:[a b]}\ngoroutine 47 [running]:\n\tstack.go:26 +0x5e"
+            ),
+            "Prism: panic in stage.Execute bundle processing goroutine: send on closed channel",
+        ),
+        (
+            RuntimeError("pipeline panicked: nil map\nStacktrace: goroutine 1 [running]:\n\tx.go:1 +0x1"),
+            "Prism: pipeline panicked: nil map",
+        ),
     ],
 )
 def test_a_failure_is_explained_in_one_line(failure, line):
