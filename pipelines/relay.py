@@ -63,7 +63,9 @@ class RelayOptions(StreamOptions):
 
 def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
     """Reads, picks, writes."""
-    fields = ReadFields(plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition)
+    fields = ReadFields(
+        plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition, watch=plan.watch
+    )
     parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
     write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key)
     write_records(parsed["rejected"], options.rejected, "WriteRejected", options)

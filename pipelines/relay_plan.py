@@ -11,6 +11,7 @@ from pipelines.options import StreamOptions, UsageError
 from sinks.rendering import Layout, choose_layout, parse_template, style_of
 from sources.chunks import find_files, is_compressed
 from sources.reading import ReadAddresses
+from transforms.column_counts import ColumnWatch
 from transforms.conditions import Condition
 from transforms.fields import with_numbers
 from transforms.shapes import Shape, find_shape
@@ -32,6 +33,7 @@ class Plan:
         condition: which ones are wanted.
         layouts: how the records of each output are written.
         key: the column that is the key of messages, or none.
+        watch: the columns to count.
         total_bytes: how much there is to read, None where nobody knows.
     """
 
@@ -41,6 +43,7 @@ class Plan:
     condition: Condition | None
     layouts: tuple[Layout, ...]
     key: str
+    watch: ColumnWatch
     total_bytes: int | None
 
 
@@ -93,7 +96,9 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
     _check_names(shape, "--format", template[1::2])
     _check_names(shape, "--key", _listed(asked["key"]))
     _check_names(shape, "--sequence", _listed(asked["sequence"]))
-    where = Condition(condition, shape.numbers, shape.names) if condition else None
+    # Any record of JSON may have a column that none at the head of the first files has.
+    names = () if shape.form == "jsonl" else shape.names
+    where = Condition(condition, shape.numbers, names) if condition else None
     layouts = tuple(choose_layout(output, asked["style"], shape, wanted, template) for output in options.outputs)
     for output, layout in zip(options.outputs, layouts, strict=True):
         is_json = layout.style == "jsonl" or (layout.style == "raw" and shape.form != "csv")
@@ -101,6 +106,12 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
             raise ValueError(f"--value-format {options.values.form} is made of JSON: say --as jsonl")
     fields = (name for layout in layouts for name in (*layout.columns, *layout.template[1::2]))
     columns = tuple(dict.fromkeys((*fields, *([key] if key else []))))
+    chosen = (*wanted, *template[1::2], *([key] if key else []), *(where.columns if where else ()))
+    takes_all = any(layout.columns for layout in layouts) and not wanted
+    watch = ColumnWatch(
+        frozenset(shape.names) if takes_all else None,
+        tuple(dict.fromkeys(chosen)) if shape.form == "jsonl" else (),
+    )
     read = ReadAddresses(
         tuple(options.inputs),
         shape.record_type,
@@ -119,7 +130,7 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
         is_live or options.positions or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths))
     )
     total = sum(Path(path).stat().st_size for path in paths) if is_known else None
-    return Plan(read, shape, columns, where, layouts, key, total)
+    return Plan(read, shape, columns, where, layouts, key, watch, total)
 
 
 def _check_loop(options: StreamOptions, paths: list[str]) -> None:
@@ -150,6 +161,6 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 
 def _check_names(shape: Shape, option: str, names: tuple[str, ...]) -> None:
-    unknown = [name for name in names if shape.names and name not in shape.names]
+    unknown = [name for name in names if shape.form != "jsonl" and shape.names and name not in shape.names]
     if unknown:
         raise ValueError(f"{option} asks for {unknown[0]!r}, and there is only {', '.join(shape.names)}")

@@ -21,6 +21,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PortableOptions,
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines import imports_are_done
+from pipelines.columns_told import tell_columns
 from pipelines.job_server import watched_job_server
 from pipelines.memory import keep_freed_memory
 from pipelines.messages import showing_messages
@@ -37,6 +38,7 @@ from schemas.records import Form
 from sinks.disk import SinkError
 from sources import board, drain
 from sources.signals import Echoes
+from transforms.column_counts import NAMESPACE as COLUMNS
 from transforms.counting import COUNTS, NAMESPACE, READ, REJECTED
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -293,6 +295,7 @@ class _Job:
                 return _fail(str(error))
         for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
+        self._tell_columns()
         if not (counts[READ] or board.failures()):
             progress.note(tell_unread([address.text for address in self._options.inputs]))
         faults = find_faults(counts, self._options.rejected_limit, self._form)
@@ -314,6 +317,11 @@ class _Job:
         is_all = is_all_lost(counts)
         for line in tell_rejected(board.first_rejected(), counts[REJECTED], self._options.rejected, is_all=is_all):
             self._progress.note(line, is_due=is_all)
+
+    def _tell_columns(self) -> None:
+        """Shows which columns were left out, or asked for in vain."""
+        for line in tell_columns(self._counters(COLUMNS, [])):
+            self._progress.note(line, is_due=True)
 
     def _show_notes(self) -> None:
         for line in board.take_notes():

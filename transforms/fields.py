@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +15,7 @@ import polars as pl
 from schemas.records import Column, RecordType
 from sources.block import Block, Span
 from sources.scan import Lines, find_lines
+from transforms.column_counts import FOUND, LEFT_OUT, LOOKED_FOR, ColumnWatch
 from transforms.conditions import Condition
 from transforms.counting import USED, count
 from transforms.frames import RECORD, Batch
@@ -25,6 +27,10 @@ from transforms.shapes import Shape, head_of, numbers_among
 FIELD = "."
 #: Before those of the same fields as JSON, where the records are.
 JSON = ":"
+
+
+#: The numbers of records by a column that they have.
+_Others = dict[str, list[int]]
 
 
 @dataclass
@@ -43,10 +49,12 @@ class ReadFields(ParseRecords):
         columns: the columns that somebody needs.
         shape: how the records are written.
         condition: which ones to keep.
+        watch: which columns to count.
     """
 
     shape: Shape = Shape()
     condition: Condition | None = None
+    watch: ColumnWatch = field(default_factory=ColumnWatch)
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -61,13 +69,20 @@ class ReadFields(ParseRecords):
 
     def parser(self) -> Callable[[Block], Parsed]:
         """Gives the function that does the work."""
-        return FieldParser(self.shape, self.columns, self.condition)
+        return FieldParser(self.shape, self.columns, self.condition, self.watch)
 
 
 class FieldParser:
     """Parses one block after the other; a pure function with its options, which pickles."""
 
-    def __init__(self, shape: Shape, columns: tuple[str, ...] = (), condition: Condition | None = None) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        columns: tuple[str, ...] = (),
+        condition: Condition | None = None,
+        watch: ColumnWatch | None = None,
+    ) -> None:
+        self._watch = watch or ColumnWatch()
         needed = dict.fromkeys((*columns, *(condition.columns if condition else ())))
         self._shape = shape
         self._condition = condition
@@ -83,7 +98,12 @@ class FieldParser:
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
         lines = find_lines(block.data)
-        parsed = self._read(block, lines)
+        parsed, others = self._read(block, lines)
+        parsed = self._keep(parsed, block, lines)
+        return parsed._replace(columns=self._columns_of(parsed, block, others))
+
+    def _keep(self, parsed: Parsed, block: Block, lines: Lines) -> Parsed:
+        """Takes the records out that the condition does not want."""
         if self._condition is None or not parsed.rows.height:
             return parsed
         names = self._condition.columns
@@ -94,25 +114,50 @@ class FieldParser:
             rejected.append(block.rejected(*place, f"cannot work out {self._condition.text}"))
         return parsed._replace(rows=parsed.rows.filter(kept.fill_null(value=False)), rejected=rejected)
 
-    def _read(self, block: Block, lines: Lines) -> Parsed:
+    def _columns_of(self, parsed: Parsed, block: Block, others: _Others) -> Counter[str]:
+        """Counts the columns of the records that were kept, and those that were asked for of all."""
+        counts = Counter({FOUND + name: len(records) for name, records in others.items() if name in self._watch.asked})
+        if self._parser is None and self._columns:
+            counts |= dict.fromkeys((LOOKED_FOR + name for name in self._watch.asked), parsed.records)
+        if not parsed.rows.height:
+            return counts
+        kept = parsed.rows[RECORD]
+        for name in self._watch.left_out(block.dialect.header if self._columns else ()):
+            counts[LEFT_OUT + name] += len(kept)
+        for name, records in others.items():
+            for told in self._watch.left_out([name]):
+                counts[LEFT_OUT + told] += int(kept.is_in(records).sum())
+        return +counts
+
+    def _read(self, block: Block, lines: Lines) -> tuple[Parsed, _Others]:
         number = len(lines.starts)
         if not self._columns:
-            return Parsed(pl.DataFrame({RECORD: np.arange(number, dtype=np.uint32)}), [], number)
+            return Parsed(pl.DataFrame({RECORD: np.arange(number, dtype=np.uint32)}), [], number), {}
         if self._parser is None:
             return self._read_json(block, lines)
         header = tuple(FIELD + name for name in block.dialect.header)
         parsed = self._parser(block._replace(dialect=block.dialect._replace(header=header)))
-        return parsed._replace(rows=parsed.rows.select(RECORD, *(FIELD + name for name in self._columns)))
+        return parsed._replace(rows=parsed.rows.select(RECORD, *(FIELD + name for name in self._columns))), {}
 
-    def _read_json(self, block: Block, lines: Lines) -> Parsed:
-        """Reads JSON objects one by one: their values keep every digit, and their types."""
+    def _read_json(self, block: Block, lines: Lines) -> tuple[Parsed, _Others]:
+        """Reads JSON objects one by one: their values keep every digit, and their types.
+
+        Gives the numbers of the records that have a column that was asked for, or a value in one that is left out, too.
+        """
         records, rejected = [], []
+        others: _Others = {}
+        watched = frozenset(self._watch.asked)
+        taken = self._watch.taken
         values: list[list[Any]] = []
         for record, (start, stop) in enumerate(zip(lines.starts.tolist(), lines.stops.tolist(), strict=True)):
             try:
                 fields = read_object(block.data[start:stop])
                 values.append([fields.get(name) for name in self._columns])
                 records.append(record)
+                if watched or taken is not None:
+                    for name, value in fields.items():
+                        if name in watched or (taken is not None and value is not None and name not in taken):
+                            others.setdefault(name, []).append(record)
             except ValueError as error:
                 rejected.append(block.rejected(start, stop, str(error)))
         columns = list(zip(*values, strict=True)) or [()] * len(self._columns)
@@ -120,7 +165,7 @@ class FieldParser:
         for name, column in zip(self._columns, columns, strict=True):
             frame[FIELD + name] = pl.Series([value and value[0] for value in column], dtype=pl.String)
             frame[JSON + name] = pl.Series(["null" if v is None else v[1] for v in column], dtype=pl.String)
-        return Parsed(pl.DataFrame(frame), rejected, len(lines.starts))
+        return Parsed(pl.DataFrame(frame), rejected, len(lines.starts)), others
 
 
 class _Number(str):

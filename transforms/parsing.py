@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from schemas.units import to_datetime
 from sources import board, delivery
 from sources.block import NOTHING_IS_LATE, Block, now_micros
 from sources.scan import Lines
+from transforms.column_counts import count_columns
 from transforms.columns import EVENT_TIME, POLARS_TYPES, shown
 from transforms.counting import FILTERED, READ, Tally, count, count_rejected
 from transforms.frames import RECORD, Batch
@@ -28,11 +29,15 @@ _BIG_BYTES = 1 << 20
 
 
 class Parsed(NamedTuple):
-    """What becomes of a block: the rows that were wanted, those that could not be read, and how many records it had."""
+    """What becomes of a block: the rows that were wanted, those that could not be read, and how many records it had.
+
+    ``columns`` counts what columns they turned out to have (see :mod:`transforms.column_counts`).
+    """
 
     rows: pl.DataFrame
     rejected: list[Rejected]
     records: int
+    columns: Mapping[str, int] = {}
 
 
 class BlockParser(ABC):
@@ -230,6 +235,7 @@ class _ParseFn(ThreadedFn[Block, Parsed]):
         count(READ, tally.read)
         count_rejected(done.rejected, element)
         count(FILTERED, tally.filtered)
+        count_columns(done.columns)
         delivery.sort_out(element.receipt, int(done.rows.height > 0), len(done.rejected))
         yield TaggedOutput("tallies", tally)
         for rejected in done.rejected:

@@ -18,6 +18,8 @@ FORMS: tuple[Form, ...] = ("csv", "jsonl", "lines")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
 _COMPRESSIONS = (".gz", ".zst")
 _MAX_LINES = 1_000
+#: Of so many files of JSON the heads are looked at.
+_MAX_HEADS = 100
 #: What JSON calls a number; ``007`` is a code, not one.
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 
@@ -82,7 +84,9 @@ def find_shape(
 
 
 def shape_of_files(paths: Sequence[str], form: Form | None, time: str = "") -> Shape:
-    """Finds the shape of the records of files from the head of the first; the others have to have its columns.
+    """Finds the shape of the records of files from their heads.
+
+    Delimited files have to have the columns of the first; those of JSON are all that the heads have.
 
     Files that end in ``.jsonl`` or ``.ndjson``, compressed or not, are JSON lines, others are delimited, unless
     ``form`` says it.
@@ -95,7 +99,8 @@ def shape_of_files(paths: Sequence[str], form: Form | None, time: str = "") -> S
     if form == "lines":
         return Shape(form)
     if form == "jsonl":
-        return Shape(form, _keys(_head(paths[0])), time=time)
+        keys = (name for path in paths[:_MAX_HEADS] for name in _keys(_head(path)))
+        return Shape(form, tuple(dict.fromkeys(keys)), time=time)
     shape: Shape | None = None
     for path in paths:
         names = _columns(_head(path), path)
