@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PortableOptions,
 from pipelines.options import StreamOptions, UsageError
 from pipelines.positions_file import Kept, PositionsFile
 from pipelines.running import FAILED, OK, is_local
+from pipelines.wiring import topic_of
 from schemas.paths import is_among
 from sinks.disk import SinkError
 from sinks.line_file import FileLines
@@ -29,12 +30,14 @@ from sources.delivery import Delivery, Position, Tail
 from sources.position import TopicPosition
 from sources.positioned import go_on
 from sources.reading import ReadAddresses
+from sources.sending import count_messages
 
 #: How often positions are written, where they have changed.
 WRITE_SECONDS = 0.5
 _BLOCK_BYTES = 1 << 20
 _NO_FILE = Tail(0, 0, 0)
-_COUNTED_KINDS = ("file", "sql")
+#: Outputs of which it can be told how much is written again, or nothing is doubled.
+_COUNTED_KINDS = ("file", "sql", "kafka")
 
 
 def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
@@ -87,6 +90,7 @@ class Keeper:
         """
         self._options = options
         self._files = files
+        self._topics = [topic_of(output, options) for output in options.outputs if output.kind == "kafka"]
         self._command = command_of(options, pipeline)
         self._file = PositionsFile(options.positions)
         self._delivery = Delivery()
@@ -152,11 +156,7 @@ class Keeper:
         """Tell what comes twice, and what is missing."""
         partitions = sum(isinstance(position, TopicPosition) for position in kept.positions)
         files = len(kept.positions) - partitions
-        known = [
-            f"{number} {noun}{'' if number == 1 else 's'}"
-            for number, noun in ((files, "file"), (partitions, "partition"))
-            if number
-        ]
+        known = [_number(count, noun) for count, noun in ((files, "file"), (partitions, "partition")) if count]
         if known and not self._options.quiet:
             _say(f"going on at the positions of {' and '.join(known)} in {self._options.positions}")
         for place in self._files:
@@ -165,6 +165,14 @@ class Keeper:
                 for line in _compare(place, tail):
                     _say(line)
         if not kept.is_ended:
+            for topic in self._topics:
+                tail = (kept.outputs or {}).get(topic.address, _NO_FILE)
+                more = count_messages(topic.sending.brokers, topic.name) - tail.size - tail.lines
+                if more > 0:
+                    _say(
+                        f"{topic.address} has {_number(more, 'message')} behind the positions, unless others write to "
+                        "it: what they are of is written again"
+                    )
             for output in self._options.outputs:
                 if output.kind not in _COUNTED_KINDS:
                     name = "the standard output" if output.kind == "console" else output.path
@@ -178,6 +186,8 @@ class Keeper:
                 if found.st_size:
                     tail = Tail(found.st_dev, found.st_ino, found.st_size)
             self._delivery.open_log(place.path, tail)
+        for topic in self._topics:
+            self._delivery.open_log(topic.address, Tail(0, 0, count_messages(topic.sending.brokers, topic.name)))
 
 
 @contextmanager
@@ -263,9 +273,12 @@ def _compare(place: FileLines, tail: Tail) -> Iterator[str]:
     if not tail.inode and place.header and lines:
         lines -= 1
     if lines > tail.lines:
-        more = lines - tail.lines
-        plural = "" if more == 1 else "s"
-        yield f"{path} has {more:,} line{plural} behind the positions: what they are of is written again"
+        more = _number(lines - tail.lines, "line")
+        yield f"{path} has {more} behind the positions: what they are of is written again"
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _count_lines(path: str, start: int) -> tuple[int, int]:

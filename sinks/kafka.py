@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -334,21 +335,22 @@ class _BatchesFn(_SendFn):
     def __init__(self, options: WriteMessages) -> None:
         super().__init__(options.topic)
         self._layout, self._key = options.layout, options.key
-        self._receipts: list[str] = []
+        self._receipts: Counter[str] = Counter()
 
     def start_bundle(self) -> None:
         super().start_bundle()
-        self._receipts = []
+        self._receipts.clear()
 
     def process(self, element: Batch) -> None:
         self.send(record_messages(element, self._layout, self._key, partial(encoded, self._topic)))
-        self._receipts.append(element.block.receipt)
+        self._receipts[element.block.receipt] += element.rows.height
 
     def finish_bundle(self) -> Iterator[Any]:
         yield from super().finish_bundle()
+        delivery.log(self._topic.address, None, self._receipts)
         for receipt in self._receipts:
             delivery.deliver(receipt)
-        self._receipts = []
+        self._receipts.clear()
 
 
 def _keys(rows: pl.DataFrame, columns: Sequence[str]) -> list[bytes | None]:

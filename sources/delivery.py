@@ -157,12 +157,12 @@ class Standing(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """How much of a file of lines is covered: all before ``size``, and so many of the lines behind that.
+    """How much of an output is covered: all before ``size``, and so many of the lines or messages behind that.
 
     Attributes:
-        device: with ``inode``, which file it is.
+        device: with ``inode``, which file it is; both are 0 of a topic, and of a file that was not there.
         inode: see there.
-        size: in bytes.
+        size: in bytes, or of a topic in messages.
         lines: see above; the other lines behind ``size`` are of blocks that are not covered.
     """
 
@@ -181,7 +181,7 @@ class _Write(NamedTuple):
 
 @dataclass(eq=False)
 class _Log:
-    """What was written to one file, behind the part that is covered."""
+    """What was written to one output, behind the part that is covered."""
 
     tail: Tail
     writes: list[_Write] = field(default_factory=list)
@@ -248,18 +248,29 @@ class Delivery:
         return _SEPARATOR.join((self.token, str(source), str(block)))
 
     def open_log(self, name: str, tail: Tail) -> None:
-        """Note how long a file of lines is before the run has written to it."""
+        """Note how much a file of lines, or a topic, has before the run has written to it."""
         with self._lock:
             self._logs[name] = _Log(tail)
 
-    def log(self, name: str, standing: Standing, lines: Mapping[tuple[int, int], int]) -> None:
-        """Note a write to a file of lines; one that was not opened is not looked after."""
+    def log(self, name: str, standing: Standing | None, lines: Mapping[tuple[int, int], int]) -> None:
+        """Note a write to an output; one that was not opened is not looked after.
+
+        Args:
+            name: of the output.
+            standing: where it was written; None for a topic, of which only the number of messages is known.
+            lines: how many lines or messages are of which block, by source and number.
+        """
         with self._lock:
             if name in self._logs:
-                self._logs[name].add(_Write(standing, lines))
+                found = self._logs[name]
+                if standing is None:
+                    number = sum(lines.values())
+                    end = found.writes[-1].standing.end if found.writes else found.tail.size
+                    standing = Standing(0, 0, end + number, number)
+                found.add(_Write(standing, lines))
 
     def covered(self) -> tuple[list[dict[Hashable, Position]], Mapping[str, Tail]]:
-        """Return the positions of each source, and how much of each file of lines belongs to what they cover."""
+        """Return the positions of each source, and how much of each output belongs to what they cover."""
         found = [ledger.covered() for ledger in self._ledgers]
         firsts = [first for _, first in found]
         with self._lock:
@@ -289,8 +300,11 @@ def sort_out(receipt: str, batches: int, rejected: int) -> None:
         delivery.ledger(source).sort_out(block, batches, rejected)
 
 
-def log(name: str, standing: Standing, lines: Mapping[str, int]) -> None:
-    """Tell where lines were written, and how many of them are of which receipt; to be called before :func:`deliver`."""
+def log(name: str, standing: Standing | None, lines: Mapping[str, int]) -> None:
+    """Tell where lines were written, and how many of them are of which receipt; to be called before :func:`deliver`.
+
+    Of messages nobody tells where they are: they have no standing.
+    """
     read = {_read(receipt): number for receipt, number in lines.items() if receipt}
     if read:
         delivery = next(iter(read))[0]

@@ -247,6 +247,26 @@ class Sender:
         return BrokerError(f"cannot send to {self._how.brokers.address}{'/' if topic else ''}{topic}: {reason}")
 
 
+def count_messages(brokers: Brokers, topic: str) -> int:
+    """Return how many messages a topic has ever had: the sum of the offsets at which its partitions end.
+
+    Raises:
+        BrokerError: nobody answers, or they refuse.
+    """
+    from confluent_kafka import KafkaException, TopicPartition  # noqa: PLC0415 (an extra)
+    from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # noqa: PLC0415 (an extra)
+
+    try:
+        with AdminClient(brokers.config()) as client:
+            partitions = client.list_topics(topic, _CONTACT_SECONDS).topics[topic].partitions
+            latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            asked = dict.fromkeys((TopicPartition(topic, number) for number in partitions), latest)
+            ends = client.list_offsets(asked, request_timeout=_CONTACT_SECONDS)
+            return sum(int(end.result(2 * _CONTACT_SECONDS).offset) for end in ends.values())
+    except KafkaException as error:
+        raise BrokerError(f"cannot look at {brokers.address}/{topic}: {explain(error)}") from None
+
+
 def make_topics(brokers: Brokers, topics: Sequence[str]) -> None:
     """Sees that brokers answer and have these topics; makes those that are missing, as big as brokers usually do.
 

@@ -303,3 +303,24 @@ def test_files_and_topics_are_read_side_by_side_and_each_goes_on(kafka, tmp_path
     assert Counter(Path("out.jsonl").read_text().splitlines()) == wanted
     assert Counter(value.decode() for *_, value in kafka.consume_all(target)) == wanted
     assert len(Path("bad.jsonl").read_text().splitlines()) == 2
+
+
+@needs_proc
+def test_what_a_killed_run_has_sent_to_a_topic_twice_is_counted(kafka, tmp_path):
+    source, topic = tmp_path / "in.jsonl", kafka.create_topic(partitions=2)
+    lines = [f'{{"n":{number}}}' for number in range(300_000)]
+    source.write_text("".join(f"{line}\n" for line in lines))
+    options = ("--input", source, "--output", kafka.address(topic), "--positions", tmp_path / "p")
+    with started(*options) as program:
+        wait_for(lambda: kafka.consume_all(topic), seconds=60)
+        program.process.kill()
+    before = len(kafka.consume_all(topic))
+    with started(*options) as program:
+        done = program.finish()
+    counts = Counter(value.decode() for *_, value in kafka.consume_all(topic))
+    assert done.status == 0
+    assert counts.keys() == set(lines)
+    doubled = counts.total() - len(lines)
+    told = [line for line in done.lines if " behind the positions" in line]
+    assert doubled <= before
+    assert doubled == (int(told[0].split(" has ")[1].split()[0].replace(",", "")) if told else 0)
