@@ -44,7 +44,8 @@ def main() -> int:
             except Skipped as reason:
                 skipped.append(f"{name}: {reason}")
             print(file=sys.stderr)
-            for toll, _ in tolls[-1:]:
+            for toll, seconds in tolls[-1:]:
+                print("  ", " | ".join(_row(toll, seconds)), file=sys.stderr, flush=True)
                 for line in (*toll.left[:10], *toll.wrong[:10]):
                     print(f"  {toll.what}: {line}", file=sys.stderr, flush=True)
     finally:

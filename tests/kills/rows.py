@@ -179,7 +179,8 @@ def kill_broker(folder: Path, kills: int, seed: int, progress: Progress) -> Toll
         topic = broker.create_topic(partitions=3)
         taken: list[str] = []
         settings = {"bootstrap.servers": broker.servers, "enable.idempotence": True, "log_level": 0, "linger.ms": 5}
-        producer = Producer({**settings, "message.timeout.ms": 300_000})
+        patience = {"message.timeout.ms": 600_000, "queue.buffering.max.messages": 2_000_000}
+        producer = Producer({**settings, **patience, "reconnect.backoff.max.ms": 200})
 
         def send() -> None:
             for line in ground.lines(50):
@@ -189,7 +190,7 @@ def kill_broker(folder: Path, kills: int, seed: int, progress: Progress) -> Toll
         relay = ground.relay(*options)
         with _repeating(send, producer):
             while toll.kills < kills:
-                time.sleep(ground.random.uniform(0.0, 1.0))
+                time.sleep(ground.random.uniform(0.0, 4.0))
                 broker.kill()
                 toll.kills += 1
                 progress(toll.kills)
