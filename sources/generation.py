@@ -22,11 +22,11 @@ def name_generation(handle: int, head: bytes) -> str:
     first record, since a file may be emptied and written anew. It changes when the file is copied to another place, and
     not when the file is renamed.
     """
-    told = f"{os.fstat(handle).st_ino} {_born(handle)} ".encode()
+    told = f"{os.fstat(handle).st_ino} {born_at(handle)} ".encode()
     return hashlib.blake2b(told + head, digest_size=_NAME_BYTES).hexdigest()
 
 
-def _born(handle: int) -> int:
+def born_at(handle: int) -> int:
     """Return when a file was made, in nanoseconds since 1970; 0 where the system does not tell."""
     if sys.platform != "linux":
         return int(getattr(os.fstat(handle), "st_birthtime", 0) * 1_000_000_000)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from schemas.records import Dialect
 from sources.chunks import is_compressed, open_file
+from sources.generation import born_at
 
 #: So many bytes before a position are checked: where others stand there now, the file was written anew.
 CHECKED_BYTES = 64
@@ -25,6 +26,7 @@ class FilePosition(NamedTuple):
         path: what it was called when it was found; absolute.
         device: with ``inode``, which file it is, whatever it is called now.
         inode: see there.
+        born: when that was made, in nanoseconds, for systems use inodes again; 0 where nobody knows.
         offset: everything before it is in the output; of a compressed file, in what it holds.
         checksum: CRC-32 of the ``checked`` bytes before the offset.
         checked: see there.
@@ -40,6 +42,7 @@ class FilePosition(NamedTuple):
     path: str
     device: int
     inode: int
+    born: int = 0
     offset: int = 0
     checksum: int = 0
     checked: int = 0
@@ -95,6 +98,20 @@ class Found(NamedTuple):
     before: bytes = b""
 
 
+def first_position(path: str) -> FilePosition:
+    """Return the position at the beginning of a file.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        return FilePosition(os.path.abspath(path), found.st_dev, found.st_ino, born_at(descriptor))  # noqa: PTH100
+    finally:
+        os.close(descriptor)
+
+
 def identity_of(path: str) -> tuple[int, int] | None:
     """Return device and inode of a file, None where there is none."""
     try:
@@ -104,8 +121,10 @@ def identity_of(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def find_again(position: FilePosition) -> Found:
+def find_again(position: FilePosition, others: Mapping[int, str] | None = None) -> Found:
     """Find a file again, under its path or another name in the same folder, and where to go on in it.
+
+    It may also be one of ``others``, paths by their inodes.
 
     A file that is shorter than it was, or that has other bytes before the position, was written anew: it is read from
     its start. A last line that had no line end was taken for a record; if it was only begun, it comes again, whole.
@@ -113,11 +132,12 @@ def find_again(position: FilePosition) -> Found:
     Raises:
         OSError: it cannot be read.
     """
-    path = next((name for name in _names(position) if identity_of(name) == position.key), "")
+    path = next((name for name in _names(position, others or {}) if _is_same(name, position)), "")
     if not path:
         lost = f"{position.path} is not there any more: what it had behind byte {position.offset} is lost"
         return Found("", position, note="" if position.is_done else lost)
     state = os.stat(path)  # noqa: PTH116
+    position = position._replace(device=state.st_dev)
     is_unchanged = (position.size, position.modified) == (state.st_size, state.st_mtime_ns)
     if position.is_done and is_unchanged and is_compressed(path):
         return Found(path, position)
@@ -125,7 +145,7 @@ def find_again(position: FilePosition) -> Found:
     if around is None or zlib.crc32(around[0][len(around[0]) - position.checked :]) != position.checksum:
         why = "became shorter" if around is None else "was written anew"
         earlier = (*position.earlier, position.generation) if position.generation else position.earlier
-        fresh = FilePosition(position.path, position.device, position.inode, earlier=earlier)
+        fresh = FilePosition(position.path, *position.key, position.born, earlier=earlier)
         return Found(path, fresh, True, f"{position.path} {why} since its position was kept: it is read from its start")
     return _behind(Found(path, position, before=around[0]), around[1], state)
 
@@ -147,8 +167,19 @@ def _behind(found: Found, after: bytes, state: os.stat_result) -> Found:
     return Found(path, again, True, note, before[:start])
 
 
-def _names(position: FilePosition) -> Iterator[str]:
+def _is_same(path: str, position: FilePosition) -> bool:
+    """Tell whether a path names the file: the number of a device may be another one after the system was started."""
+    try:
+        found = first_position(path)
+    except OSError:
+        return False
+    return found.inode == position.inode and not (found.born and position.born and found.born != position.born)
+
+
+def _names(position: FilePosition, others: Mapping[int, str]) -> Iterator[str]:
     yield position.path
+    if position.inode in others:
+        yield others[position.inode]
     try:
         with os.scandir(Path(position.path).parent) as entries:
             yield from sorted(entry.path for entry in entries if entry.inode() == position.inode)

@@ -24,7 +24,7 @@ from sources.growing_file import Place
 from sources.kafka import KafkaTopics
 from sources.offsets import KafkaMark
 from sources.partitions import Place as Partition
-from sources.position import CHECKED_BYTES, FilePosition, Found, TopicPosition, find_again, identity_of
+from sources.position import CHECKED_BYTES, FilePosition, Found, TopicPosition, find_again, first_position, identity_of
 from sources.scouting import find_topic_ids
 
 Note = Callable[[str], None]
@@ -186,15 +186,20 @@ class _File:
 
 
 def _opened(file: _File, path: str) -> _File:
-    """Return what is known of a file that was just opened: another one may have taken its path since it was found."""
+    """Return what is known of a file that was just opened: another one may have taken its path since it was found.
+
+    Raises:
+        OSError: one has, and it is read from where the other one was to go on.
+    """
     try:
         state = os.stat(path)  # noqa: PTH116
     except OSError:
         return replace(file, is_open=True)
     if (state.st_dev, state.st_ino) == file.position.key:
         return replace(file, is_open=True)
-    fresh = FilePosition(file.position.path, state.st_dev, state.st_ino)
-    return _File(fresh, b"", state.st_size, state.st_mtime_ns, is_open=True)
+    if file.position.offset:
+        raise OSError(f"{path} was replaced before it was read on: the same command again reads both files")
+    return _File(first_position(path), b"", state.st_size, state.st_mtime_ns, is_open=True)
 
 
 @dataclass
@@ -240,18 +245,22 @@ def _resume_files(
     """Leave out what was read of files; what was not of one that was renamed comes before the others."""
     tracker = _FilesTracker()
     begin: list[FilePosition] = []
-    known = {position.key: position for position in positions}
     pieces: list[Piece] = []
     moved: list[Piece] = []
-    for piece in source.pieces:
-        identity = identity_of(piece.path) or (0, 0)
-        position = known.pop(identity, None) or FilePosition(os.path.abspath(piece.path), *identity)  # noqa: PTH100
-        # Under the name that it has now, so that its records are told from those of the new file of its old name.
-        found = find_again(position._replace(path=os.path.abspath(piece.path)))  # noqa: PTH100
-        _add(found, piece.path, pieces, tracker, begin, note)
-    for position in known.values():
-        found = find_again(position)
-        _add(found, found.path, moved, tracker, begin, note)
+    # A file that has two of the paths is read once.
+    paths = {identity: piece.path for piece in reversed(source.pieces) if (identity := identity_of(piece.path))}
+    again: dict[str, Found] = {}
+    for position in positions:
+        found = find_again(position, {inode: path for (_, inode), path in paths.items()})
+        identity = identity_of(found.path)
+        if identity in paths:
+            # Under the name that it has now, so that its records are told from those of the new file of its old name.
+            path = paths[identity]
+            again[path] = found._replace(position=found.position._replace(path=os.path.abspath(path)))  # noqa: PTH100
+        else:
+            _add(found, found.path, moved, tracker, begin, note)
+    for path in reversed(paths.values()):
+        _add(again.get(path) or find_again(first_position(path)), path, pieces, tracker, begin, note)
     return replace(source, pieces=(*moved, *pieces)), tracker, begin
 
 
@@ -269,55 +278,68 @@ def _add(
         tracker.files[path] = _File(found.position, found.before[-CHECKED_BYTES:], state.st_size, state.st_mtime_ns)
 
 
+@dataclass
 class _FollowTracker:
-    """Takes the places of a mark as they are."""
+    """Takes the places of a mark as they are, and knows when files were born.
+
+    Attributes:
+        born: by device and inode.
+    """
+
+    born: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def stand(self, source: FollowLines, mark: FollowMark, block: Block | None, *, is_read: bool) -> Stand:  # noqa: ARG002
         """Return the positions of all files that are followed; those that are missing are done with."""
-        return Stand(tuple(map(_position_of, mark.places)), is_whole=True)
+        return Stand(tuple(map(self._position, mark.places)), is_whole=True)
 
-
-def _position_of(place: Place) -> FilePosition:
-    return FilePosition(
-        os.path.abspath(place.path),  # noqa: PTH100
-        place.device,
-        place.inode,
-        place.offset,
-        place.seam,
-        min(CHECKED_BYTES, place.offset),
-        place.skipping,
-        dialect=place.dialect,
-        generation=place.generation,
-        earlier=place.earlier,
-    )
+    def _position(self, place: Place) -> FilePosition:
+        key = place.device, place.inode
+        if key not in self.born:
+            with suppress(OSError):
+                first = first_position(place.path)
+                self.born[key] = first.born if first.key == key else 0
+        return FilePosition(
+            os.path.abspath(place.path),  # noqa: PTH100
+            place.device,
+            place.inode,
+            self.born.get(key, 0),
+            place.offset,
+            place.seam,
+            min(CHECKED_BYTES, place.offset),
+            place.skipping,
+            dialect=place.dialect,
+            generation=place.generation,
+            earlier=place.earlier,
+        )
 
 
 def _resume_followed(
     source: FollowLines, positions: Sequence[FilePosition], note: Note
 ) -> tuple[FollowMark | None, _FollowTracker, list[FilePosition]]:
-    """Return the mark that goes on at the positions."""
+    """Return the mark that goes on at the positions; files of which nothing is known begin at their start.
+
+    So one is found that is renamed before it is looked at.
+    """
     given = {os.path.abspath(path): path for path in source.paths}  # noqa: PTH100
+    begin: dict[tuple[int, int], FilePosition] = {}
     places: list[Place] = []
-    begin: list[FilePosition] = []
-    for position in positions:
-        found = find_again(position)
+    for found in map(find_again, positions):
         if found.note:
             note(found.note)
         if found.path:
-            on = found.position
+            on = begin[found.position.key] = found.position
             seam = zlib.crc32(found.before[-CHECKED_BYTES:])
             path = given.get(on.path, on.path)
             place = Place(path, on.device, on.inode, on.offset, seam, on.skipping, on.dialect)
             places.append(place._replace(generation=on.generation, earlier=on.earlier))
-            begin.append(on)
-    known = {position.key for position in begin}
     for path in source.paths:
-        # So that one is found that is renamed before it was looked at.
-        identity = identity_of(path)
-        if identity is not None and identity not in known:
-            begin.append(FilePosition(os.path.abspath(path), *identity))  # noqa: PTH100
-            places.append(Place(path, *identity))
-    return FollowMark(os.urandom(16).hex(), tuple(places)), _FollowTracker(), begin
+        with suppress(OSError):  # which whoever follows it tells
+            first = first_position(path)
+            if first.key not in begin:
+                begin[first.key] = first
+                places.append(Place(path, *first.key))
+    born = {key: position.born for key, position in begin.items()}
+    return FollowMark(os.urandom(16).hex(), tuple(places)), _FollowTracker(born), list(begin.values())
 
 
 @dataclass

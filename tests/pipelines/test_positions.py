@@ -27,7 +27,7 @@ from tests.pipelines.tools import needs_proc, wait_for
 started = partial(tools.started, program="pipelines.relay")
 COMMAND = {"pipeline": "relay", "inputs": ["a"], "outputs": ["b"]}
 POSITIONS = (
-    FilePosition("/var/a", 1, 2, 30, 44, 5, dialect=Dialect(header=("a", "b")), earlier=("x", "y")),
+    FilePosition("/var/a", 1, 2, 0, 30, 44, 5, dialect=Dialect(header=("a", "b")), earlier=("x", "y")),
     TopicPosition("127.0.0.1:9092", "sales", 3, 17),
 )
 
