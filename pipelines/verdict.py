@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from schemas.records import Form, Rejected
 from sources import board
@@ -50,7 +51,7 @@ class MaxRejected:
     def is_exceeded(self, rejected: int, read: int) -> bool:
         """Tell whether too many records of those that a whole run has read were rejected."""
         if self.percent is not None:
-            return rejected * _ALL_PERCENT > self.percent * read
+            return rejected * _ALL_PERCENT > Fraction(self.percent) * read  # a Decimal would be rounded
         return self.is_exceeded_for_good(rejected)
 
     def is_exceeded_for_good(self, rejected: int) -> bool:

@@ -49,6 +49,12 @@ def test_percents_are_exact_and_only_judged_at_the_end(counts, percent):
     assert not limit.is_exceeded_for_good(counts["rejected"])
 
 
+def test_percents_of_many_digits_are_not_rounded():
+    third = MaxRejected.parse(f"33.{'3' * 40}%")
+    assert third.is_exceeded(10**40, 3 * 10**40)
+    assert not MaxRejected.parse(f"33.{'3' * 40}4%").is_exceeded(10**40, 3 * 10**40)
+
+
 @pytest.mark.parametrize("text", ["0", "7", "100", "0%", "0.5%", "33.3%", "100%", "100.0%"])
 def test_a_limit_reads_back_what_it_says(text):
     assert str(MaxRejected.parse(text)) == text
