@@ -15,7 +15,7 @@ from pipelines.arguments import NEVER, checked, period, positive, positive_durat
 from pipelines.kafka_options import KafkaOptions
 from pipelines.verdict import MaxRejected
 from schemas.config import Translate, add_config_options, with_config
-from schemas.passwords import withhold
+from schemas.passwords import exposed, withhold
 from schemas.units import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import Output, parse_output
 from sources.address import Address, parse_address
@@ -265,11 +265,13 @@ def parse_command_line(
     known, others = parser.parse_known_args(flags)
     runner = known.runner.rpartition(".")[2].lower()
     _check_beam_options(parser, beam_parser, others, has_server=runner.startswith(_WITH_SERVER))
+    for line in exposed(known.config, known.kafka_security):
+        parser._print_message(f"warning: {line}\n", sys.stderr)
     if any(withhold(text) != text for text in typed):
-        told = (
+        line = (
             "every user sees the password that was typed, in the list of processes; leave it out: see docs/security.md"
         )
-        parser._print_message(f"warning: {told}\n", sys.stderr)
+        parser._print_message(f"warning: {line}\n", sys.stderr)
     options: StreamOptions = PipelineOptions([withhold(text) for text in flags]).view_as(options_class)
     return options
 

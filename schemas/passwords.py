@@ -5,7 +5,7 @@ Who unpickles it, a worker, looks there: in a variable of its environment, or in
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 import re
 import secrets
@@ -23,9 +23,9 @@ REGISTRY_SECTION = "registry"
 _STAND_IN = re.compile(r"held-by-this-process-([0-9a-f]{16})")
 #: The password of a database's address: behind the user, and before the only @. An option's name may come first.
 _IN_ADDRESS = re.compile(r"((?:--[\w-]+=)?(?:postgres|postgresql)://[^:/@]*:)([^@]+)(@[^@]*)")
-_log = logging.getLogger(__name__)
+#: What a file with a password in it has.
+_IN_FILE = re.compile(r"^\s*(?:sasl_)?password\s*[=:]\s*\S|(?:postgres|postgresql)://[^:/@\s]*:[^@\s]+@", re.MULTILINE)
 _held: dict[str, str] = {}
-_told: set[Path] = set()
 
 
 class Password(str):
@@ -91,7 +91,7 @@ def in_variable(name: str, environ: Mapping[str, str]) -> Password:
 
 
 def in_file(text: str, file: Path, section: str, name: str) -> Password:
-    """Return a password that was read from a file, and say once if other users could do so, too.
+    """Return a password that was read from a file.
 
     Args:
         text: the password.
@@ -99,11 +99,22 @@ def in_file(text: str, file: Path, section: str, name: str) -> Password:
         section: in it; empty for the values before all sections.
         name: of the value.
     """
-    path = file.absolute()
-    if path not in _told and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        _told.add(path)
-        _log.warning("other users can read %s, which has a password in it: chmod 600 %s", file, file)
-    return Password(text, "file", str(path), section, name)
+    return Password(text, "file", str(file.absolute()), section, name)
+
+
+def exposed(*paths: str | Path | None) -> list[str]:
+    """Return a line for each of these files that has a password in it and can be read by other users.
+
+    Args:
+        paths: of the files; None, and what cannot be read, which others tell of, is passed over.
+    """
+    found = []
+    for file in [Path(path) for path in paths if path]:
+        with contextlib.suppress(OSError):
+            is_open = file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+            if is_open and _IN_FILE.search(file.read_text(errors="replace")):
+                found.append(f"other users can read {file}, which has a password in it: chmod 600 {file}")
+    return found
 
 
 def _find(kind: str, *place: str) -> Password:

@@ -22,6 +22,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 from schemas.config import Translate, add_config_options, with_config
 from schemas.kafka import KafkaSecurity, read_security
+from schemas.passwords import exposed
 from schemas.paths import is_among
 from schemas.records import RecordType
 from schemas.registry import RegistryError
@@ -384,6 +385,8 @@ def _security(args: argparse.Namespace) -> KafkaSecurity:
             raise ValueError(f"kafka-security is for kafka:// addresses, got {args.output.text!r}")
         return KafkaSecurity()
     security = read_security(args.kafka_security, os.environ)
+    for line in exposed(args.kafka_security):
+        print(f"warning: {line}", file=sys.stderr)
     Brokers(args.output.host, security).check(seconds=args.connect_timeout / MICROS_PER_SECOND)
     return security
 

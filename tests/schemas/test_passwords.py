@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import os
 import pickle
 import subprocess
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.kafka import read_security
-from schemas.passwords import Password, hold, in_file, in_variable, withhold
+from schemas.passwords import Password, exposed, hold, in_variable, withhold
 from schemas.registry import read_registry
 from sinks.sql import parse_sql
 from tests.simulators.tools import ROOT
@@ -116,13 +115,22 @@ def test_that_of_a_registry_is_read_again(tmp_path):
     assert pickle.loads(pickle.dumps(registry)) == registry
 
 
-def test_a_file_that_others_can_read_is_told_of_once(tmp_path, caplog):
-    path = tmp_path / "security.toml"
-    path.write_text(TOML)
-    for mode, times in ((0o600, 0), (0o640, 1), (0o644, 1)):
+@pytest.mark.parametrize(
+    ("name", "text", "has_one"),
+    [
+        ("security.toml", TOML, True),
+        ("configuration.ini", INI, True),
+        ("run.toml", 'output = ["postgresql://me:word@db/shop"]', True),
+        ("named.toml", TOML.replace("password =", "password_env ="), False),
+        ("bare.toml", 'output = ["postgresql://me@db/shop", "a:b@c"]', False),
+    ],
+)
+def test_a_file_with_a_password_that_others_can_read_is_told_of(name, text, has_one, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    for mode, is_open in ((0o600, False), (0o640, True), (0o604, True)):
         path.chmod(mode)
-        with caplog.at_level(logging.WARNING):
-            in_file(WORD, path, "", "password")
-        assert len(caplog.messages) == times
-    assert "chmod 600" in caplog.text
-    assert WORD not in caplog.text
+        told = exposed(None, path, tmp_path / "missing.toml")
+        assert told == [f"other users can read {path}, which has a password in it: chmod 600 {path}"] * (
+            is_open and has_one
+        )
