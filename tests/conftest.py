@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -22,6 +23,11 @@ from tests.brokers import Broker, running_broker
 # Not to what pytest captures, as a library has set up already: runners still log when that is closed.
 logging.basicConfig(level=logging.ERROR, stream=sys.__stderr__, force=True)
 
+# It goes when the process ends, behind the job servers of Beam, which look for their folders then.
+_TEMPORARY = tempfile.mkdtemp(prefix="ts-")
+Path(_TEMPORARY).chmod(0o711)  # servers that are not run as root have theirs in it
+atexit.register(shutil.rmtree, _TEMPORARY, ignore_errors=True)
+
 # A busy machine is slow, and no fault: no example has a deadline. HYPOTHESIS_PROFILE names another profile.
 _PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", _PATIENT)
@@ -34,13 +40,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have what Beam leaves behind go with the tests; the path is short, for sockets are in it."""
     tmp_path_factory.getbasetemp()  # that of pytest, which is kept, is elsewhere
-    with (
-        tempfile.TemporaryDirectory(prefix="ts-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        Path(folder).chmod(0o711)  # servers that are not run as root have theirs in it
-        patch.setenv("TMPDIR", folder)
-        patch.setattr(tempfile, "tempdir", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", _TEMPORARY)
+        patch.setattr(tempfile, "tempdir", _TEMPORARY)
         yield
 
 
