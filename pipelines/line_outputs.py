@@ -9,11 +9,13 @@ import apache_beam as beam
 
 from pipelines.options import StreamOptions, UsageError
 from pipelines.paths import check_paths
-from pipelines.wiring import check_appendable, check_topics, topic_of
+from pipelines.running import is_local
+from pipelines.wiring import check_topics, topic_of
 from pipelines.written import CountWritten
-from sinks.address import LINE_FORMATS, Output, check_writable
+from schemas.paths import is_stream
+from sinks.address import LINE_FORMATS, Output
 from sinks.json_lines import json_lines
-from sinks.line_file import FileLines
+from sinks.line_file import FileLines, check_lines
 from sinks.lines import Place, StdoutLines, WriteLines
 from sinks.network import TcpPeer, UdpPeer
 from sinks.rendering import Layout, header_line, render_lines
@@ -46,10 +48,10 @@ def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None 
                 raise UsageError(f"{output.path!r} cannot be written record by record: expected a path in {expected}")
         records = [options.rejected] if options.rejected else []
         check_paths(options, files)
-        for path in files:
-            check_writable(path)
-        for path in records:
-            check_appendable(path)
+        for path in (*files, *records):
+            check_lines(path)
+            if is_stream(path) and not is_local(options):
+                raise UsageError(f"{path!r} is a pipe or a device of this process, and the workers are in others")
         for output in outputs:
             if output.url is not None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)

@@ -89,7 +89,8 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: For
         try:
             with run_folder() as folder, _runner(options, progress, folder) as runner:
                 signals.check()
-                return _Job(options, build, progress, signals, runner, form).run()
+                with contextlib.closing(_Job(options, build, progress, signals, runner, form)) as job:
+                    return job.run()
         except UsageError as error:
             return refuse(error)
         except RuntimeError as error:
@@ -251,7 +252,7 @@ class _Job:
         self._runner = runner
         self._done = threading.Event()
         self._result: Any = None
-        self._lines: LineFiles
+        self._lines = LineFiles()
         self._failure: BaseException | None = None
 
     def run(self) -> int:
@@ -288,11 +289,13 @@ class _Job:
         if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
             return _fail("the counts do not balance; please report this")
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
-        if not self._signals.count and not board.failures():
-            try:
+        try:
+            self._lines.look()
+            if not self._signals.count and not board.failures():
                 self._lines.finish(is_all_lost=is_all_lost(counts))
-            except SinkError as error:
-                return _fail(str(error))
+        except SinkError as error:
+            return _fail(str(error))
+        self._show_notes()
         for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
         self._tell_columns()
@@ -302,6 +305,10 @@ class _Job:
         if faults or board.failures():
             return _fail("; ".join([*board.failures(), *faults]))
         return self._signals.status if self._signals.count else OK
+
+    def close(self) -> None:
+        """Lets go of the files that were written to."""
+        self._lines.let_go()
 
     def _end_if_too_many_are_rejected(self) -> None:
         """Drains a live job that has failed already, which might go on for ever; a replay writes all that it has."""
@@ -331,7 +338,7 @@ class _Job:
         try:
             pipeline = beam.Pipeline(options=self._options)
             self._build(pipeline)
-            self._lines = LineFiles(pipeline)
+            self._lines.hold(pipeline)
             self._result = pipeline.run()
             state = self._result.wait_until_finish()
             if state != PipelineState.DONE:

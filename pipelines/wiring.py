@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from pipelines.written import CountWritten
 from schemas.records import RecordType
 from sinks.address import Output, check_takes_results, check_writable
 from sinks.files import WriteResults
-from sinks.line_file import FileLines
+from sinks.line_file import FileLines, check_lines
 from sinks.records import WriteRejected
 from sources.address import Address, parse_address
 from sources.brokers import Brokers
@@ -128,7 +126,7 @@ def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] 
             table.writer(output)
             check_writable(path)
         for path in records:
-            check_appendable(path)
+            check_lines(path)
         for table, output in outputs:
             if output.url is not None:
                 from sinks.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
@@ -184,19 +182,6 @@ def _is_among_topics(topic: Topic, address: Address) -> bool:
     """Tells whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
     servers = set(topic.sending.brokers.servers.split(","))
     return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
-
-
-def check_appendable(path: str) -> None:
-    """Looks whether a file of records can be written; makes its folder, and changes no file that is there.
-
-    Raises:
-        UsageError: it cannot be.
-        SinkError: the same; the message is one line.
-    """
-    if not Path(path).exists() or Path(path).is_dir():
-        check_writable(path)
-    elif not os.access(path, os.W_OK):
-        raise UsageError(f"cannot write {path}: {os.strerror(errno.EACCES)}")
 
 
 def write_results(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -13,8 +14,8 @@ from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.options import StreamOptions
 from sinks.files import Written
-from sinks.line_file import FileLines
-from sinks.lines import WriteLines
+from sinks.line_file import FileLines, LineFile
+from sinks.lines import WriteLines, borrow, give_back
 from sinks.records import WriteRejected
 from sources import board
 
@@ -58,12 +59,12 @@ class LineFiles(PipelineVisitor):
         others: those of rejected and late ones.
     """
 
-    def __init__(self, pipeline: beam.Pipeline) -> None:
-        """Find them."""
+    def __init__(self) -> None:
+        """Know of none yet."""
         self.outputs: list[FileLines] = []
         self.others: list[FileLines] = []
         self._made: set[str] = set()
-        pipeline.visit(self)
+        self._files: dict[FileLines, LineFile] = {}
 
     def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
         """Note the files of a transform."""
@@ -72,6 +73,32 @@ class LineFiles(PipelineVisitor):
             self.outputs.append(transform.place)
         elif isinstance(transform, WriteRejected) and transform.place is not None:
             self.others.append(transform.place)
+
+    def hold(self, pipeline: beam.Pipeline) -> None:
+        """Find the files of a pipeline, and keep those open that this process writes to, until :meth:`let_go`.
+
+        Raises:
+            SinkError: nobody reads a pipe, which is opened at once.
+        """
+        pipeline.visit(self)
+        for place in dict.fromkeys((*self.outputs, *self.others)):
+            self._files[place] = cast(LineFile, borrow(place))
+            if place.is_stream:
+                self._files[place].make()
+
+    def look(self) -> None:
+        """See that the files that were written to are there.
+
+        Raises:
+            SinkError: one cannot be opened again.
+        """
+        for file in self._files.values():
+            file.look()
+
+    def let_go(self) -> None:
+        """Close the files."""
+        while self._files:
+            give_back(self._files.popitem()[0])
 
     def finish(self, *, is_all_lost: bool) -> None:
         """Make the files that no record came to, or replace what is in them, after a run that came to its end.
@@ -85,7 +112,7 @@ class LineFiles(PipelineVisitor):
             SinkError: a file cannot be written.
         """
         for place in (*([] if is_all_lost else self.outputs), *self.others):
-            place.open().close()
+            self._files[place].make()
             self._made.add(place.path)
 
     def told(self, path: str, is_written: bool, verb: str) -> str:

@@ -1,10 +1,15 @@
-"""Which file a path leads to, whatever links lead there."""
+"""Which file a path leads to, whatever links lead there, and whether it is one at all."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
+
+#: The names that open descriptors have, as shells and their users give them.
+_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
+_STANDARD = ("stdin", "stdout", "stderr")
 
 #: Device and inode of a file that is there; the resolved path of one that is not.
 FileKey = tuple[int, int] | str
@@ -30,3 +35,26 @@ def is_among(path: str | int, others: Iterable[str | int]) -> bool:
     """Return whether a file is one of several, whatever links lead to them."""
     key = file_key(path)
     return key is not None and key in {file_key(other) for other in others}
+
+
+def descriptor_of(path: str) -> int | None:
+    """Return the number of the open descriptor that a path names, None where it names none.
+
+    >>> descriptor_of("/dev/stderr"), descriptor_of("/dev/fd/63"), descriptor_of("x.txt")
+    (2, 63, None)
+    """
+    found = _DESCRIPTOR.fullmatch(path)
+    if found is None:
+        return None
+    return _STANDARD.index(found[1]) if found[1] else int(found[2])
+
+
+def is_stream(path: str) -> bool:
+    """Return whether a path leads to a pipe, a device, a socket or an open descriptor: bytes go through it in order."""
+    if descriptor_of(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

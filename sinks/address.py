@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sinks.disk import make_folder, one_line_errors, temporary_beside
+from schemas.paths import is_stream
+from sinks.disk import SinkError, make_folder, one_line_errors, temporary_beside
 from sources.address import parse_address
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def parse_output(text: str) -> Output:
         # The rest may hold a password.
         raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {_EXPECTED}, {_OTHERS}")
     path = rest if found else text
+    if is_stream(path) and Path(path).suffix.lower() not in {**FORMATS, **LINE_FORMATS}:
+        return Output("file", path, "txt")
     try:
         return Output("file", path, LINE_FORMATS.get(Path(path).suffix.lower()) or format_of(path))
     except ValueError as error:
@@ -124,6 +127,8 @@ def check_writable(path: str) -> None:
     with one_line_errors(path):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if is_stream(path):
+            raise SinkError(f"cannot write {path}: it is a pipe or a device, and this is written as a whole file")
         make_folder(target.parent)
         probe.touch(exist_ok=False)
         probe.unlink()

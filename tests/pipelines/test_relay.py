@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -331,3 +332,60 @@ def test_a_run_in_which_everything_is_rejected_leaves_what_was_there(tmp_path, c
     (tmp_path / "bad.jsonl").write_text('nonsense\n{"a":1}\n')
     assert main(["--input", str(tmp_path / "bad.jsonl"), *options, "--where", "a = '2'"]) == 0
     assert text.read_text() == "a\n"
+
+
+@pytest.mark.parametrize(("change", "status"), [("rm g.txt", 1), ("mv g.txt g.1", 0), ("cp g.txt g.1; : > g.txt", 0)])
+def test_an_output_that_goes_in_mid_run_is_made_again_or_fails_the_run(tmp_path, monkeypatch, capsys, change, status):
+    from pipelines.relay import main
+
+    monkeypatch.chdir(tmp_path)
+    script = f"echo a; until [ -s g.txt ]; do sleep 0.05; done; {change}; echo b"
+    assert main(["--input", f"exec:sh -c '{script}'", "--output", "g.txt"]) == status
+    told = capsys.readouterr().err
+    assert Path("g.txt").read_text() == "b\n"
+    if status:
+        assert f"failed: {tmp_path}/g.txt was removed while it was written: 2 bytes are not there any more\n" in told
+    else:
+        assert Path("g.1").read_text() == "a\n"
+
+
+def test_pipes_and_descriptors_take_records_rejected_ones_too(csv, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    os.mkfifo(tmp_path / "rejected")
+    (tmp_path / "x.jsonl").write_text('{"a":1}\n[1]\n')
+    reading, writing = os.pipe()
+    pipes = [subprocess.Popen(["cat", tmp_path / name], stdout=subprocess.PIPE) for name in ("pipe.csv", "rejected")]
+    with contextlib.ExitStack() as stack:
+        for pipe in pipes:
+            stack.enter_context(pipe)
+            stack.callback(pipe.kill)
+        done = subprocess.run(
+            command(
+                *("--input", "x.jsonl", "--columns", "a", "--output", "pipe.csv", f"/dev/fd/{writing}", "/dev/stdout"),
+                *("/dev/null", "--rejected", "rejected"),
+                program="pipelines.relay",
+            ),
+            cwd=tmp_path,
+            env=tools.environment("pipes"),
+            pass_fds=[writing],
+            capture_output=True,
+            check=False,
+            timeout=tools.PATIENCE_SECONDS,
+        )
+        os.close(writing)
+        assert done.returncode == 0, done.stderr
+        assert pipes[0].communicate()[0] == b"a\n1\n"
+        assert json.loads(pipes[1].communicate()[0])["raw"] == "[1]"
+    with os.fdopen(reading, "rb") as file:
+        assert file.read() == b'{"a":1}\n'
+    assert done.stdout == b'{"a":1}\n'
+
+
+def test_results_do_not_take_the_place_of_a_pipe(csv, tmp_path, capsys):
+    from pipelines.produce import main
+
+    pipe = tmp_path / "x.jsonl"
+    os.mkfifo(pipe)
+    assert main(["--input", str(csv), "--output", str(pipe)]) == 2
+    assert "it is a pipe or a device, and this is written as a whole file" in capsys.readouterr().err
+    assert pipe.is_fifo()

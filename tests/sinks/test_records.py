@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.records import Rejected
 from sinks import records
 from sinks.disk import SinkError
-from sinks.line_file import FileLines, _OpenFile
+from sinks.line_file import FileLines, LineFile
 from sinks.records import WriteRejected, json_line
 
 
@@ -49,8 +49,8 @@ def test_an_odd_file_name_is_kept():
 
 def test_lines_leave_before_a_bundle_fills_the_buffer(tmp_path, monkeypatch):
     written = []
-    write = _OpenFile.write
-    monkeypatch.setattr(_OpenFile, "write", lambda file, lines: written.append(lines) or write(file, lines))
+    write = LineFile.write
+    monkeypatch.setattr(LineFile, "write", lambda file, lines: written.append(lines) or write(file, lines))
     writer = records._AppendFn(FileLines(str(tmp_path / "bad.jsonl")))
     writer.start_bundle()
     sent = [Rejected("x", number, "too long", b"z" * 400_000) for number in range(7)]
