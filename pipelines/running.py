@@ -33,7 +33,7 @@ from pipelines.run_folder import run_folder
 from pipelines.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
 from pipelines.worker_pool import private_worker_pools
 from pipelines.written import NAMESPACE as WRITTEN
-from pipelines.written import LineFiles, thrown_away, where_written
+from pipelines.written import LineFiles, check_results, thrown_away, where_written
 from schemas.records import Form
 from sinks.disk import SinkError
 from sources import board, drain
@@ -290,6 +290,7 @@ class _Job:
             return _fail("the counts do not balance; please report this")
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
         try:
+            check_results(self._options, files)
             self._lines.look()
             if not self._signals.count and not board.failures():
                 self._lines.finish(is_all_lost=is_all_lost(counts))
@@ -338,7 +339,7 @@ class _Job:
         try:
             pipeline = beam.Pipeline(options=self._options)
             self._build(pipeline)
-            self._lines.hold(pipeline)
+            self._lines.hold(pipeline, self._options.destinations)
             self._result = pipeline.run()
             state = self._result.wait_until_finish()
             if state != PipelineState.DONE:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.options import StreamOptions
+from sinks.address import Output
+from sinks.disk import SinkError
 from sinks.files import Written
 from sinks.line_file import FileLines, LineFile
 from sinks.lines import WriteLines, borrow, give_back
 from sinks.records import WriteRejected
 from sources import board
+
+if TYPE_CHECKING:
+    from sinks.database import Database
 
 #: The namespace of the metrics, each named by the path that was asked for.
 NAMESPACE = "written"
@@ -65,6 +70,7 @@ class LineFiles(PipelineVisitor):
         self.others: list[FileLines] = []
         self._made: set[str] = set()
         self._files: dict[FileLines, LineFile] = {}
+        self._databases: list[Database] = []
 
     def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
         """Note the files of a transform."""
@@ -74,8 +80,12 @@ class LineFiles(PipelineVisitor):
         elif isinstance(transform, WriteRejected) and transform.place is not None:
             self.others.append(transform.place)
 
-    def hold(self, pipeline: beam.Pipeline) -> None:
+    def hold(self, pipeline: beam.Pipeline, outputs: Sequence[Output]) -> None:
         """Find the files of a pipeline, and keep those open that this process writes to, until :meth:`let_go`.
+
+        Args:
+            pipeline: it is built.
+            outputs: among them databases, which are kept, too.
 
         Raises:
             SinkError: nobody reads a pipe, which is opened at once.
@@ -85,20 +95,31 @@ class LineFiles(PipelineVisitor):
             self._files[place] = cast(LineFile, borrow(place))
             if place.is_stream:
                 self._files[place].make()
+        for output in outputs:
+            if output.url is not None:
+                from sinks.database import borrow as borrow_database  # noqa: PLC0415 (costs 0.2 s)
+
+                self._databases.append(borrow_database(output.url))
 
     def look(self) -> None:
-        """See that the files that were written to are there.
+        """See that the files that were written to are there, and those of databases.
 
         Raises:
-            SinkError: one cannot be opened again.
+            SinkError: one cannot be opened again, or was removed.
         """
         for file in self._files.values():
             file.look()
+        for database in self._databases:
+            database.look()
 
     def let_go(self) -> None:
         """Close the files."""
         while self._files:
             give_back(self._files.popitem()[0])
+        while self._databases:
+            from sinks.database import give_back as give_back_database  # noqa: PLC0415
+
+            give_back_database(self._databases.pop())
 
     def finish(self, *, is_all_lost: bool) -> None:
         """Make the files that no record came to, or replace what is in them, after a run that came to its end.
@@ -127,6 +148,24 @@ class LineFiles(PipelineVisitor):
 
 def _older(path: str) -> str:
     return "; what is there is older" if Path(path).is_file() else ""
+
+
+def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
+    """See that files of results that were written are there.
+
+    That of a window may have been taken away already by whoever reads them; its folder stays.
+
+    Args:
+        options: what was asked for.
+        files: how many files were written, by path.
+
+    Raises:
+        SinkError: one is not.
+    """
+    for path in (output.path for output in options.outputs if output.kind == "file" and files.get(output.path)):
+        place = Path(path).parent if options.windows.length else Path(path)
+        if not place.exists():
+            raise SinkError(f"{place} was removed after results were written to it")
 
 
 def where_written(

@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 
 import zstandard
 
+from sinks.disk import remove_left_behind, whole_file
+
 _GZIP_LEVEL = 4
 
 
@@ -30,13 +32,10 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as raw, _compressed(raw, path.suffix) as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    remove_left_behind(path)
+    with ExitStack() as stack:
+        raw = stack.enter_context(os.fdopen(stack.enter_context(whole_file(path)), "wb", closefd=False))
+        yield stack.enter_context(_compressed(raw, path.suffix))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.paths import is_stream
-from sinks.disk import SinkError, make_folder, one_line_errors, temporary_beside
+from sinks.disk import SinkError, make_folder, one_line_errors, remove_left_behind, temporary_beside
 from sources.address import parse_address
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def check_takes_results(output: Output) -> None:
 
 
 def check_writable(path: str) -> None:
-    """Finds out, before anything runs, whether a file could be written there; makes its folder.
+    """Find out, before anything runs, whether a file could be written there; make its folder, and tidy up there.
 
     Raises:
         SinkError: it could not; the message is one line.
@@ -130,5 +130,6 @@ def check_writable(path: str) -> None:
         if is_stream(path):
             raise SinkError(f"cannot write {path}: it is a pipe or a device, and this is written as a whole file")
         make_folder(target.parent)
+        remove_left_behind(target)
         probe.touch(exist_ok=False)
-        probe.unlink()
+        probe.unlink(missing_ok=True)

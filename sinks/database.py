@@ -52,6 +52,8 @@ class Database:
         self._lock = threading.Lock()
         self._connection: sa.Connection | None = None
         self._engine: sa.Engine | None = None
+        #: Which file it was when it was opened first, of SQLite.
+        self._file: tuple[int, int] | None = None
 
     def transact(self, work: Callable[[sa.Connection], _T], retry_seconds: float = RETRY_SECONDS) -> _T:
         """Does the work in one transaction, and again from its start while the database is away or busy.
@@ -96,10 +98,29 @@ class Database:
     def _attempt(self, work: Callable[[sa.Connection], _T]) -> _T:
         if self._engine is None:
             self._engine = self._make_engine()
+        self._check_file()
         if self._connection is None:
             self._connection = self._engine.connect()
+        if self._file is None and self.url.get_backend_name() == SQLITE:
+            self._file = _file_of(self.url)
         with self._connection.begin():
-            return work(self._connection)
+            done = work(self._connection)
+        self._check_file()
+        return done
+
+    def look(self) -> None:
+        """See that the file of SQLite that was written to is still there.
+
+        Raises:
+            SinkError: it was removed, or another one is in its place.
+        """
+        with self._lock:
+            self._check_file()
+
+    def _check_file(self) -> None:
+        # A file that was removed takes rows all the same, as long as it is open, and loses them.
+        if self._file is not None and _file_of(self.url) != self._file:
+            raise self.error("the file was removed or replaced while it was written; what was written to it is gone")
 
     def _hang_up(self) -> None:
         if self._connection is not None:
@@ -162,6 +183,15 @@ def give_back(database: Database) -> None:
     database.close()
 
 
+def _file_of(url: sa.URL) -> tuple[int, int] | None:
+    """Return what tells the file of a SQLite database from others, None where it is not there."""
+    try:
+        found = _path(url).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def check_sql(url: str | sa.URL, table: str = "") -> None:
     """Finds out, before anything runs, whether a database can be written; makes no more than a SQLite file's folder.
 
@@ -187,7 +217,7 @@ def _check_file(database: Database, path: Path) -> None:
             probe = temporary_beside(path)
             make_folder(path.parent)
             probe.touch(exist_ok=False)
-            probe.unlink()
+            probe.unlink(missing_ok=True)
             return
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)) as connection:

@@ -119,7 +119,8 @@ class ReadAddresses(beam.PTransform):
                 is_exact = len(self._sources) == 1 or not is_in_process(pipeline.pipeline.runner)
                 source = replace(found, max_readers=readers, commits=is_exact)
             kind = source.source if isinstance(source, PositionedSource) else source
-            is_replay = isinstance(kind, FileReplay) and not kind.pace.is_paced
+            # With positions a bundle is short: what is under way when the run is killed is written once more.
+            is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
             read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
             # There may be several of these; the others are the only ones of their kind.

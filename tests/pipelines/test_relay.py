@@ -389,3 +389,12 @@ def test_results_do_not_take_the_place_of_a_pipe(csv, tmp_path, capsys):
     assert main(["--input", str(csv), "--output", str(pipe)]) == 2
     assert "it is a pipe or a device, and this is written as a whole file" in capsys.readouterr().err
     assert pipe.is_fifo()
+
+
+def test_a_database_that_goes_in_mid_run_fails_it(tmp_path, monkeypatch, capsys):
+    from pipelines.relay import main
+
+    monkeypatch.chdir(tmp_path)
+    script = "echo a; until [ -s g.db ] && [ -s g.txt ]; do sleep 0.05; done; rm g.db; echo b"
+    assert main(["--input", f"exec:sh -c '{script}'", "--output", "sqlite:///g.db", "g.txt"]) == 1
+    assert "the file was removed or replaced while it was written" in capsys.readouterr().err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pipelines.options import StreamOptions, parse_command_line
-from pipelines.written import thrown_away, where_written
+from pipelines.written import check_results, thrown_away, where_written
+from sinks.disk import SinkError
 
 NONE = {"rejected": 0, "late": 0}
 
@@ -68,3 +71,15 @@ def test_what_is_thrown_away_is_told_with_what_was_written():
     )
     assert thrown_away({"read": 1}, options).endswith("written so far: nothing")
     assert thrown_away({}, options) == "stopped at once: no record was read in this process"
+
+
+@pytest.mark.parametrize(("window", "place"), [([], "out/a.jsonl"), (["--window", "1h"], "out")])
+def test_results_that_are_not_there_any_more_are_a_failure(tmp_path, monkeypatch, window, place):
+    monkeypatch.chdir(tmp_path)
+    options = parse_command_line(StreamOptions, "prog", "", ["--output", "out/a.jsonl", "-", *window])
+    check_results(options, {})
+    with pytest.raises(SinkError, match=rf"^{place} was removed after results were written to it$"):
+        check_results(options, {"out/a.jsonl": 2})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.jsonl").touch()
+    check_results(options, {"out/a.jsonl": 2})

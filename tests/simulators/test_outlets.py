@@ -63,7 +63,7 @@ def test_a_file_is_not_there_until_it_is_whole_and_stopping_leaves_nothing(
 ) -> None:
     with started("--rows", 1_000, "--rate", 10, "--output", tmp_path / "tape.txt") as process:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not list(tmp_path.glob(".tape.txt.*.part")):
+        while not list(tmp_path.glob(".tape.txt.*.tmp")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert not (tmp_path / "tape.txt").exists()

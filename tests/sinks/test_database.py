@@ -150,3 +150,31 @@ def test_a_process_has_one_connection_for_all_who_borrow_it(tmp_path):
     third = borrow(url)
     give_back(third)
     assert third is not first
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_file_that_is_removed_while_it_is_written_fails_it(tmp_path, comes_back):
+    path = tmp_path / "x.db"
+    with at(f"sqlite:///{path}") as mine:
+        mine.look()  # nothing was written yet
+        mine.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE t (x)"))
+        mine.look()
+        path.rename(tmp_path / "y.db")
+        if comes_back:
+            path.touch()
+        expected = "the file was removed or replaced while it was written"
+        with pytest.raises(SinkError, match=expected):
+            mine.look()
+        with pytest.raises(SinkError, match=expected):
+            mine.transact(version)
+
+
+def test_a_file_that_is_removed_in_mid_transaction_fails_it(tmp_path):
+    path = tmp_path / "x.db"
+
+    def work(connection):
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+        path.unlink()
+
+    with at(f"sqlite:///{path}") as mine, pytest.raises(SinkError, match="removed or replaced"):
+        mine.transact(work)

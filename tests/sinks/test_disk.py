@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sinks.disk import SinkError, write_whole
+from sinks.disk import SinkError, remove_left_behind, temporary_beside, whole_file, write_whole
 
 
 @pytest.fixture
@@ -76,3 +76,22 @@ def test_no_descriptor_is_left_open_when_writing_fails(tmp_path, full_disk):
         write_whole(str(tmp_path / "x"), b"one\ntwo\n")
     after = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0  # noqa: PTH208
     assert after == before
+
+
+def test_what_dead_writers_left_is_removed_and_what_others_write_is_not(tmp_path):
+    target, window = tmp_path / "totals.jsonl", tmp_path / "totals-20110401T000000Z-20110402T000000Z.jsonl"
+    left = [temporary_beside(path) for path in (target, window)]
+    kept = [tmp_path / ".totals.jsonl.swp", tmp_path / "totals.jsonl", temporary_beside(tmp_path / "others.jsonl")]
+    for path in (*left, *kept):
+        path.write_bytes(b"half")
+    with whole_file(window) as descriptor:
+        os.write(descriptor, b"whole")
+        remove_left_behind(target)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, window])
+    assert window.read_bytes() == b"whole"
+
+
+def test_a_long_name_is_written(tmp_path):
+    for name in ("\N{SNOWMAN}" * 80 + ".jsonl", "x" * 250):
+        write_whole(str(tmp_path / name), b"whole")
+        assert (tmp_path / name).read_bytes() == b"whole"
