@@ -152,7 +152,7 @@ def test_records_of_a_followed_file_keep_their_identity_through_every_rotation(
     with tempfile.TemporaryDirectory() as folder:
         log, clock = Path(folder) / "log", FakeClock()
         log.write_bytes(b"")
-        source = FollowLines((str(log),), LINE, idle_timeout_seconds=GRACE_SECONDS * 3, clock=clock)
+        source = FollowLines((str(log),), LINE, clock=clock)
         first = b"begin\n" if is_same_start else b""
         sent = 0
         with driving(source) as driver:

@@ -76,7 +76,8 @@ def test_what_utf_8_cannot_encode_is_rejected_and_not_lost():
 
 def test_an_element_with_a_line_break_inside_is_one_rejected_record():
     first, rest = gather(bundle("a\nb\n", "c"))
-    assert Parser(SALE)(first.value).rejected == [("element", 0, "line break inside the record", b"a\nb")]
+    (rejected,) = Parser(SALE)(first.value).rejected
+    assert rejected[:4] == ("element", 0, "line break inside the record", b"a\nb")
     assert rest.value.data == b"c\n"
 
 

@@ -99,13 +99,13 @@ def test_a_rejected_record_keeps_its_bytes_its_place_and_the_reason():
     parsed = Parser(SALE)(block(raw))
     assert parsed.rows.height == 1
     first, second = parsed.rejected
-    assert first == ("test", 130, "not UTF-8 at byte 7 of the record", b"broken \xff")
+    assert first[:4] == ("test", 130, "not UTF-8 at byte 7 of the record", b"broken \xff")
     assert second.reason == "amount is no decimal number: 'x'"
 
 
 def test_a_faulty_block_is_one_rejected_record():
     parsed = Parser(SALE)(block(b"torn\noff")._replace(fault="connection lost in mid-record"))
-    assert parsed.rejected == [("test", 100, "connection lost in mid-record", b"torn\noff")]
+    assert [each[:4] for each in parsed.rejected] == [("test", 100, "connection lost in mid-record", b"torn\noff")]
     assert (parsed.records, parsed.rows.height) == (1, 0)
 
 
