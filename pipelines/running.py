@@ -359,7 +359,11 @@ class _Job:
             raise KeyboardInterrupt
 
     def _counters(self, namespace: str, names: Sequence[str]) -> Counter[str]:
-        """Counts by Beam's metrics; those of this process if there are none, for the job failed."""
+        """Return what Beam's metrics have counted, or this process where that is more.
+
+        A job that failed may have no metrics, and Prism (2.77) leaves out those of bundles that end late on a busy
+        machine, though it has their results. Where the work is done elsewhere this process has counted nothing.
+        """
         counts: Counter[str] = Counter()
         try:
             found = self._result.metrics().query(MetricsFilter().with_namespace(namespace))["counters"]
@@ -367,8 +371,8 @@ class _Job:
             found = []
         for metric in found:
             counts[metric.key.metric.name] += max(metric.committed or 0, metric.attempted or 0)
-        on_board = board.counts()
-        return counts if any(counts.values()) else Counter({name: on_board[name] for name in names})
+        here = board.counts()
+        return Counter({name: max(counts[name], here[name]) for name in {*counts, *names}})
 
 
 def _fail(reason: str) -> int:

@@ -12,8 +12,11 @@ import sys
 import threading
 
 import pytest
+from apache_beam.metrics.execution import MetricKey, MetricResult
+from apache_beam.metrics.metricbase import MetricName
 
-from pipelines.running import _Signals, explain
+from pipelines.running import _Job, _Signals, explain
+from sources import board
 from tests.fakes import FakeClock, listening
 from tests.pipelines.tools import (
     ROOT,
@@ -315,3 +318,35 @@ def test_a_transform_that_cannot_be_translated_says_why():
     failure = RuntimeError("Unable to translate Sum")
     failure.__cause__ = TypeError("no integer")
     assert explain(failure) == "Unable to translate Sum: no integer"
+
+
+class Metrics:
+    """A job whose metrics are these."""
+
+    def __init__(self, **counts: int) -> None:
+        self._counts = counts
+
+    def metrics(self) -> Metrics:
+        return self
+
+    def query(self, _) -> dict[str, list[MetricResult]]:
+        keys = {name: MetricKey("step", MetricName("records", name)) for name in self._counts}
+        return {"counters": [MetricResult(keys[name], number, number) for name, number in self._counts.items()]}
+
+
+@pytest.mark.parametrize(
+    ("job", "here", "expected"),
+    [
+        (Metrics(read=22, used=20), {"read": 50, "used": 50}, {"read": 50, "used": 50}),  # Prism has left some out
+        (Metrics(read=22, used=22), {}, {"read": 22, "used": 22}),  # the workers are elsewhere
+        (None, {"read": 3, "bytes": 9}, {"read": 3}),  # the job has failed
+    ],
+)
+def test_what_was_counted_here_is_not_less_because_a_runner_says_so(job, here, expected):
+    board.reset()
+    for name, number in here.items():
+        board.add(name, number)
+    run = object.__new__(_Job)
+    run._result = job
+    assert +run._counters("records", ["read", "used"]) == expected
+    board.reset()
