@@ -114,7 +114,7 @@ def kill_final_write(folder: Path, kills: int, seed: int, progress: Progress) ->
         for path in ground.folder.glob("totals*"):
             path.unlink()
         produce = ground.start("pipelines.produce", "--input", tape, "--window", "1h", "--output", "totals.jsonl")
-        while produce.poll() is None and not any(ground.folder.glob("*totals*")):
+        while produce.poll() is None and not any(ground.folder.glob("totals*")):
             time.sleep(0.001)
         time.sleep(ground.random.uniform(0.0, 0.05))
         if produce.poll() is None:
