@@ -1,7 +1,9 @@
 """The package, and what Beam's ``--setup_file`` ships to remote workers."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
+#: The top level folders; what is in them comes along.
+PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "transforms")
 POSTGRESQL = [
     "psycopg[binary]>=3.2",
 ]
@@ -61,7 +63,7 @@ setup(
     description="Streams of transactions, read, reduced and shown by Apache Beam",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=["pipelines", "transforms", "sources", "sinks", "schemas", "simulators"],
+    packages=find_packages(include=[f"{name}*" for name in PACKAGES]),
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "fastavro>=1.12",

@@ -25,7 +25,7 @@ from benchmarks.report import (
     table,
     this_command,
 )
-from transforms.sketches import DEFAULT_LG_K, standard_error
+from transforms.aggregate.distinct import DEFAULT_LG_K, standard_error
 
 FOLDER = OUT / "errors"
 RESULT = FOLDER / "memory"

@@ -31,7 +31,7 @@ from benchmarks.report import (
     table,
     this_command,
 )
-from schemas.wedge import COLUMNS
+from schemas.tape import COLUMNS
 
 REFERENCE = "polars, whole-file scan"
 ELEMENTS = "Beam, element by element"

@@ -25,7 +25,7 @@ from datetime import datetime, timezone
 
 from benchmarks.measure import OUT, CommandError, Run
 from benchmarks.report import code_block, environment, publish, show_command, table, this_command
-from schemas.wedge import COLUMNS, PRODUCE, SALE_TYPES
+from schemas.tape import COLUMNS, PRODUCE, SALE_TYPES
 
 FOLDER = OUT / "latency"
 TICK_SECONDS = 0.01

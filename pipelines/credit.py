@@ -16,24 +16,23 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.arguments import checked, positive
-from pipelines.options import StreamOptions, UsageError, parse_command_line
-from pipelines.running import leave, refuse, run
-from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
-from schemas.bank import TRANSFERS
-from schemas.regions import read_regions
-from schemas.units import format_duration, parse_duration
-from sinks.plot import DrawFlow, check_plot
-from sinks.ranked import PrintRanked
-from sources.reading import ReadAddresses
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Count, Mean, Sum
-from transforms.known import RejectUnknown
+from command_line.arguments import checked, positive
+from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.run import leave, refuse, run
+from schemas.bank import TRANSFERS, read_regions
+from schemas.times import format_duration, parse_duration
+from sinks.chart import DrawFlow, check_plot
+from sinks.console.ranked import PrintRanked
+from sources.read import ReadAddresses
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Count, Mean, Sum
+from transforms.aggregate.sliding_windows import AggregateLast
 from transforms.late import SplitLate
-from transforms.parsing import parse_as
-from transforms.ranks import Rank, Ranking
-from transforms.shares import AddShare
-from transforms.sliding import AggregateLast
+from transforms.parse.by_form import parse_as
+from transforms.rank import Rank, Ranking
+from transforms.reject_unknown import RejectUnknown
+from transforms.share_of_total import AddShare
 from transforms.windows import Windows
 
 INPUT = "tcp://127.0.0.1:9999"

@@ -15,20 +15,26 @@ from collections.abc import Sequence
 import apache_beam as beam
 import polars as pl
 
-from pipelines.demo import demo_responses
-from pipelines.options import StreamOptions, UsageError, parse_command_line
-from pipelines.running import leave, refuse, run
-from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
+from command_line.script_mode import script_mode
+from pipelines.runtime.demo import demo_responses
+from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.run import leave, refuse, run
+from pipelines.visitors.hour_board import PrintBoard
+from pipelines.visitors.visitors import CountVisitors, SumByHourOfDay
+from schemas.elements.frames import EVENT_TIME
 from schemas.http import ACCESS_LOG, RESPONSES
-from schemas.script_mode import script_mode
-from sinks.board import PrintBoard
-from sources.reading import ReadAddresses
-from transforms.addresses import CountDistinctAddresses
-from transforms.columns import EVENT_TIME
+from sources.read import ReadAddresses
+from transforms.aggregate.distinct import (
+    DEFAULT_LG_K,
+    CountDistinctAbout,
+    CountDistinctAddresses,
+    require_sketches,
+    standard_error,
+)
 from transforms.late import SplitLate
-from transforms.parsing import parse_as
-from transforms.sketches import DEFAULT_LG_K, CountDistinctAbout, require_sketches, standard_error
-from transforms.visitors import HOUR, CountVisitors, SumByHourOfDay
+from transforms.parse.by_form import parse_as
+from transforms.windows import HOUR
 
 FORMATS = {"json": RESPONSES, "clf": ACCESS_LOG}
 SERVER_ERRORS = range(500, 600)

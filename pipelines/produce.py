@@ -16,17 +16,17 @@ from collections.abc import Sequence
 import apache_beam as beam
 import polars as pl
 
-from pipelines.demo import demo_tape
-from pipelines.options import StreamOptions, UsageError, parse_command_line
-from pipelines.running import leave, refuse, run
-from pipelines.wiring import Table, check_outputs, open_input, write_records, write_results
-from schemas.wedge import PRODUCE, SALE_TYPES, TAPE
-from sinks.console import PrintResults
-from sources.reading import ReadAddresses
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Count, Last, Sum
+from pipelines.runtime.demo import demo_tape
+from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.run import leave, refuse, run
+from schemas.tape import PRODUCE, SALE_TYPES, TAPE
+from sinks.console.tables import PrintResults
+from sources.read import ReadAddresses
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Count, Last, Sum
 from transforms.late import SplitLate
-from transforms.parse import ParseDelimited
+from transforms.parse.delimited import ParseDelimited
 
 COLUMNS = ("upc", "description", "quantity", "scale", "total")
 TOTALS = {

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.line_outputs import check_headers, check_line_outputs, line_files, write_lines
-from pipelines.options import StreamOptions, UsageError, parse_command_line
-from pipelines.positions import Keeper, check_positions, keeping, status_of
 from pipelines.relay_plan import Plan, plan
-from pipelines.running import leave, refuse, run
-from pipelines.wiring import write_records
-from sinks.rendering import STYLES
-from transforms.fields import ReadFields
-from transforms.shapes import FORMS
+from pipelines.runtime.lines_out import check_headers, check_line_outputs, line_files, write_lines
+from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.positions import Keeper, check_positions, keeping, status_of
+from pipelines.runtime.results_out import write_records
+from pipelines.runtime.run import leave, refuse, run
+from sinks.lines.render import STYLES
+from transforms.untyped.fields import ReadFields
+from transforms.untyped.infer_schema import FORMS
 
 
 class RelayOptions(StreamOptions):

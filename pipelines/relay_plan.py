@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.going_on import check_going_on
-from pipelines.options import StreamOptions, UsageError
-from sinks.rendering import Layout, choose_layout, parse_template, style_of
-from sources.chunks import find_files, is_compressed
-from sources.reading import ReadAddresses
-from transforms.column_counts import ColumnWatch
-from transforms.conditions import Condition
-from transforms.fields import with_numbers
-from transforms.shapes import Shape, find_shape
+from pipelines.runtime.going_on import check_going_on
+from pipelines.runtime.options import StreamOptions, UsageError
+from sinks.lines.render import Layout, choose_layout, parse_template, style_of
+from sources.files.chunks import find_files, is_compressed
+from sources.read import ReadAddresses
+from transforms.untyped.column_counts import ColumnWatch
+from transforms.untyped.fields import with_numbers
+from transforms.untyped.infer_schema import Shape, find_shape
+from transforms.untyped.sql_condition import Condition
 
 #: The options of a relay, and one that it shares.
 _ASKED = (

@@ -14,11 +14,16 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.demo import demo_messages
-from pipelines.line_outputs import check_line_outputs, write_rows
-from pipelines.options import UsageError, parse_command_line
-from pipelines.running import leave, refuse, run
-from pipelines.sales_options import (
+from pipelines.runtime.demo import demo_messages
+from pipelines.runtime.lines_out import check_line_outputs, write_rows
+from pipelines.runtime.options import UsageError, parse_command_line
+from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
+from pipelines.runtime.run import leave, refuse, run
+from pipelines.smoothies.anomalies import FindAnomalies
+from pipelines.smoothies.earnings import PRODUCT, SumByCategory, TotalEarnings
+from pipelines.smoothies.enrich import EnrichPurchases
+from pipelines.smoothies.low_stock import PrintShortage
+from pipelines.smoothies.options import (
     ANOMALIES,
     CATEGORIES,
     CONTRADICTED,
@@ -29,27 +34,21 @@ from pipelines.sales_options import (
     WINDOWS,
     SalesOptions,
 )
-from pipelines.wiring import check_outputs, open_input, write_records, write_results
+from pipelines.smoothies.stock import CONTRADICTIONS, LEVELS, TrackStock
 from schemas.smoothies import MESSAGES, OTHER_TYPES, TELLING, TOPICS
-from schemas.units import parse_duration
-from sinks.newest import PrintNewest
-from sinks.screen import PrintLive
-from sinks.shortage import PrintShortage
+from schemas.times import parse_duration
+from sinks.console.latest_windows import PrintNewest
+from sinks.console.screen import PrintLive
 from sources.address import parse_address
-from sources.reading import ReadAddresses
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Sum
+from sources.read import ReadAddresses
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Sum
+from transforms.aggregate.sliding_windows import AggregateLast
 from transforms.counting import CountUsed
-from transforms.earnings import PRODUCT, SumByCategory, TotalEarnings
-from transforms.enrich import EnrichPurchases
-from transforms.expected import FindAnomalies
-from transforms.kinds import SplitKinds, Telling
 from transforms.late import SplitLate
-from transforms.parsing import parse_as
-from transforms.sliding import AggregateLast
-from transforms.stock import CONTRADICTIONS, LEVELS, TrackStock
-from transforms.visitors import HOUR
-from transforms.windows import Windows
+from transforms.parse.by_form import parse_as
+from transforms.split_by_type import SplitKinds, Telling
+from transforms.windows import HOUR, Windows
 
 #: How often totals of a live stream are given to those who take early ones, if nothing is said.
 EMIT = "1s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.records import Column, RecordType
+from schemas.record_type import Column, RecordType
 
 #: ``{"vehicle_id": "V00001", "time": "2024-01-01T00:00:00.000000Z", "lat": 44.9801170, "lon": -93.2612035,
 #: "speed": 12.40, "heading": 271.3}``: degrees (north and east are positive), metres a second, degrees from north,

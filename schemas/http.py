@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.records import Column, RecordType
+from schemas.record_type import Column, RecordType
 
 _COLUMNS = (
     Column("time", "time", required=True),

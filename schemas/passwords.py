@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from schemas.config import read_section, read_values
+from schemas.values_file import read_section, read_values
 
-#: A section of the files of ``--kafka-security``, for the schema registry (:mod:`schemas.registry`).
+#: A section of the files of ``--kafka-security``, for the schema registry (:mod:`schemas.avro.registry`).
 REGISTRY_SECTION = "registry"
 #: What stands for a password that this process holds, in an address.
 _STAND_IN = re.compile(r"held-by-this-process-([0-9a-f]{16})")
@@ -95,7 +95,7 @@ def in_file(text: str, file: Path, section: str, name: str) -> Password:
 
     Args:
         text: the password.
-        file: TOML, as :func:`schemas.config.read_values` takes it, or INI.
+        file: TOML, as :func:`schemas.values_file.read_values` takes it, or INI.
         section: in it; empty for the values before all sections.
         name: of the value.
     """

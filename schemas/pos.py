@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.records import Column, RecordType
+from schemas.record_type import Column, RecordType
 
 #: ``{"time":"2011-04-01 10:40:23","store":1,"register":3,"transaction":12,"upc":"0000000004011","item":"Bananas",
 #: "quantity":2.66,"price":0.89,"total":2.37}``: pieces or pounds, dollars for one of them, dollars.

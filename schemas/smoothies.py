@@ -5,7 +5,7 @@ Each is one JSON object a line, and has a topic of Kafka of its own. Money is in
 
 from __future__ import annotations
 
-from schemas.records import Column, RecordType
+from schemas.record_type import Column, RecordType
 
 #: ``{"event_time": "2022-08-30 07:00:00.000000", "product_id": "CS01", "category": "Classic Smoothies", "item":
 #: "Sunrise Sunset", "size": "24 oz.", "cogs": 1.50, "price": 4.99, "inventory": 75, "contains_fruit": true,

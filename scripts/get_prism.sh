@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds Prism, the runner that live streams need, with Go, and puts it where pipelines/prism.py looks first.
+# Builds Prism, the runner that live streams need, with Go, and puts it where pipelines/runtime/prism.py looks first.
 #
 #   scripts/get_prism.sh [PYTHON]     PYTHON is the interpreter that has apache_beam; .venv/bin/python by default
 #
@@ -28,7 +28,7 @@ case $(uname -m) in
     ;;
 esac
 
-# The same name is in pipelines/prism.py; its number counts the changes that are made here.
+# The same name is in pipelines/runtime/prism.py; its number counts the changes that are made here.
 folder=$HOME/.apache_beam/cache/prism/bin
 name=transaction-streams-prism-v$version-1-$os-$arch
 if [ -x "$folder/$name" ]; then

@@ -6,14 +6,13 @@ import argparse
 import sys
 from typing import get_args
 
-from schemas.bank import TRANSFERS
-from schemas.regions import REGIONS, read_regions
-from schemas.units import to_datetime
-from simulators.command import Command, Simulation, checked, is_network, what_is_sent
-from simulators.damage import JsonDamage
-from simulators.flows import Flows
-from simulators.moments import DEFAULT_START, read_start
-from simulators.transfers import DEFAULT_GAP, DEFAULT_ROWS, Fields, Transfers, Values
+from schemas.bank import REGIONS, TRANSFERS, read_regions
+from schemas.times import to_datetime
+from simulators.engine.command import Command, Simulation, checked, is_network, what_is_sent
+from simulators.engine.damage import JsonDamage
+from simulators.engine.start_time import DEFAULT_START, read_start
+from simulators.transfers.flows import Flows
+from simulators.transfers.transfers import DEFAULT_GAP, DEFAULT_ROWS, Fields, Transfers, Values
 from sources.address import Address, parse_address
 from sources.pacing import Pace
 

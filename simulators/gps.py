@@ -6,12 +6,12 @@ import argparse
 import sys
 
 from schemas.gps import FIXES
-from schemas.units import format_duration, parse_duration, to_datetime
-from simulators.command import Command, Simulation, checked, is_network, what_is_sent, whole
-from simulators.damage import JsonDamage
-from simulators.fixes import DEFAULT_CENTRE, DEFAULT_EVERY, DEFAULT_ROWS, DEFAULT_VEHICLES, Fixes
-from simulators.journeys import Journeys
-from simulators.moments import DEFAULT_START, read_start
+from schemas.times import format_duration, parse_duration, to_datetime
+from simulators.engine.command import Command, Simulation, checked, is_network, what_is_sent, whole
+from simulators.engine.damage import JsonDamage
+from simulators.engine.start_time import DEFAULT_START, read_start
+from simulators.vehicles.fixes import DEFAULT_CENTRE, DEFAULT_EVERY, DEFAULT_ROWS, DEFAULT_VEHICLES, Fixes
+from simulators.vehicles.journeys import Journeys
 from sources.pacing import Pace
 
 __all__ = ["COMMAND", "Fixes", "main"]

@@ -6,12 +6,13 @@ import argparse
 import sys
 
 from schemas.http import RESPONSES
-from simulators.command import Command, Simulation, checked, day, what_is_sent, whole
-from simulators.damage import JsonDamage, LogDamage
-from simulators.encounters import Encounters
-from simulators.faults import Damage
-from simulators.scripts import SCRIPTS, Script
-from simulators.visits import DEFAULT_ROWS, DEFAULT_START, DEFAULT_VISITORS, Visits
+from simulators.engine.command import Command, Simulation, checked, day, what_is_sent, whole
+from simulators.engine.damage import JsonDamage
+from simulators.engine.faults import Damage
+from simulators.web.damage import LogDamage
+from simulators.web.encounters import Encounters
+from simulators.web.scripts import SCRIPTS, Script
+from simulators.web.visits import DEFAULT_ROWS, DEFAULT_START, DEFAULT_VISITORS, Visits
 
 __all__ = ["COMMAND", "main"]
 

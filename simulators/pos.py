@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from schemas.pos import SALES
-from simulators.catalogue import catalogue
-from simulators.command import Command, Simulation, checked, day, what_is_sent, whole
-from simulators.damage import JsonDamage
-from simulators.receipts import Receipts
-from simulators.sales import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, DEFAULT_STORES, Sales
+from simulators.engine.command import Command, Simulation, checked, day, what_is_sent, whole
+from simulators.engine.damage import JsonDamage
+from simulators.stores.receipts import Receipts
+from simulators.stores.sales import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, DEFAULT_STORES, Sales
+from simulators.tape.catalogue import catalogue
 
 __all__ = ["COMMAND", "Sales", "main"]
 

@@ -7,15 +7,15 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from schemas.records import Dialect
-from schemas.wedge import COLUMNS, TAPE
-from simulators.catalogue import catalogue
-from simulators.command import Command, Simulation, checked, day, what_is_sent, whole
-from simulators.damage import DelimitedDamage
-from simulators.files import replaced
-from simulators.replay import Replay
-from simulators.takings import Takings
-from simulators.tape import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, Tape
+from schemas.record_type import Dialect
+from schemas.tape import COLUMNS, TAPE
+from simulators.engine.command import Command, Simulation, checked, day, what_is_sent, whole
+from simulators.engine.damage import DelimitedDamage
+from simulators.engine.files import replaced
+from simulators.tape.catalogue import catalogue
+from simulators.tape.replay import Replay
+from simulators.tape.tape import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, Tape
+from simulators.tape.truth import Takings
 
 __all__ = ["COMMAND", "Tape", "main", "write_tape"]
 

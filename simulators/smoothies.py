@@ -10,21 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.smoothies import MESSAGES
-from schemas.units import format_duration, parse_duration, to_datetime
-from simulators.batch import Batch, Routes
-from simulators.command import Command, Simulation, checked, is_network, what_is_sent, whole
-from simulators.counter import Habits
-from simulators.crowds import Calendar
-from simulators.damage import ShopDamage
-from simulators.incidents import parse_anomaly, parse_trouble
-from simulators.ledger import Ledger
-from simulators.menu import MENU, read_menu
-from simulators.messages import KINDS
-from simulators.moments import read_start
-from simulators.opening import Hours, parse_holidays, parse_hours
-from simulators.outlets import is_folder
-from simulators.shelves import Restocking
-from simulators.shop import (
+from schemas.times import format_duration, parse_duration, to_datetime
+from simulators.engine.batch import Batch, Routes
+from simulators.engine.command import Command, Simulation, checked, is_network, what_is_sent, whole
+from simulators.engine.outlet import is_folder
+from simulators.engine.start_time import read_start
+from simulators.shop.counter import Habits
+from simulators.shop.crowds import Calendar
+from simulators.shop.damage import ShopDamage
+from simulators.shop.incidents import parse_anomaly, parse_trouble
+from simulators.shop.ledger import Ledger
+from simulators.shop.menu import MENU, read_menu
+from simulators.shop.messages import KINDS
+from simulators.shop.opening import Hours, parse_holidays, parse_hours
+from simulators.shop.settings import SECTIONS, add_settings, read_topic, translated
+from simulators.shop.shelves import Restocking
+from simulators.shop.shop import (
     DEFAULT_HOLIDAYS,
     DEFAULT_HOURS,
     DEFAULT_RESTOCKING,
@@ -32,7 +33,6 @@ from simulators.shop import (
     DEFAULT_START,
     Shop,
 )
-from simulators.shop_settings import SECTIONS, add_settings, read_topic, translated
 from sources.address import Address
 from sources.pacing import Pace
 

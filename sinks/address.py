@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from schemas.paths import is_stream
-from sinks.disk import SinkError, make_folder, one_line_errors, remove_left_behind, temporary_beside
+from sinks.files.formats import _EXPECTED, FORMATS, Format, format_of
 from sources.address import parse_address
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
 Kind = Literal["file", "console", "sql", "tcp", "udp", "kafka"]
-Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
 
-#: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
-FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
 #: The formats that only single records are written in, as they come: results are not.
 LINE_FORMATS: dict[str, Format] = {".txt": "txt", ".csv": "csv", ".ndjson": "ndjson"}
 #: The schemes of those that single records are sent to.
 PEERS: dict[str, Kind] = {"tcp": "tcp", "udp": "udp"}
-#: The schemes of databases, and what SQLAlchemy calls them.
-DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_EXPECTED = ".jsonl, .avro, .parquet"
+#: The schemes of databases; what SQLAlchemy calls them is in :mod:`sinks.sql.url`.
+DATABASES = ("sqlite", "postgresql", "postgres")
 _OTHERS = "sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
 _KAFKA: Kind = "kafka"
 
@@ -65,8 +59,8 @@ def parse_output(text: str) -> Output:
     if text == "-":
         return Output("console")
     scheme, found, rest = text.partition("://")
-    if scheme in DRIVERS and found:
-        from sinks.sql import parse_sql, shown  # noqa: PLC0415 (what costs 0.2 s to import is for those who ask for it)
+    if scheme in DATABASES and found:
+        from sinks.sql.url import parse_sql, shown  # noqa: PLC0415 (what costs 0.2 s to import is for those who ask for it)
 
         url, table = parse_sql(text)
         return Output("sql", shown(url), url=url, table=table)
@@ -93,18 +87,6 @@ def _parse_topic(text: str) -> Output:
     return Output(_KAFKA, f"kafka://{address.host}/{address.path}")
 
 
-def format_of(path: str) -> Format:
-    """Gives the format that the ending of a path stands for, in capitals or not.
-
-    Raises:
-        ValueError: no format is known by that ending.
-    """
-    found = FORMATS.get(Path(path).suffix.lower())
-    if found is None:
-        raise ValueError(f"unknown ending in {path!r}: expected {_EXPECTED}")
-    return found
-
-
 def check_takes_results(output: Output) -> None:
     """Sees that results, which are tables, can be written there.
 
@@ -114,22 +96,3 @@ def check_takes_results(output: Output) -> None:
     if output.kind in PEERS.values() or output.format in LINE_FORMATS.values():
         told = f"{output.path!r} takes single records, from pipelines.relay, and no results"
         raise ValueError(f"{told}: expected a path ending in {_EXPECTED}, {_OTHERS}")
-
-
-def check_writable(path: str) -> None:
-    """Find out, before anything runs, whether a file could be written there; make its folder, and tidy up there.
-
-    Raises:
-        SinkError: it could not; the message is one line.
-    """
-    target = Path(path)
-    probe = temporary_beside(target)
-    with one_line_errors(path):
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if is_stream(path):
-            raise SinkError(f"cannot write {path}: it is a pipe or a device, and this is written as a whole file")
-        make_folder(target.parent)
-        remove_left_behind(target)
-        probe.touch(exist_ok=False)
-        probe.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from schemas.units import MICROS_PER_SECOND
+from schemas.times import MICROS_PER_SECOND
 
 Times = npt.NDArray[np.int64]
 

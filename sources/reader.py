@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from apache_beam.io.unbounded_source import UnboundedReader
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
-from sources.block import Block
-from sources.liveness import Taken
+from schemas.elements.block import Block
 
 
 class BlockReader(UnboundedReader):
@@ -48,3 +49,10 @@ class BlockReader(UnboundedReader):
         if self.taken is None:
             raise ValueError("no block: start or advance has to have been True")
         return self.taken
+
+
+class Taken(NamedTuple):
+    """A block that was taken, and the event time of its first record where that could be read."""
+
+    block: Block
+    micros: int | None

@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.prism_runner import PrismJobServer
 from hypothesis import HealthCheck, settings
 
-from pipelines.prism import private_name
+from pipelines.runtime.prism import private_name
 from tests.brokers import Broker, running_broker
 
 # Not to what pytest captures, as a library has set up already: runners still log when that is closed.

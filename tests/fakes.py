@@ -15,7 +15,7 @@ from typing import Any
 
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
-from sources.block import Block
+from schemas.elements.block import Block
 
 _CLOCKS: weakref.WeakValueDictionary[int, FakeClock] = weakref.WeakValueDictionary()
 

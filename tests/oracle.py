@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from schemas.records import Dialect, RecordType
+from schemas.record_type import Dialect, RecordType
 
 #: What stands for characters that the csv module would take for a line end, or, before Python 3.11, not at all.
 _STRAYS = {"\r": "\ue000", "\0": "\ue001"}

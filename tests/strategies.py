@@ -10,9 +10,9 @@ from random import Random
 import polars as pl
 from hypothesis import strategies as st
 
-from schemas.records import Column, Dialect, RecordType
-from schemas.wedge import COLUMNS
-from transforms.columns import EVENT_TIME
+from schemas.elements.frames import EVENT_TIME
+from schemas.record_type import Column, Dialect, RecordType
+from schemas.tape import COLUMNS
 from transforms.windows import Windows
 
 #: A small record type that has a column of each kind, required and not; the last one may be empty.

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from schemas.coders import register_row
-from schemas.records import Rejected
-from sources import board
-from sources.block import Block
-from transforms.frames import Batch
+from schemas.elements.block import Block
+from schemas.elements.coders import register_row
+from schemas.elements.frames import Batch
+from schemas.record_type import Rejected
+from sources import progress as board
 
 #: So much of a block is kept to tell what an input is of which no record can be used.
 HEAD_BYTES = 4_096

@@ -10,13 +10,12 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.pvalue import TaggedOutput
 
-from schemas.records import Rejected
-from schemas.units import to_datetime
-from sources.block import NOTHING_IS_LATE, Block
-from sources.scan import find_lines
-from transforms.columns import EVENT_TIME
+from schemas.elements.block import NOTHING_IS_LATE, Block
+from schemas.elements.frames import EVENT_TIME, RECORD, Batch
+from schemas.record_type import Rejected
+from schemas.text.lines import find_lines
+from schemas.times import to_datetime
 from transforms.counting import LATE, count
-from transforms.frames import RECORD, Batch
 from transforms.windows import Windows
 
 

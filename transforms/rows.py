@@ -10,7 +10,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.utils.timestamp import Timestamp
 
-from schemas.coders import register_row
+from schemas.elements.coders import register_row
 
 
 @dataclass

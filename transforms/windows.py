@@ -9,7 +9,7 @@ import polars as pl
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows, WindowFn
 from apache_beam.utils.timestamp import Duration, Timestamp
 
-from schemas.units import format_duration, parse_duration
+from schemas.times import MICROS_PER_SECOND, format_duration, parse_duration
 
 
 @dataclass(frozen=True)
@@ -94,3 +94,6 @@ class Windows:
         if self.step == self.length:
             return FixedWindows(length, offset=Timestamp(micros=shift % self.length))
         return SlidingWindows(length, step, offset=Timestamp(micros=shift % self.step))
+
+
+HOUR = Windows(3_600 * MICROS_PER_SECOND)

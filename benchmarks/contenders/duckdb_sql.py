@@ -4,7 +4,7 @@ import sys
 
 import duckdb
 
-from schemas.wedge import COLUMNS, PRODUCE, SALE_TYPES
+from schemas.tape import COLUMNS, PRODUCE, SALE_TYPES
 
 QUERY = """
 COPY (

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.wedge import COLUMNS, PRODUCE, SALE_TYPES
+from schemas.tape import COLUMNS, PRODUCE, SALE_TYPES
 
 DATETIME, UPC, DESCRIPTION, TYPE, DEPARTMENT, QUANTITY, SCALE, TOTAL = (
     COLUMNS.index(name)

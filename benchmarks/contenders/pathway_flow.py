@@ -8,7 +8,7 @@ from pathlib import Path
 import pathway as pw
 
 from benchmarks.contenders.lines import write_totals
-from schemas.wedge import COLUMNS, PRODUCE, SALE_TYPES
+from schemas.tape import COLUMNS, PRODUCE, SALE_TYPES
 
 UNITS = 10_000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from schemas.wedge import COLUMNS, PRODUCE, SALE_TYPES
+from schemas.tape import COLUMNS, PRODUCE, SALE_TYPES
 
 MONEY = pl.Decimal(18, 4)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from sinks.disk import temporary_beside
+from sinks.files.atomic import temporary_beside
 
 LINES = [f"record {number}\n" for number in range(10)]
 HALF = 5

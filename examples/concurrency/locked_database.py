@@ -15,8 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sinks.database import Database
-from sinks.sql import parse_sql
+from sinks.sql.database import Database
+from sinks.sql.url import parse_sql
 
 #: What another process does: it takes the lock, says so, and holds it until it is told to go on.
 OTHER = """

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from sinks.line_file import FileLines
+from sinks.lines.line_file import FileLines
 
 RECORDS = [f"record {number}" for number in range(6)]
 

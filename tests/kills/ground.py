@@ -18,8 +18,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.options import UsageError
-from pipelines.positions_file import PositionsFile
+from pipelines.runtime.options import UsageError
+from pipelines.runtime.positions_file import PositionsFile
 from tests.pipelines.tools import environment, processes_of
 from tests.simulators.tools import ROOT
 

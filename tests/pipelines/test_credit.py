@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from pipelines.credit import TOTALS
 from schemas.bank import TRANSFERS
-from schemas.units import to_micros
+from schemas.times import to_micros
 from tests.pipelines.tools import (
     PATIENCE_SECONDS,
     Finished,
@@ -38,8 +38,8 @@ from tests.servers import Postgres, running_postgres
 from tests.simulators.tools import ROOT, port_of, started
 from tests.simulators.tools import run as simulate
 from tests.strategies import transfers
-from transforms.aggregate import Aggregate
-from transforms.parsing import parse_as
+from transforms.aggregate.aggregate import Aggregate
+from transforms.parse.by_form import parse_as
 from transforms.windows import Windows
 
 pytestmark = needs_proc

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from pipelines import job_server
-from pipelines.options import UsageError
+from pipelines.runtime import job_server
+from pipelines.runtime.options import UsageError
 from tests.pipelines.test_doors import prism_on_a_port
 from tests.pipelines.tools import Finished, listeners_of, needs_proc, processes_of, run, started, wait_for
 

@@ -16,8 +16,8 @@ import fastavro
 import polars as pl
 import pytest
 
-from schemas.records import Dialect
-from schemas.wedge import COLUMNS
+from schemas.record_type import Dialect
+from schemas.tape import COLUMNS
 from simulators.registers import write_tape
 from tests.fakes import listening
 from tests.pipelines.conftest import ROWS

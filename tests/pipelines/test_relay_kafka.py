@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from pipelines import credit, errors, produce, relay, sales
-from pipelines.options import parse_command_line
 from pipelines.relay import RelayOptions
-from sources import siblings
+from pipelines.runtime.options import parse_command_line
+from sources.kafka import reader_group as siblings
 from tests.brokers import Broker
 from tests.pipelines import tools
 from tests.pipelines.test_relay import rows_of
-from transforms.fields import FieldParser
+from transforms.untyped.fields import FieldParser
 
 run = partial(tools.run, program="pipelines.relay")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.avro import schema_of
+from schemas.avro.registry import Registry
+from schemas.avro.schema import schema_of
+from schemas.avro.wire_format import Fault, ValueFormat, make_decoder, make_encoder
 from schemas.bank import TRANSFERS
-from schemas.registry import Registry
-from schemas.values import Fault, ValueFormat, make_decoder, make_encoder
 from tests.brokers import Broker
 from tests.pipelines.test_kafka import BANK, CREDIT, sent, transfer, written
 from tests.pipelines.tools import needs_proc, run

@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from schemas.records import Dialect
-from schemas.units import parse_duration, to_micros
-from schemas.wedge import TAPE
+from schemas.record_type import Dialect
+from schemas.tape import TAPE
+from schemas.times import parse_duration, to_micros
 from tests.oracle import parse, produce_totals
 from tests.simulators.tools import ROOT
 
@@ -323,7 +323,7 @@ def right_totals(data: bytes, window: str = "all") -> Totals:
 
 def _with_sale_columns() -> Any:
     """The tape as the oracle reads it: it knows the columns that are typed, and the type of a row is not."""
-    from schemas.records import Column, RecordType
+    from schemas.record_type import Column, RecordType
 
     columns = (*TAPE.columns, Column("trans_type", "text"), Column("description", "text"))
     return RecordType(TAPE.name, TAPE.names, columns, TAPE.event_time)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.kafka import read_security
+from command_line.credentials import read_security
+from command_line.registry_credentials import read_registry
 from schemas.passwords import Password, exposed, hold, in_variable, withhold
-from schemas.registry import read_registry
-from sinks.sql import parse_sql
+from sinks.sql.url import parse_sql
 from tests.simulators.tools import ROOT
 
 WORD = "s3cret-word"

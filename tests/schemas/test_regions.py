@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.regions import REGIONS, check_regions, read_regions
+from schemas.bank import REGIONS, check_regions, read_regions
 
 
 def test_the_usual_regions_can_be() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.units import format_duration, parse_duration, parse_range, to_datetime, to_micros
+from schemas.times import format_duration, parse_duration, parse_range, to_datetime, to_micros
 from tests.strategies import microseconds
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.prism import private_name
+from pipelines.runtime.prism import private_name
 from tests.simulators.tools import ROOT
 
 #: A Go that hands out a module, and whose programs are the sources that were to be compiled.

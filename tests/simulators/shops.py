@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from simulators.batch import Batch
-from simulators.shop import Shop
+from simulators.engine.batch import Batch
+from simulators.shop.shop import Shop
 
 KIND_OF_FIELD = {
     "total_purchase": "purchases",

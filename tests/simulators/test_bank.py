@@ -18,7 +18,7 @@ import pytest
 import zstandard
 
 from simulators.bank import COMMAND
-from simulators.transfers import Transfers
+from simulators.transfers.transfers import Transfers
 from tests.simulators.tools import (
     PATIENCE_SECONDS,
     ROOT,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from simulators.fixes import Fixes
 from simulators.gps import COMMAND
+from simulators.vehicles.fixes import Fixes
 from tests.simulators.tools import assert_help_is_whole, assert_refused, connect, fetch, port_of, run, started
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from schemas.elements.block import Block, Span
 from schemas.http import ACCESS_LOG, RESPONSES
 from simulators.http import COMMAND
-from simulators.scripts import SCRIPTS, Script
-from sources.block import Block, Span
+from simulators.web.scripts import SCRIPTS, Script
 from tests.simulators.tools import (
     PATIENCE_SECONDS,
     assert_help_is_whole,
@@ -27,8 +27,8 @@ from tests.simulators.tools import (
     run,
     started,
 )
-from transforms.access_log import ParseAccessLog
-from transforms.json_lines import ParseJson
+from transforms.parse.access_log import ParseAccessLog
+from transforms.parse.json_lines import ParseJson
 
 LOG_LINE = re.compile(r'(\S+) - - \[([^\]]+)\] "[^"]+" (\d{3}) (?:\d+|-)')
 FAULTS = ("--late", 0.02, "--duplicates", 0.03, "--disorder", 0.1, "--garbage", 0.04)

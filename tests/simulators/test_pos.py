@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from simulators.pos import COMMAND
-from simulators.sales import Sales
+from simulators.stores.sales import Sales
 from tests.simulators.tools import assert_help_is_whole, assert_refused, fetch, port_of, run, started
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simulators.incidents import parse_trouble
-from simulators.shelves import Restocking
-from simulators.shop import Shop
+from simulators.shop.incidents import parse_trouble
+from simulators.shop.shelves import Restocking
+from simulators.shop.shop import Shop
 from simulators.smoothies import COMMAND, Ways
 from tests.brokers import Broker
 from tests.simulators.shops import Recount, assert_sums, batches_of, data_of, kind_of, messages_of, time_of

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from schemas.wedge import COLUMNS
-from simulators.command import Command
+from schemas.tape import COLUMNS
+from simulators.engine.command import Command
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 20

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from schemas.units import to_micros
+from schemas.elements.frames import Result
+from schemas.times import to_micros
 from tests.servers import Postgres, running_postgres
-from transforms.frames import Result
 
 DECIMAL = pl.Decimal(38, 9)
 TIME = pl.Datetime("us", "UTC")

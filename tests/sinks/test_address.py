@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from sinks.address import Output, check_takes_results, check_writable, parse_output
-from sinks.disk import SinkError
+from sinks.address import Output, check_takes_results, parse_output
+from sinks.files.atomic import SinkError, check_writable
 
 ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
 

@@ -13,11 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sources.follow import FollowLines
-from sources.following import GRACE_SECONDS, TRUNCATED
+from sources.files.follow import GRACE_SECONDS, TRUNCATED, FollowLines
 from tests.fakes import Driver, FakeClock
-from tests.sources.test_follow import settle, through_bytes
-from tests.sources.test_liveness import TICK
+from tests.sources.files.test_follow import settle, through_bytes
+from tests.sources.test_backlog import TICK
 
 #: A line is so long; no two are the same, and they differ in their first bytes.
 WIDTH = 9

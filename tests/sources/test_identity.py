@@ -17,21 +17,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.records import RecordType
-from sources import board, drain
+from schemas.elements.block import Block
+from schemas.record_type import RecordType
+from schemas.text.lines import find_lines
+from sources import drain
+from sources import progress as board
 from sources.address import parse_address
-from sources.block import Block
-from sources.brokers import Brokers
-from sources.chunks import Piece
-from sources.files import FileReplay
-from sources.follow import FollowLines
-from sources.following import GRACE_SECONDS
-from sources.kafka import KafkaTopics
-from sources.lines import StdinLines
-from sources.reading import ReadAddresses
-from sources.scan import find_lines
-from sources.tcp import TcpLines
-from sources.udp import FORGET_SECONDS, UdpLines
+from sources.files.chunks import Piece
+from sources.files.follow import GRACE_SECONDS, FollowLines
+from sources.files.replay import FileReplay
+from sources.kafka.client import Brokers
+from sources.kafka.source import KafkaTopics
+from sources.live.stdin import StdinLines
+from sources.live.tcp import TcpLines
+from sources.live.udp import FORGET_SECONDS, UdpLines
+from sources.read import ReadAddresses
 from tests.brokers import Broker
 from tests.fakes import Driver, FakeClock, listening, serving
 

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from sources import board, drain
+from sources import drain
+from sources import progress as board
 from sources.address import parse_address
-from sources.following import GRACE_SECONDS
-from sources.reading import ReadAddresses
+from sources.files.follow import GRACE_SECONDS
+from sources.read import ReadAddresses
 from tests.fakes import FakeClock, serving
 from tests.sources.test_identity import driving, settle
-from transforms.shapes import find_shape
+from transforms.untyped.infer_schema import find_shape
 
 RECORD_TYPE = find_shape([], names="first,last,city").record_type
 #: What begins a file or a connection: the first three are header rows, the others are records.

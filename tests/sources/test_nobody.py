@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from sources import board
+from sources import progress as board
 from sources.address import parse_address
-from sources.live import LineSource
-from sources.process import ProcessLines
-from sources.tcp import TcpLines
-from sources.udp import UdpLines
+from sources.live.command import ProcessLines
+from sources.live.source import LineSource
+from sources.live.tcp import TcpLines
+from sources.live.udp import UdpLines
 from tests.fakes import Driver, FakeClock, listening
 from tests.pipelines.tools import free_port
-from tests.sources.test_liveness import TICK, tick
+from tests.sources.test_backlog import TICK, tick
 
 IDLE_SECONDS = 5.0
 

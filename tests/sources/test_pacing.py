@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.units import MICROS_PER_SECOND
+from schemas.times import MICROS_PER_SECOND
 from sources.pacing import Pace, Times
 
 steps = st.lists(st.floats(0, 5, allow_nan=False), min_size=1, max_size=60)

@@ -15,18 +15,18 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources import delivery, drain
-from sources.block import Block
-from sources.chunks import Piece
-from sources.delivery import Delivery, Ledger, Stand, Standing, Tail
-from sources.files import FileReplay
-from sources.follow import FollowLines
-from sources.following import GRACE_SECONDS
+from schemas.elements.block import Block
+from sources import drain
+from sources.files.chunks import Piece
+from sources.files.follow import GRACE_SECONDS, FollowLines
+from sources.files.replay import FileReplay
 from sources.pacing import Pace
-from sources.position import FilePosition, find_again, first_position, identity_of
-from sources.positioned import go_on
+from sources.positions import delivery
+from sources.positions.delivery import Delivery, Ledger, Stand, Standing, Tail
+from sources.positions.position import FilePosition, find_again, first_position, identity_of
+from sources.positions.source import go_on
 from tests.fakes import FakeClock
-from transforms.shapes import Shape
+from transforms.untyped.infer_schema import Shape
 
 LINES = Shape().record_type
 

@@ -13,18 +13,18 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState, create_runner
 
+from schemas.elements.frames import Batch, Result
 from sources import drain
 from sources.address import parse_address
-from sources.brokers import BrokerError
-from sources.kafka import KafkaInput, KafkaTopics
-from sources.reading import ReadAddresses, most_readers
+from sources.kafka.client import BrokerError
+from sources.kafka.source import KafkaInput, KafkaTopics
+from sources.read import ReadAddresses, most_readers
 from tests.brokers import Broker
-from tests.sources.test_kafka import PATIENCE, SALE, sale
-from tests.sources.test_liveness import START
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Count
-from transforms.frames import Batch, Result
-from transforms.parsing import parse_as
+from tests.sources.kafka.test_source import PATIENCE, SALE, sale
+from tests.sources.test_backlog import START
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Count
+from transforms.parse.by_form import parse_as
 from transforms.windows import Windows
 
 _MINUTE = 60_000_000

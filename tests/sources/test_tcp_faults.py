@@ -10,12 +10,12 @@ import threading
 
 import pytest
 
-from sources import board
+from sources import progress as board
 from sources.address import parse_address
-from sources.tcp import TcpLines
+from sources.live.tcp import TcpLines
 from tests.fakes import reset_connection, serving
-from tests.sources.test_liveness import TICK, tick
-from tests.sources.test_tcp import LISTEN, connect_to, driving, push
+from tests.sources.live.test_tcp import LISTEN, connect_to, driving, push
+from tests.sources.test_backlog import TICK, tick
 
 
 def test_a_reset_in_mid_record_leaves_the_fragment_as_a_fault() -> None:

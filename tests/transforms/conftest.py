@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sources import board
+from sources import progress as board
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,11 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 
+from schemas.elements.frames import EVENT_TIME, FrameCoder, FramesCoder, Result
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import shuffled_cuts
-from transforms.columns import EVENT_TIME
-from transforms.fold import Fold
-from transforms.frames import FrameCoder, FramesCoder, Result
-from transforms.in_order import FoldInOrderFn
+from transforms.time_sorted.fold import Fold
+from transforms.time_sorted.fold_time_sorted import FoldInOrderFn
 
 SECOND = 10**6
 

@@ -7,15 +7,15 @@ from apache_beam.pvalue import TaggedOutput
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.records import Dialect
-from schemas.units import to_micros
-from sources import board
-from sources.block import NOTHING_IS_LATE, Block, Span
+from schemas.elements.block import NOTHING_IS_LATE, Block, Span
+from schemas.elements.frames import Batch
+from schemas.record_type import Dialect
+from schemas.times import to_micros
+from sources import progress as board
 from tests import oracle
 from tests.strategies import SALE, moments, windows
-from transforms.frames import Batch
 from transforms.late import SplitLate, _SplitLateFn
-from transforms.parse import Parser
+from transforms.parse.delimited import Parser
 from transforms.windows import Windows
 
 TEN_MINUTES = 600 * 10**6

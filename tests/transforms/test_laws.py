@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.produce import COLUMNS, TOTALS, sold
-from schemas.records import Dialect
-from schemas.wedge import TAPE
-from sources import board
-from sources.block import Block, Span
+from schemas.elements.block import Block, Span
+from schemas.elements.frames import Batch
+from schemas.record_type import Dialect
+from schemas.tape import TAPE
+from sources import progress as board
 from tests import oracle
 from tests.strategies import merged_by_any_tree, shuffled_cuts, tape_rows
-from transforms.aggregate import MergeFramesFn, ReduceFn, Reduction
-from transforms.frames import Batch
-from transforms.parse import Parser
+from transforms.aggregate.aggregate import MergeFramesFn, ReduceFn, Reduction
+from transforms.parse.delimited import Parser
 from transforms.windows import Windows
 
 REAL_TAPE = Path(__file__).parents[2].parent / "shared" / "data" / "wedge_head.txt"

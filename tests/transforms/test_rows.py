@@ -13,13 +13,13 @@ from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.elements.block import Block, Span
+from schemas.elements.frames import Batch, Result
+from schemas.times import to_micros
 from schemas.totals import ProduceTotal
-from schemas.units import to_micros
-from sources.block import Block, Span
 from tests.strategies import microseconds, sale_frame, sale_rows
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Sum
-from transforms.frames import Batch, Result
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Sum
 from transforms.rows import ToRows, _ToRowsFn
 from transforms.windows import Windows
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import lists_up_to, merged_by_any_tree, shuffled_cuts
-from transforms.reduction import Reduction
-from transforms.sketches import CountDistinctAbout, standard_error
+from transforms.aggregate.combine import Reduction
+from transforms.aggregate.distinct import CountDistinctAbout, standard_error
 
 randoms = st.randoms(use_true_random=False)
 visits = lists_up_to(200, st.tuples(st.sampled_from("ab"), st.none() | st.integers(0, 150)))

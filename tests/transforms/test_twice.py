@@ -13,15 +13,14 @@ from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
 
-from tests.transforms.test_in_order import Listing
-from transforms.aggregate import Aggregate
-from transforms.aggregations import Count
-from transforms.columns import EVENT_TIME
-from transforms.enrich import EnrichPurchases
-from transforms.frames import NO_BLOCK, RECORD, Batch
-from transforms.in_order import FoldInOrder
-from transforms.sliding import AggregateLast
-from transforms.visitors import CountVisitors
+from pipelines.smoothies.enrich import EnrichPurchases
+from pipelines.visitors.visitors import CountVisitors
+from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch
+from tests.transforms.time_sorted.test_fold_time_sorted import Listing
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import Count
+from transforms.aggregate.sliding_windows import AggregateLast
+from transforms.time_sorted.fold_time_sorted import FoldInOrder
 from transforms.windows import Windows
 
 ROWS = 300

@@ -10,7 +10,7 @@ from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.units import to_micros
+from schemas.times import to_micros
 from tests import oracle
 from tests.strategies import microseconds, windows
 from transforms.windows import Windows

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from apache_beam.metrics import MetricsFilter
 
-from sources.block import Block
-from transforms import patterns
-from transforms.parsing import BlockParser, Parsed
+from schemas.elements.block import Block
+from transforms.parse import patterns
+from transforms.parse.parser import BlockParser, Parsed
 
 
 def parse_both_ways(parser: BlockParser, block: Block) -> tuple[Parsed, Parsed]:

@@ -1,0 +1,1 @@
+"""The command line: arguments, options from a file, and where passwords are read from."""

@@ -1,0 +1,1 @@
+"""What all pipelines share: options, running, outputs, and what a run tells."""

@@ -1,0 +1,71 @@
+"""The files that a run reads, and those that it writes: none may be both, and none may be written by two."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pipelines.runtime.options import StreamOptions, UsageError
+from schemas.paths import is_among
+from sources.files.chunks import find_files
+
+#: The options that name files to read, besides the input.
+_READ = ("config", "kafka_security", "avro_schema", "regions", "positions")
+_STDIN, _STDOUT = 0, 1
+_WINDOW = re.compile(r"-\d{8}T\d{6}(\.\d{6})?Z-\d{8}T\d{6}(\.\d{6})?Z(-\d{5}-of-\d{5})?")
+
+
+def check_paths(options: StreamOptions, files: Sequence[str]) -> None:
+    """See that no file is read and written, or written twice, by whatever hard or symbolic links.
+
+    Args:
+        options: what was asked for: its input, its databases, and the files of rejected and late records.
+        files: the other files that are going to be written.
+
+    Raises:
+        UsageError: one is.
+        OSError: an input is not there.
+    """
+    read = list(_read(options))
+    records = [path for path in (options.rejected, options.late) if path]
+    databases = list(dict.fromkeys(_databases(options)))
+    for path in (*files, *records, *databases):
+        if is_among(path, read):
+            raise UsageError(f"{path!r} is read, so it cannot be written")
+        if options.windows.length and (window := _window_of(path, read)):
+            raise UsageError(f"{window!r} is read, and {path!r} with --window would write to it")
+    if any(output.kind == "console" for output in options.destinations) and is_among(_STDOUT, read):
+        raise UsageError("the standard output goes to a file that is read")
+    written: list[str] = []
+    for path in (*databases, *files):
+        if is_among(path, (*written, *records)):
+            raise UsageError(f"{path!r} is to be written twice")
+        written.append(path)
+
+
+def _read(options: StreamOptions) -> Iterator[str | int]:
+    yield from find_files([address.path for address in options.inputs if address.scheme == "file"])
+    if any(address.scheme == "-" for address in options.inputs):
+        yield _STDIN
+    asked = options.get_all_options()
+    for name in _READ:
+        value = asked.get(name)
+        yield from [value] if isinstance(value, str) else value or ()
+
+
+def _databases(options: StreamOptions) -> Iterator[str]:
+    """Yield the files of databases, which several tables may share."""
+    for output in options.destinations:
+        if output.url is not None and output.url.host is None and output.url.database:
+            yield str(output.url.database)
+
+
+def _window_of(path: str, read: Iterable[str | int]) -> str:
+    """Return a file that is read and that a window of an output would be written to, or nothing."""
+    target = Path(path)
+    for other in (Path(each) for each in read if isinstance(each, str)):
+        middle = other.name.removeprefix(target.stem).removesuffix(target.suffix)
+        if _WINDOW.fullmatch(middle) and other.parent.resolve() == target.parent.resolve():
+            return str(other)
+    return ""

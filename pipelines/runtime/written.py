@@ -1,0 +1,242 @@
+"""Where the results are: files, and rows of databases, are counted as they are written, and named at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
+
+from pipelines.runtime.options import StreamOptions
+from schemas.elements.frames import Written
+from sinks.address import Output
+from sinks.files.atomic import SinkError
+from sinks.files.rejected import WriteRejected
+from sinks.lines.line_file import FileLines, LineFile
+from sinks.lines.write import WriteLines, borrow, give_back
+from sources import progress as board
+
+if TYPE_CHECKING:
+    from sinks.sql.database import Database
+
+#: The namespace of the metrics, each named by the path that was asked for.
+NAMESPACE = "written"
+
+
+@beam.typehints.with_input_types(Written)
+@dataclass(eq=False)
+class CountWritten(beam.PTransform):
+    """Counts the files that were written for a path, or the ``rows`` of a database; gives nothing."""
+
+    path: str
+    rows: bool = False
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, written: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return written | "CountFiles" >> beam.ParDo(_CountFn(self.path, rows=self.rows))
+
+
+class _CountFn(beam.DoFn):
+    def __init__(self, path: str, *, rows: bool) -> None:
+        self._path = path
+        self._rows = rows
+
+    def process(self, element: Written) -> None:
+        number = element.rows if self._rows else 1
+        Metrics.counter(NAMESPACE, self._path).inc(number)
+        board.add(self._path, number)
+
+
+class LineFiles(PipelineVisitor):
+    """The files of lines that a pipeline writes.
+
+    Attributes:
+        outputs: those of good records.
+        others: those of rejected and late ones.
+    """
+
+    def __init__(self) -> None:
+        """Know of none yet."""
+        self.outputs: list[FileLines] = []
+        self.others: list[FileLines] = []
+        self._made: set[str] = set()
+        self._files: dict[FileLines, LineFile] = {}
+        self._databases: list[Database] = []
+
+    def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
+        """Note the files of a transform."""
+        transform = transform_node.transform
+        if isinstance(transform, WriteLines) and isinstance(transform.place, FileLines):
+            self.outputs.append(transform.place)
+        elif isinstance(transform, WriteRejected) and transform.place is not None:
+            self.others.append(transform.place)
+
+    def hold(self, pipeline: beam.Pipeline, outputs: Sequence[Output]) -> None:
+        """Find the files of a pipeline, and keep those open that this process writes to, until :meth:`let_go`.
+
+        Args:
+            pipeline: it is built.
+            outputs: among them databases, which are kept, too.
+
+        Raises:
+            SinkError: nobody reads a pipe, which is opened at once.
+        """
+        pipeline.visit(self)
+        for place in dict.fromkeys((*self.outputs, *self.others)):
+            self._files[place] = cast(LineFile, borrow(place))
+            if place.is_stream:
+                self._files[place].make()
+        for output in outputs:
+            if output.url is not None:
+                from sinks.sql.database import borrow as borrow_database  # noqa: PLC0415 (costs 0.2 s)
+
+                self._databases.append(borrow_database(output.url))
+
+    def look(self) -> None:
+        """See that the files that were written to are there, and those of databases.
+
+        Raises:
+            SinkError: one cannot be opened again, or was removed.
+        """
+        for file in self._files.values():
+            file.look()
+        for database in self._databases:
+            database.look()
+
+    def let_go(self) -> None:
+        """Close the files."""
+        while self._files:
+            give_back(self._files.popitem()[0])
+        while self._databases:
+            from sinks.sql.database import give_back as give_back_database  # noqa: PLC0415
+
+            give_back_database(self._databases.pop())
+
+    def finish(self, *, is_all_lost: bool) -> None:
+        """Make the files that no record came to, or replace what is in them, after a run that came to its end.
+
+        A file that was written to is not changed by this.
+
+        Args:
+            is_all_lost: whether records were read and none could be used: outputs stay as they are then.
+
+        Raises:
+            SinkError: a file cannot be written.
+        """
+        for place in (*([] if is_all_lost else self.outputs), *self.others):
+            self._files[place].make()
+            self._made.add(place.path)
+
+    def told(self, path: str, is_written: bool, verb: str) -> str:
+        """Return what to say of an output, empty if it is none of lines."""
+        absolute = os.path.abspath(path)  # noqa: PTH100
+        if absolute not in {place.path for place in self.outputs}:
+            return ""
+        if is_written or absolute in self._made:
+            return f"{verb} {path}"
+        return f"wrote nothing to {path}: there are no records{_older(path)}"
+
+
+def _older(path: str) -> str:
+    return "; what is there is older" if Path(path).is_file() else ""
+
+
+def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
+    """See that files of results that were written are there.
+
+    That of a window may have been taken away already by whoever reads them; its folder stays.
+
+    Args:
+        options: what was asked for.
+        files: how many files were written, by path.
+
+    Raises:
+        SinkError: one is not.
+    """
+    for path in (output.path for output in options.outputs if output.kind == "file" and files.get(output.path)):
+        place = Path(path).parent if options.windows.length else Path(path)
+        if not place.exists():
+            raise SinkError(f"{place} was removed after results were written to it")
+
+
+def where_written(
+    options: StreamOptions,
+    files: Mapping[str, int],
+    records: Mapping[str, int],
+    lines: LineFiles | None = None,
+) -> Iterator[str]:
+    """Gives a line for each path: ``wrote out/produce.jsonl``, ``wrote 24 files out/produce-*.jsonl``.
+
+    Args:
+        options: what was asked for.
+        files: how many files, final rows of a database, or messages were written, by path.
+        records: how many records were rejected and late.
+        lines: the files of lines.
+    """
+    verb = "wrote" if options.reads_again else "appended to"
+    paths = dict.fromkeys(output.path for output in options.destinations if output.kind == "file")
+    told = {path: lines.told(path, bool(files.get(path)), verb) for path in paths} if lines is not None else {}
+    yield from filter(None, told.values())
+    yield from _files_told(options, files, {path for path, line in told.items() if line})
+    topics = {path for path in files if path.startswith("kafka://")}
+    for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
+        yield _told(files.get(path, 0), "row", path)
+    for path in sorted(topics | {output.path for output in options.outputs if output.kind == "kafka"}):
+        yield _told(files.get(path, 0), "message", path)
+    for kind, path in (("rejected", options.rejected), ("late", options.late)):
+        if path and records[kind]:
+            number = f"{records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'}"
+            yield f"{'wrote' if options.reads_again else 'appended'} {number} to {path}"
+
+
+def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]) -> Iterator[str]:
+    """Give a line for each path of results, but for those that were told of already."""
+    asked = {output.path: output.kind for output in options.outputs}
+    for path in (path for path, kind in asked.items() if kind == "file" and path not in told):
+        name = Path(path)
+        if not files.get(path):
+            yield f"wrote nothing to {path}: there are no totals{_older(path)}"
+        elif options.windows.length:
+            number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
+            yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
+    others = files.keys() - asked.keys() - told
+    for path in sorted(path for path in others if not path.startswith("kafka://")):
+        name = Path(path)
+        if files[path] > 1:
+            yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
+        else:
+            yield f"wrote {path}"
+
+
+def thrown_away(counts: Mapping[str, int], options: StreamOptions) -> str:
+    """Return the line for a run that is stopped before its open windows are written.
+
+    Args:
+        counts: what this process has read, and what it has written, by path.
+        options: what was asked for.
+    """
+    if not counts.get("read"):
+        return "stopped at once: no record was read in this process"
+    paths = dict.fromkeys(output.path for output in options.destinations)
+    written = [f"{counts[path]:,} to {path}" for path in paths if counts.get(path)]
+    return (
+        f"stopped at once: {counts['read']:,} records were read; thrown away is what is in open windows or was not "
+        f"written yet; written so far: {', '.join(written) or 'nothing'}"
+    )
+
+
+def _told(number: int, noun: str, path: str) -> str:
+    if not number:
+        return f"wrote nothing to {path}: there are no totals"
+    return f"wrote {number:,} {noun}{'' if number == 1 else 's'} to {path}"

@@ -1,0 +1,1 @@
+"""What is of pipelines.errors alone: visitors by hour, and their board."""

@@ -1,0 +1,1 @@
+"""Avro: schemas, reading and writing bodies, a registry, and the values of messages."""

@@ -1,0 +1,1 @@
+"""What travels between transforms: blocks and frames, their coders, and what Beam needs mended for them."""

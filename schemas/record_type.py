@@ -1,0 +1,163 @@
+"""How a record type is described: its columns, their types, and which of them is the event time."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from schemas.times import read_iso_time, read_log_time, to_micros
+
+Kind = Literal["text", "integer", "decimal", "time", "ip", "boolean"]
+#: How records are written: fields with separators, one JSON object a line, or the common (or combined) log format.
+Form = Literal["delimited", "json", "clf"]
+
+#: Digits after the point that a decimal column keeps; more than these is a rejected record, never rounding. Real tape
+#: has weights with six.
+DECIMAL_PLACES = 9
+#: The texts of a delimited record, blanks around them left out, that mean that there is no value.
+MISSING = ("", "NULL")
+#: The kinds of which no value is a word.
+_NO_WORDS = ("integer", "decimal", "time", "ip")
+#: Where an access log has its time.
+LOG_TIME = re.compile(r"\[([^\]]*)\]")
+
+
+class Rejected(NamedTuple):
+    """A record that could not be used: where it was, why, its bytes as they came, and the receipt of its block."""
+
+    origin: str
+    position: int
+    reason: str
+    raw: bytes
+    receipt: str = ""
+
+
+class Dialect(NamedTuple):
+    """How the records of one file or connection are written; found once, not per record.
+
+    Attributes:
+        separator: one character between two fields.
+        quoted: whether a field may stand in double quotes (a double quote inside is doubled).
+        encoding: ``utf-8`` or ``latin-1``.
+        header: the names of the columns, where a header row puts them in another order than the record type does.
+        skip: bytes before the first record (byte order mark and header row).
+    """
+
+    separator: str = "\t"
+    quoted: bool = False
+    encoding: str = "utf-8"
+    header: tuple[str, ...] = ()
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """One typed column: its name, how its text is read, and whether a missing value rejects the record."""
+
+    name: str
+    kind: Kind = "text"
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class RecordType:
+    """A kind of record.
+
+    A record without an event time happened when it arrived, if its type allows that: where the event time's column is
+    not required, or where there is none.
+
+    Attributes:
+        name: what people call it, for messages.
+        names: every column, in the order in which they stand in a delimited record without a header row. Of JSON they
+            are the fields that are known: others are passed over.
+        columns: those that are typed; the others are text.
+        event_time: the column that says when it happened; empty where none does.
+        time_format: its ``strptime`` format, in delimited records.
+        separator: what to take where a sample does not tell.
+        form: how the records are written.
+        other_times: names that the event time may have in its place, of JSON records of several kinds.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    event_time: str
+    time_format: str = "%Y-%m-%d %H:%M:%S"
+    separator: str = "\t"
+    form: Form = "delimited"
+    other_times: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that the typed columns and the event time are among the names."""
+        for column in (*(c.name for c in self.columns), self.event_time):
+            if column not in self.names and column:
+                raise ValueError(f"{self.name} has no column {column!r}, only {', '.join(self.names)}")
+
+    @property
+    def typed(self) -> dict[str, Column]:
+        """The typed columns by name."""
+        return {column.name: column for column in self.columns}
+
+    def column(self, name: str) -> Column:
+        """Gives the column of that name; one that was not typed is text."""
+        return self.typed.get(name, Column(name))
+
+    def order(self, dialect: Dialect) -> tuple[str, ...]:
+        """Gives the columns in the order in which they stand in records of that dialect."""
+        return dialect.header or self.names
+
+    @property
+    def tells_words(self) -> bool:
+        """Whether a row of words cannot be a record: so it is a header row, whatever it calls the columns."""
+        return any(column.required and column.kind in _NO_WORDS for column in self.columns)
+
+    @property
+    def takes_arrival(self) -> bool:
+        """Whether a record without an event time happened when it arrived."""
+        return not (self.event_time and self.column(self.event_time).required)
+
+    def event_micros(self, record: bytes, dialect: Dialect, arrival: int | None = None) -> int | None:
+        """Gives the event time of one raw record in microseconds, or None where it cannot be read.
+
+        It is ``arrival`` where the record has none and its type allows that. This is for watermarks, a record or two a
+        block; parsing reads the rest.
+        """
+        try:
+            moment = self._event_time(record, dialect) if self.event_time else None
+        except (ValueError, RecursionError):
+            return None
+        if moment is None:
+            return arrival if self.takes_arrival else None
+        return to_micros(moment)
+
+    def _event_time(self, record: bytes, dialect: Dialect) -> datetime | None:
+        """Gives the event time of a record, None where it has none.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        if self.form == "json":
+            fields = json.loads(record.decode())
+            if not isinstance(fields, dict):
+                raise ValueError("no object")
+            texts = (fields.get(name) for name in (self.event_time, *self.other_times))
+            text = next((text for text in texts if text is not None), None)
+            return None if text is None else read_iso_time(str(text))
+        if self.form == "clf":
+            found = LOG_TIME.search(record.decode("latin-1"))
+            if found is None:
+                raise ValueError("no time in brackets")
+            return read_log_time(found[1])
+        place = self.order(dialect).index(self.event_time)
+        fields = record.split(dialect.separator.encode(), place + 1)
+        if len(fields) <= place:
+            raise ValueError("too few fields")
+        text = fields[place].strip(b'"\r\n').decode("ascii", "replace")
+        return None if text.strip(" ") in MISSING else datetime.strptime(text, self.time_format)
+
+
+#: Decimals have 38 digits, the most that Arrow, Avro and Parquet share.
+DECIMAL_DIGITS = 38

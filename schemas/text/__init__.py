@@ -1,0 +1,1 @@
+"""Records in bytes: finding lines, telling dialects, reading many times at once."""

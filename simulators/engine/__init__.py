@@ -1,0 +1,1 @@
+"""What all simulators share: the command line, faults, pace, and where records go."""

@@ -1,0 +1,1 @@
+"""What simulators.smoothies is made of."""

@@ -1,0 +1,1 @@
+"""What simulators.pos is made of."""

@@ -1,0 +1,1 @@
+"""What simulators.registers is made of."""

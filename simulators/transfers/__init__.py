@@ -1,0 +1,1 @@
+"""What simulators.bank is made of."""

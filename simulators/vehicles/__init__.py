@@ -1,0 +1,1 @@
+"""What simulators.gps is made of."""

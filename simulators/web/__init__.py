@@ -1,0 +1,1 @@
+"""What simulators.http is made of."""

@@ -1,0 +1,233 @@
+"""Results that are redrawn in place on a terminal: areas, one below the other, that show the newest totals.
+
+Elsewhere each change is a block of lines. What stands on the terminal is known to the process that draws: on local
+runners there is one, and all steps of a pipeline draw on the same screen.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import apache_beam as beam
+import polars as pl
+from rich.text import Text
+
+from schemas.elements.frames import Result
+from sinks.console.tables import PLAIN_COLUMNS, PRINTING, has_color, is_last, is_terminal, print_whole, render
+
+#: Lines of a terminal that are left free below what is drawn: that of the cursor, and with it of the progress.
+_FREE_LINES = 1
+
+
+class Paint(Protocol):
+    """Draws a result, as whole lines; picklable."""
+
+    def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:
+        """Gives the text of ``shown``; ``before`` is what its window had when something was different last."""
+
+
+@dataclass
+class Area:
+    """The newest result of one stream of them, and the one before it.
+
+    Attributes:
+        paint: draws it.
+        place: areas stand in this order.
+        shown: the newest result.
+        before: the last one of the same window whose rows were others.
+    """
+
+    paint: Paint
+    place: int = 0
+    shown: Result | None = None
+    before: Result | None = None
+    _closed: float = -math.inf
+
+    def offer(self, result: Result) -> tuple[bool, bool]:
+        """Takes a result if it is newer; tells whether it is, and whether that changes what there is to see.
+
+        A higher pane of the window replaces a lower one. Of other windows that one is shown that will close next, and
+        where none is open, the one that closed last.
+        """
+        end, shown = result.window_end, self.shown
+        if result.final and end is not None:
+            self._closed = max(self._closed, end)
+        if shown is None:
+            self.shown = result
+            return True, True
+        if (result.window_start, end) == (shown.window_start, shown.window_end):
+            if result.pane <= shown.pane:
+                return False, False
+            is_equal = result.rows.equals(shown.rows)
+            if not is_equal:
+                self.before = shown
+            self.shown = result
+            return True, result.final or not is_equal
+        if not self._is_next(result, shown):
+            return False, False
+        self.shown, self.before = result, None
+        return True, True
+
+    def _is_next(self, result: Result, shown: Result) -> bool:
+        end, shown_end = result.window_end, shown.window_end
+        if end is None or shown_end is None:
+            return True
+        if result.final:
+            return end > shown_end
+        is_open = not shown.final and shown_end > self._closed
+        return end > self._closed and (not is_open or end < shown_end)
+
+    def text(self, width: int, color: bool) -> str:
+        """Gives the lines of the newest result."""
+        return "" if self.shown is None else self.paint(self.shown, self.before, width, color)
+
+
+class Screen:
+    """Areas that are drawn one below the other, again and again in the same place. Threads may share it."""
+
+    def __init__(self) -> None:
+        """Begins with nothing drawn."""
+        self._areas: dict[str, Area] = {}
+        self._lines: list[str] = []
+        self._number = 0
+
+    def show(self, name: str, result: Result, paint: Paint, place: int = 0) -> None:
+        """Draws a result in the area of this name, if it is newer than the one that is shown there.
+
+        Args:
+            name: of the area; the first result makes it.
+            result: what is shown.
+            paint: draws it.
+            place: areas stand in this order; those of the same place in that of their first results.
+
+        Raises:
+            SinkError: the text cannot be written.
+        """
+        with PRINTING:
+            area = self._areas.setdefault(name, Area(paint, place))
+            is_newer, is_changed = area.offer(result)
+            if is_newer and is_terminal():
+                self._draw()
+            elif is_changed:
+                print_whole(area.text(PLAIN_COLUMNS, False) + "\n")
+
+    def _draw(self) -> None:
+        size, color = shutil.get_terminal_size(), has_color()
+        areas = sorted(self._areas.values(), key=lambda area: area.place)
+        lines = "\n".join(area.text(size.columns, color) for area in areas).splitlines()
+        room = max(size.lines - _FREE_LINES, 1)
+        lines = _cropped(lines, room, size.columns)
+        # What was printed in between stands below: then this is drawn below that, and the old drawing stays.
+        up = min(_height(self._lines, size.columns), room) if is_last(self._number) else 0
+        self._number = print_whole((f"\r\x1b[{up}A\x1b[J" if up else "") + "".join(f"{line}\n" for line in lines))
+        self._lines = lines
+
+
+def _height(lines: list[str], width: int) -> int:
+    """Gives how many lines of the terminal these take, with those that go on in the next one."""
+    return sum(max(-(-Text.from_ansi(line).cell_len // max(width, 1)), 1) for line in lines)
+
+
+def _cropped(lines: list[str], room: int, width: int) -> list[str]:
+    """Gives the first lines, and a word on the others, where not all have room."""
+    if _height(lines, width) <= room:
+        return lines
+    kept = list(lines)
+    while kept and _height(kept, width) > room - 1:
+        kept.pop()
+    return [*kept, f"… {len(lines) - len(kept)} more lines"[:width]]
+
+
+_screens: dict[str, Screen] = {}
+_tokens: weakref.WeakKeyDictionary[beam.Pipeline, str] = weakref.WeakKeyDictionary()
+
+
+def screen_token(pipeline: beam.Pipeline) -> str:
+    """Gives the name of the screen that all steps of this pipeline share."""
+    return _tokens.setdefault(pipeline, uuid.uuid4().hex)
+
+
+def screen_of(token: str) -> Screen:
+    """Gives the screen of that name."""
+    with PRINTING:
+        return _screens.setdefault(token, Screen())
+
+
+class ShowFn(beam.DoFn):
+    """Draws each result on the screen of its pipeline, and hands it on."""
+
+    def __init__(self, token: str, name: str, paint: Paint, place: int) -> None:
+        self._token = token
+        self._name = name
+        self._paint = paint
+        self._place = place
+
+    def process(self, element: Result) -> Iterator[Result]:
+        """Takes one result; the shards of a window stand in areas of their own."""
+        screen = screen_of(self._token)
+        screen.show(f"{self._name}/{element.shard}", element, self._paint, self._place)
+        yield element
+
+
+@dataclass(frozen=True)
+class _PaintTable:
+    name: str
+    top: int
+    by: str
+    columns: tuple[str, ...]
+    places: Mapping[str, int] = field(default_factory=dict)
+
+    def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
+        rounded = shown.rows.with_columns(pl.col(name).round(places) for name, places in self.places.items())
+        return render(shown._replace(rows=rounded), self.top, self.by, width, color, self.name, self.columns)
+
+
+@beam.typehints.with_input_types(Result)
+@beam.typehints.with_output_types(Result)
+@dataclass(eq=False)
+class PrintLive(beam.PTransform):
+    """Prints the newest result as a table of its best rows, redrawn in place, and hands each result on.
+
+    It is :class:`~sinks.console.tables.PrintResults` for totals that run. Where the output is no terminal, each change
+    is a block of lines. Several of these in a pipeline stand one below the other.
+
+    Attributes:
+        name: what is shown, in words, such as ``since the start``; other ones of the pipeline have other names.
+        top: how many rows to show.
+        by: the column whose greatest values are the best; rows with equal ones stand in the order of their key.
+        columns: which columns to show; all, if none is named.
+        place: those with lower numbers stand above those with higher ones.
+        quiet: print nothing.
+        places: to how many places the values of a column are rounded where they are shown.
+
+    Raises:
+        ValueError: when made, ``top`` is not positive; when run, the results have no such column.
+        SinkError: when run, nothing can be printed, as when the reader of a pipe has gone.
+    """
+
+    name: str
+    top: int = 20
+    by: str = "spend"
+    columns: tuple[str, ...] = ()
+    place: int = 0
+    quiet: bool = False
+    places: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks the number."""
+        super().__init__()
+        if self.top < 1:
+            raise ValueError(f"top must be positive, got {self.top}")
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the one step, if any."""
+        if self.quiet:
+            return pcoll
+        paint = _PaintTable(self.name, self.top, self.by, tuple(self.columns), dict(self.places))
+        return pcoll | "ShowTable" >> beam.ParDo(ShowFn(screen_token(pcoll.pipeline), self.name, paint, self.place))

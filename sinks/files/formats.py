@@ -1,0 +1,25 @@
+"""The formats of files by their endings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
+
+
+#: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
+FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
+_EXPECTED = ".jsonl, .avro, .parquet"
+
+
+def format_of(path: str) -> Format:
+    """Gives the format that the ending of a path stands for, in capitals or not.
+
+    Raises:
+        ValueError: no format is known by that ending.
+    """
+    found = FORMATS.get(Path(path).suffix.lower())
+    if found is None:
+        raise ValueError(f"unknown ending in {path!r}: expected {_EXPECTED}")
+    return found

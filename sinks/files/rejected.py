@@ -1,0 +1,105 @@
+"""Records that were not used, rejected or late ones, into a file of JSON lines, so that somebody can look at them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from schemas.record_type import Rejected
+from sinks.lines.line_file import FileLines
+from sinks.lines.write import Outlet, borrow, give_back
+from sources.positions import delivery
+
+_BUFFER_BYTES = 1 << 20
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@beam.typehints.with_input_types(Rejected)
+@beam.typehints.with_output_types(Rejected)
+@dataclass(eq=False)
+class WriteRejected(beam.PTransform):
+    """Appends each record to a file of JSON lines, and hands it on.
+
+    A line has ``origin``, ``position``, ``reason`` and ``raw``, the record's text, or ``raw_base64`` where its bytes
+    are not UTF-8. Lines are written when a bundle ends, or fills 1 MiB before, and never in parts; the order is that
+    of arrival. At least once: a bundle that is tried again may write its lines again.
+
+    Attributes:
+        path: the file, or where it is, to append to it; None writes nothing and only hands the records on.
+
+    Raises:
+        SinkError: when run, the file cannot be written.
+    """
+
+    path: FileLines | str | None
+
+    def __post_init__(self) -> None:
+        """Gives the transform its label."""
+        super().__init__()
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the one step, if any."""
+        return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))
+
+    @property
+    def place(self) -> FileLines | None:
+        """The file."""
+        return FileLines(self.path) if isinstance(self.path, str) else self.path
+
+
+def json_line(record: Rejected) -> bytes:
+    """Gives the line of one record."""
+    fields: dict[str, str | int] = {"origin": record.origin, "position": record.position, "reason": record.reason}
+    try:
+        fields["raw"] = record.raw.decode("utf-8")
+    except UnicodeDecodeError:
+        fields["raw_base64"] = base64.b64encode(record.raw).decode("ascii")
+    # File names need not be UTF-8: their odd bytes are surrogates here, which backslashreplace writes as JSON does.
+    return _json(fields).encode("utf-8", "backslashreplace") + b"\n"
+
+
+class _AppendFn(beam.DoFn):
+    def __init__(self, place: FileLines) -> None:
+        self._place = place
+        self._outlet: Outlet | None = None
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._receipts: Counter[str] = Counter()
+
+    def start_bundle(self) -> None:
+        self._lines, self._bytes = [], 0
+        self._receipts.clear()
+
+    def process(self, element: Rejected) -> Iterator[Rejected]:
+        line = json_line(element)
+        if self._bytes + len(line) > _BUFFER_BYTES:
+            self._flush()
+        self._lines.append(line)
+        self._bytes += len(line)
+        self._receipts[element.receipt] += 1
+        yield element
+
+    def finish_bundle(self) -> None:
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._lines:
+            if self._outlet is None:
+                self._outlet = borrow(self._place)
+            standing = self._outlet.write(b"".join(self._lines))
+            if standing is not None:
+                delivery.log(self._place.name, standing, self._receipts)
+            for receipt, number in self._receipts.items():
+                delivery.deliver(receipt, number)
+        self._lines, self._bytes = [], 0
+        self._receipts.clear()
+
+    def teardown(self) -> None:
+        if self._outlet is not None:
+            self._outlet = None
+            give_back(self._place)

@@ -1,0 +1,132 @@
+"""Results into files: one window, one file, written whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import apache_beam as beam
+import polars as pl
+
+from schemas.elements.coders import register_row
+from schemas.elements.frames import Result, Written
+from sinks.files.atomic import write_whole
+from sinks.files.avro import encode_avro
+from sinks.files.formats import FORMATS, Format, format_of
+from sinks.files.json_text import json_by_key, json_lines
+from sinks.files.table_layout import lay_out, require
+from transforms.threads import ThreadedFn
+
+Shape = Literal["rows", "by_key"]
+
+
+register_row(Written)
+
+
+@beam.typehints.with_input_types(Result)
+@beam.typehints.with_output_types(Written)
+@dataclass(eq=False)
+class WriteResults(beam.PTransform):
+    """Writes each final result as one file, and gives a :class:`Written` for each; early ones are left out.
+
+    The totals of all time go to the very path given. Those of a window go to ``stem-<window>.ending`` beside it, e.g.
+    ``totals-20110401T000000Z-20110402T000000Z.jsonl``, and where the keys are split into shards, ``-00000-of-00004``
+    stands before the ending. A result is one element and makes one file, so windows cannot mix.
+
+    A file appears under its name when it is whole. Doing it again writes the same bytes over it.
+
+    The shape ``rows`` has a row per key: ``window_start``, ``window_end``, and the columns of the result. The shape
+    ``by_key`` is a single JSON object in one line, ``{"4011":["BANANAS",3,2.66,2.37]}``.
+
+    >>> hour = Result(0, 3_600_000_000, shard=0, shards=1, pane=0, final=True, rows=pl.DataFrame())
+    >>> WriteResults("out/totals.parquet").path_of(hour)
+    'out/totals-19700101T000000Z-19700101T010000Z.parquet'
+
+    Attributes:
+        path: where to; its ending tells the format: ``.jsonl``, ``.avro``, ``.parquet``; ``.json`` for ``by_key``.
+        shape: ``rows`` or ``by_key``.
+        key: the column, or columns, that tell the rows apart; the rows are sorted by it.
+        values: what ``by_key`` writes of a row, in order.
+
+    Raises:
+        ValueError: when made, the ending is not known or does not go with the shape; when run, a column is missing, or
+            ``by_key`` meets shards.
+        SinkError: when run, a file cannot be written.
+    """
+
+    path: str
+    shape: Shape = "rows"
+    key: str | tuple[str, ...] = "upc"
+    values: tuple[str, ...] = ("description", "quantity", "scale", "spend")
+
+    def __post_init__(self) -> None:
+        """Checks that ending and shape go together."""
+        super().__init__()
+        if self.shape not in get_args(Shape):
+            raise ValueError(f"shape must be rows or by_key, got {self.shape!r}")
+        self._format = format_of(self.path)
+        if self.shape == "by_key" and self._format not in ("json", "jsonl"):
+            raise ValueError(f"shape by_key is JSON: expected a path ending in .json or .jsonl, got {self.path!r}")
+        if self.shape == "by_key" and not isinstance(self.key, str):
+            raise ValueError(f"shape by_key has one key column, got {self.key!r}")
+        if self.shape == "rows" and self._format == "json":
+            known = ", ".join(ending for ending, of in FORMATS.items() if of != "json")
+            raise ValueError(f"unknown ending in {self.path!r}: expected {known} (.json is for shape by_key)")
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the two steps."""
+        return pcoll | "KeepFinal" >> beam.Filter(_is_final) | "WriteWhole" >> beam.ParDo(_WriteFn(self))
+
+    def path_of(self, result: Result) -> str:
+        """Gives the path of the file that the result goes to."""
+        parts = [] if result.label == "all" else [result.label]
+        if result.shards > 1:
+            parts.append(f"{result.shard:05d}-of-{result.shards:05d}")
+        if not parts:
+            return self.path
+        path = Path(self.path)
+        return str(path.with_name("-".join((path.stem, *parts)) + path.suffix))
+
+    def encode(self, result: Result) -> bytes:
+        """Gives the bytes of the file that the result goes to.
+
+        Raises:
+            ValueError: a column is missing, or the shape cannot hold this result.
+        """
+        if self.shape == "rows":
+            return _encode_rows(lay_out(result, (self.key,) if isinstance(self.key, str) else self.key), self._format)
+        if result.shards > 1:
+            raise ValueError(f"shape by_key is one document a window, so it needs one shard, got {result.shards}")
+        key = cast(str, self.key)
+        require(result.rows, self.values)
+        return json_by_key(lay_out(result, (key,)), key, self.values)
+
+
+def _is_final(result: Result) -> bool:
+    return result.final
+
+
+def _encode_rows(rows: pl.DataFrame, kind: Format) -> bytes:
+    if kind == "avro":
+        return encode_avro(rows)
+    if kind == "parquet":
+        sink = io.BytesIO()
+        rows.write_parquet(sink, compression="zstd")
+        return sink.getvalue()
+    return json_lines(rows)
+
+
+class _WriteFn(ThreadedFn[Result, str]):
+    def __init__(self, options: WriteResults) -> None:
+        self._options = options
+
+    def work(self, element: Result) -> str:
+        path = self._options.path_of(element)
+        write_whole(path, self._options.encode(element))
+        return path
+
+    def outputs(self, done: str, element: Result) -> Iterator[Written]:
+        yield Written(done, element.rows.height)

@@ -1,0 +1,1 @@
+"""Topics of Kafka: messages, and who sends them."""

@@ -1,0 +1,368 @@
+"""Results and records as messages of Kafka: delivered when a bundle ends, or the bundle fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import polars as pl
+from apache_beam.transforms.window import GlobalWindows
+
+from schemas.avro.registry import RegistryError
+from schemas.avro.wire_format import ValueFormat, make_encoder
+from schemas.elements.frames import Batch, Result, Written
+from sinks.files.atomic import SinkError
+from sinks.files.avro import avro_schema
+from sinks.files.json_text import json_by_key, json_lines, json_text
+from sinks.files.table_layout import lay_out, lay_out_all, require
+from sinks.kafka.producer import Sender, Sending
+from sinks.lines.render import Layout, render_lines
+from sources.kafka.client import BrokerError
+from sources.positions import delivery
+from transforms.untyped.fields import FIELD
+
+#: Behind the columns of a row, when it was given: the number of the result, and whether it is the window's last word.
+PANE, FINAL = "pane", "final"
+#: What stands between the columns of a key.
+KEY_SEPARATOR = "|"
+_NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9_]")
+
+
+class Messages(NamedTuple):
+    """Values of messages and, for each, its key; None where they have none."""
+
+    values: Sequence[bytes]
+    keys: Sequence[bytes | None] | None = None
+
+
+#: Makes values of lines of JSON; of rows, it is told the columns.
+Encode = Callable[[Sequence[bytes], pl.Schema | None], Sequence[bytes]]
+
+
+def _as_json(lines: Sequence[bytes], _: pl.Schema | None) -> Sequence[bytes]:
+    return lines
+
+
+#: Rows of results are sent when so many have gathered, or the bundle ends.
+MOST_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Where messages go.
+
+    Attributes:
+        sending: to which brokers, and how.
+        name: of the topic.
+        transactional: whether readers see the messages of a bundle together or not at all. Each worker has senders of
+            its own then, and needs a runner that does not give a bundle again once it was committed.
+        values: how the values of messages are written.
+    """
+
+    sending: Sending
+    name: str
+    transactional: bool = False
+    values: ValueFormat = ValueFormat()
+
+    @property
+    def address(self) -> str:
+        """How messages to people name it."""
+        return f"{self.sending.brokers.address}/{self.name}"
+
+
+@beam.typehints.with_output_types(Written)
+class _SendFn(beam.DoFn):
+    """Sends the messages of a bundle while it goes on, and waits for their delivery at its end."""
+
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
+        self._sender: Sender | None = None
+        self._sent = 0
+
+    def start_bundle(self) -> None:
+        self._sent = 0
+        if self._sender is None:
+            return
+        if self._topic.transactional:
+            self._sender.abort()  # of a bundle that failed in another step
+        if self._sender.has_failed:
+            self.teardown()
+
+    def send(self, messages: Messages) -> None:
+        """Sends messages."""
+        values, keys = messages
+        with _one_line_errors():
+            if self._sender is None:
+                self._sender = self._open()
+            if self._topic.transactional:
+                self._sender.begin()
+            self._sent += self._sender.send(self._topic.name, values, keys)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if self._sender is None or not self._sent:
+            return
+        with _one_line_errors():
+            if self._topic.transactional:
+                self._sender.commit()
+            else:
+                self._sender.flush()
+        yield GlobalWindows.windowed_value(Written(self._topic.address, self._sent))
+
+    def teardown(self) -> None:
+        sender, self._sender = self._sender, None
+        if sender is None:
+            return
+        if self._topic.transactional:
+            sender.abort()
+            sender.close()
+        else:
+            _give_back(self._topic.sending, sender)
+
+    def _open(self) -> Sender:
+        if not self._topic.transactional:
+            return _borrow(self._topic.sending)
+        return replace(self._topic.sending, transactional_id=f"{self._topic.name}-{uuid.uuid4().hex}").open()
+
+
+def encoded(topic: Topic, lines: Sequence[bytes], columns: pl.Schema | None) -> Sequence[bytes]:
+    """Gives values in the format of a topic; a schema of rows follows from their columns if none was given.
+
+    Raises:
+        SinkError: a record does not fit its schema, or the registry is not there; the message is one line.
+    """
+    how = topic.values
+    if how.is_json:
+        return lines
+    try:
+        if columns is not None and not how.schemas:
+            name = _NO_NAME_CHARACTER.sub("_", topic.name)
+            schema = avro_schema(columns, f"_{name}" if name[0].isdigit() else name)
+            how = replace(how, schemas=(json.dumps(schema),))
+        return make_encoder(how, topic.name)(lines)
+    except (ValueError, RegistryError) as error:
+        raise SinkError(f"cannot write to {topic.address}: {error}") from error
+
+
+class _one_line_errors:  # noqa: N801 - used as a function
+    """Turns what brokers say into an error of a sink."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _type: object, error: object, _trace: object) -> None:
+        if isinstance(error, BrokerError):
+            raise SinkError(str(error)) from error
+
+
+class _Borrowed(NamedTuple):
+    sender: Sender
+    times: int
+
+
+#: A runner may have several of the same step at once; one sender keeps their messages in order, and batches fuller.
+_open: dict[Sending, _Borrowed] = {}
+_guard = threading.Lock()
+
+
+def _borrow(sending: Sending) -> Sender:
+    with _guard:
+        known = _open.get(sending)
+        if known is None or known.sender.has_failed:
+            known = _Borrowed(sending.open(), 0)  # so that a bundle can be tried again
+        _open[sending] = known._replace(times=known.times + 1)
+        return known.sender
+
+
+def _give_back(sending: Sending, sender: Sender) -> None:
+    with _guard:
+        known = _open.get(sending)
+        if known is not None and known.sender is sender:
+            if known.times > 1:
+                _open[sending] = known._replace(times=known.times - 1)
+                return
+            del _open[sending]
+    sender.close()
+
+
+@beam.typehints.with_input_types(Result)
+@beam.typehints.with_output_types(Written)
+@dataclass(eq=False)
+class WriteTopic(beam.PTransform):
+    """Sends a message for each row of each result, early ones too, and gives a :class:`Written` for each bundle.
+
+    The value is a JSON object: the columns of the row, as files have them, ``pane`` and ``final``. The key is that of
+    the row, with ``|`` between its columns. Who keeps totals by window and key, each time those of the highest pane,
+    has what a table of :class:`sinks.sql.write.WriteTable` would have.
+
+    Attributes:
+        topic: where to.
+        key: the columns that tell the rows of a window apart.
+        document: if there are any, a result is one message ``{key: [value, ...]}`` of these columns instead; its key is
+            the window.
+
+    Raises:
+        SinkError: when run, messages cannot be delivered; the message is one line.
+        ValueError: when run, a column is missing.
+    """
+
+    topic: Topic
+    key: tuple[str, ...]
+    document: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, results: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return results | "AllTime" >> beam.WindowInto(GlobalWindows()) | "SendRows" >> beam.ParDo(_ResultsFn(self))
+
+
+def result_messages(results: Sequence[Result], key: tuple[str, ...], encode: Encode = _as_json) -> Messages:
+    """Gives the messages of the rows of results.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    rows, place = lay_out_all(results, key)
+    marked = rows.with_columns(
+        pl.Series(PANE, [result.pane for result in results], pl.Int64).gather(place),
+        pl.Series(FINAL, [result.final for result in results], pl.Boolean).gather(place),
+    )
+    return Messages(encode(json_lines(marked).split(b"\n")[:-1], marked.schema), _keys(rows, key))
+
+
+def document_message(result: Result, key: str, columns: tuple[str, ...]) -> Messages:
+    """Gives the one message of a result that is a document.
+
+    Raises:
+        ValueError: a column is missing, or this is not all of the window.
+    """
+    if result.shards > 1:
+        raise ValueError(f"a document has all of a window, so it needs one shard, got {result.shards}")
+    require(result.rows, columns)
+    document = json_by_key(lay_out(result, (key,)), key, columns)
+    return Messages([document.rstrip(b"\n")], [result.label.encode()])
+
+
+class _ResultsFn(_SendFn):
+    """Gathers results, for those of many windows are rendered together."""
+
+    def __init__(self, options: WriteTopic) -> None:
+        super().__init__(options.topic)
+        self._key, self._document = options.key, options.document
+        self._results: list[Result] = []
+        self._rows = 0
+
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._results, self._rows = [], 0
+
+    def process(self, element: Result) -> None:
+        self._results.append(element)
+        self._rows += element.rows.height
+        if self._rows >= MOST_ROWS:
+            self._send_results()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        self._send_results()
+        yield from super().finish_bundle()
+
+    def _send_results(self) -> None:
+        results, self._results, self._rows = self._results, [], 0
+        if self._document:
+            for result in results:
+                self.send(document_message(result, self._key[0], self._document))
+        elif results:
+            self.send(result_messages(results, self._key, partial(encoded, self._topic)))
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Written)
+@dataclass(eq=False)
+class WriteMessages(beam.PTransform):
+    """Sends a message for each record, in order, and gives a :class:`Written` for each bundle.
+
+    Attributes:
+        topic: where to.
+        layout: how records are written; without, the columns of their rows as JSON, less those that begin with ``_``.
+        key: the column whose text is the key of a message; none without.
+
+    Raises:
+        SinkError: when run, messages cannot be delivered; the message is one line.
+    """
+
+    topic: Topic
+    layout: Layout | None = None
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "SendRecords" >> beam.ParDo(self.step())
+
+    def step(self) -> beam.DoFn:
+        """Gives the one step."""
+        return _BatchesFn(self)
+
+
+def record_messages(batch: Batch, layout: Layout | None, key: str = "", encode: Encode = _as_json) -> Messages:
+    """Gives the messages of a batch."""
+    columns = None
+    if layout is None:
+        rows = batch.rows.select(name for name in batch.rows.columns if not name.startswith("_"))
+        lines, columns = json_lines(rows), rows.schema
+    else:
+        lines = render_lines(batch, layout)
+    values = encode(lines.split(b"\n")[:-1], columns)
+    keys = _keys(batch.rows, (FIELD + key if FIELD + key in batch.rows.columns else key,)) if key else None
+    return Messages(values, keys)
+
+
+class _BatchesFn(_SendFn):
+    def __init__(self, options: WriteMessages) -> None:
+        super().__init__(options.topic)
+        self._layout, self._key = options.layout, options.key
+        self._receipts: Counter[str] = Counter()
+
+    def start_bundle(self) -> None:
+        super().start_bundle()
+        self._receipts.clear()
+
+    def process(self, element: Batch) -> None:
+        self.send(record_messages(element, self._layout, self._key, partial(encoded, self._topic)))
+        self._receipts[element.block.receipt] += element.rows.height
+
+    def finish_bundle(self) -> Iterator[Any]:
+        yield from super().finish_bundle()
+        delivery.log(self._topic.address, None, self._receipts)
+        for receipt in self._receipts:
+            delivery.deliver(receipt)
+        self._receipts.clear()
+
+
+def _keys(rows: pl.DataFrame, columns: Sequence[str]) -> list[bytes | None]:
+    """Gives the keys of rows: their text, with nothing around it, or None where the only column is missing."""
+    require(rows, columns)
+    texts = [_text(name, rows.schema[name]) for name in columns]
+    key = (
+        texts[0] if len(texts) == 1 else pl.concat_str([text.fill_null("") for text in texts], separator=KEY_SEPARATOR)
+    )
+    return rows.select(key.cast(pl.Binary).alias("key")).to_series().to_list()
+
+
+def _text(name: str, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(name)
+    text = value if dtype == pl.String else json_text(value, dtype).str.strip_chars('"')
+    return pl.when(value.is_not_null()).then(text)

@@ -1,0 +1,1 @@
+"""Lines, one after the other, to where somebody reads them."""

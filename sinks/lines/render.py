@@ -1,0 +1,190 @@
+"""Records as lines: as they came, or their fields as CSV, as JSON lines, or in a template."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import polars as pl
+
+from schemas.elements.frames import RECORD, Batch
+from schemas.text.lines import find_lines, join_lines
+from sinks.address import Output
+from sinks.files.json_text import json_text
+from transforms.untyped.fields import FIELD, JSON
+from transforms.untyped.infer_schema import NUMBER, Shape
+
+Style = Literal["raw", "csv", "jsonl", "text"]
+STYLES: tuple[Style, ...] = ("csv", "jsonl", "text")
+_STYLES: dict[str | None, Style] = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}
+_LINE_BREAKS = r"[\r\n]+"
+
+
+class Layout(NamedTuple):
+    """How records are written.
+
+    Attributes:
+        style: as they came (``raw``), or how their fields are.
+        columns: the fields, in order.
+        numbers: those of them that JSON has as numbers, where their values are.
+        template: of the style ``text``: literal texts and names of fields in turn, a literal first.
+    """
+
+    style: Style = "raw"
+    columns: tuple[str, ...] = ()
+    numbers: frozenset[str] = frozenset()
+    template: tuple[str, ...] = ()
+
+
+def style_of(form: str | None) -> Style | None:
+    """Gives the style that writes the columns of records, for the ending of a file or the name of a style."""
+    return _STYLES.get(form)
+
+
+def choose_layout(
+    output: Output, style: str | None, shape: Shape, columns: tuple[str, ...], template: tuple[str, ...]
+) -> Layout:
+    """Chooses how to write the records of an output, from what was said, and from its address.
+
+    Args:
+        output: where they go.
+        style: how they are to be written, where that was said.
+        shape: what they are.
+        columns: those that were asked for; none for all.
+        template: see Layout.
+
+    Raises:
+        ValueError: nobody knows their columns.
+    """
+    known = columns or shape.names
+    if output.url is not None:
+        return Layout("csv", known if shape.form != "lines" else (), shape.numbers)
+    if template:
+        return Layout("text", template=template)
+    found = style_of(style or output.format)
+    if found is None and columns:
+        found = "jsonl" if shape.form == "jsonl" else "csv"
+    is_as_it_is = found == "jsonl" and shape.form == "jsonl" and not columns
+    if found is None or is_as_it_is:
+        return Layout()
+    if not known:
+        raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
+    return Layout(found, known, shape.numbers)
+
+
+def parse_template(text: str) -> tuple[str, ...]:
+    """Parses a template such as ``{time}: {item} at {price}``; ``{{`` and ``}}`` are braces.
+
+    >>> parse_template("{time}: {item}")
+    ('', 'time', ': ', 'item', '')
+
+    Raises:
+        ValueError: it is none, or asks for more than fields, as ``{price:>9}`` and ``{item.name}`` do.
+    """
+    parts = [""]
+    try:
+        pieces = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"cannot read the template {text!r}: {str(error).lower()}") from None
+    for literal, field, spec, conversion in pieces:
+        parts[-1] += literal
+        if field is None:
+            continue
+        if not field or spec or conversion or any(mark in field for mark in ".[]"):
+            raise ValueError(f"expected fields such as {{item}}, and nothing else in braces, got {text!r}")
+        parts += [field, ""]
+    if len(parts) == 1:
+        raise ValueError(f"expected a template with a field such as {{item}}, got {text!r}")
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"a template is one line, got {text!r}")
+    return tuple(parts)
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(bytes)
+@dataclass(eq=False)
+class RenderLines(beam.PTransform):
+    r"""Gives the records of each batch as lines, in their order, as one ``bytes``; each ends in ``\n``.
+
+    A record is one line: a line break in a field, which only JSON can have, becomes a blank in CSV and text.
+
+    Attributes:
+        layout: how they are written.
+    """
+
+    layout: Layout
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return batches | "Render" >> beam.ParDo(_RenderFn(self.layout)).with_output_types(bytes)
+
+
+class _RenderFn(beam.DoFn):
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def process(self, batch: Batch) -> Iterator[bytes]:
+        yield render_lines(batch, self._layout)
+
+
+def render_lines(batch: Batch, layout: Layout) -> bytes:
+    """Gives the lines of a batch, which has a row."""
+    if layout.style == "csv":
+        return csv_lines(batch.rows.select(_one_line(name).alias(f"c{at}") for at, name in enumerate(layout.columns)))
+    if layout.style == "jsonl":
+        lines = pl.concat_str(pl.lit("{"), pl.concat_str(_members(batch.rows, layout), separator=","), pl.lit("}"))
+    elif layout.style == "text":
+        fields = layout.template
+        lines = pl.concat_str(
+            _one_line(part).fill_null("") if at % 2 else pl.lit(part) for at, part in enumerate(fields)
+        )
+    else:
+        return raw_lines(batch)
+    texts = batch.rows.select(lines).to_series()
+    return b"".join(text.encode() + b"\n" for text in texts)
+
+
+def raw_lines(batch: Batch) -> bytes:
+    """Gives the records of a batch just as they came."""
+    data = batch.block.data
+    lines = find_lines(data)
+    which = np.zeros(len(lines.starts), bool)
+    which[batch.rows[RECORD].to_numpy()] = True
+    joined = join_lines(data, lines, which)
+    return joined if joined.endswith(b"\n") else joined + b"\n"
+
+
+def header_line(columns: Sequence[str]) -> bytes:
+    """Gives the header row of a CSV file."""
+    return csv_lines(pl.DataFrame({f"c{at}": [name] for at, name in enumerate(columns)}))
+
+
+def csv_lines(rows: pl.DataFrame) -> bytes:
+    """Gives rows of texts as CSV, quoted where they have to be; what is missing is empty."""
+    return rows.write_csv(include_header=False, null_value="").encode()
+
+
+def _members(rows: pl.DataFrame, layout: Layout) -> Iterator[pl.Expr]:
+    for name in layout.columns:
+        value = pl.col(JSON + name) if JSON + name in rows.columns else _value(name, layout)
+        yield pl.concat_str(json_text(pl.lit(name), pl.String()), pl.lit(":"), value)
+
+
+def _value(name: str, layout: Layout) -> pl.Expr:
+    text = pl.col(FIELD + name)
+    quoted = json_text(text, pl.String())
+    if name not in layout.numbers:
+        return quoted
+    return pl.when(text.str.contains(NUMBER).fill_null(value=False)).then(text).otherwise(quoted)
+
+
+def _one_line(name: str) -> pl.Expr:
+    return pl.col(FIELD + name).str.replace_all(_LINE_BREAKS, " ")

@@ -1,0 +1,170 @@
+"""Lines, one after the other, to where somebody reads them: a file, the standard output, a peer."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from schemas.elements.frames import Written
+from sinks.console.tables import print_bytes
+from sinks.files.atomic import SinkError
+from sources.drain import drain
+from sources.positions import delivery
+from sources.positions.delivery import Standing
+
+
+class Outlet(ABC):
+    """Where lines go, once it is open. Threads take turns; what one writes is not mixed with what another does."""
+
+    @abstractmethod
+    def write(self, lines: bytes) -> Standing | None:
+        r"""Hands whole lines over, each ended by ``\n``, before it returns; tells where they stand now, of a file.
+
+        Raises:
+            SinkError: that cannot be done.
+        """
+
+    def close(self) -> None:
+        """Closes what is open; may be called again."""
+        return
+
+
+class Place(ABC):
+    """Where lines go: a frozen dataclass, so that it pickles, and equal ones are one outlet in a process."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The address."""
+
+    @abstractmethod
+    def open(self) -> Outlet:
+        """Opens it.
+
+        Raises:
+            SinkError: it cannot be.
+        """
+
+
+@beam.typehints.with_output_types(Written)
+@dataclass(eq=False)
+class WriteLines(beam.PTransform):
+    r"""Writes elements of whole lines, each as it comes, and gives a :class:`Written` for each.
+
+    An element is handed to the system before the next one is taken, and nothing waits for a bundle to end. The order is
+    that of the elements: it is that of the records where one reader gives them and no shuffle stands between. At least
+    once: a bundle that is tried again writes its lines again.
+
+    Attributes:
+        place: where they go.
+        render: makes lines of elements; None where elements are lines. What is rendered is acknowledged (see
+            :mod:`sources.positions.delivery`) when it was written.
+
+    Raises:
+        SinkError: when run, they cannot be written.
+    """
+
+    place: Place
+    render: Callable[[Any], bytes] | None = None
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place, self.render))
+
+
+class _WriteFn(beam.DoFn):
+    def __init__(self, place: Place, render: Callable[[Any], bytes] | None) -> None:
+        self._place = place
+        self._render = render
+        self._outlet: Outlet | None = None
+
+    def process(self, element: Any) -> Iterator[Written]:
+        if self._outlet is None:
+            self._outlet = borrow(self._place)
+        lines: bytes = element if self._render is None else self._render(element)
+        standing = self._outlet.write(lines)
+        number = lines.count(b"\n")
+        if self._render is not None:
+            receipt = element.block.receipt
+            if standing is not None:
+                delivery.log(self._place.name, standing, {receipt: number})
+            delivery.deliver(receipt)
+        yield Written(self._place.name, number)
+
+    def teardown(self) -> None:
+        if self._outlet is not None:
+            self._outlet = None
+            give_back(self._place)
+
+
+class _Borrowed(NamedTuple):
+    outlet: Outlet
+    times: int
+
+
+#: A runner may have several of the same step at once; they share what they write to, or the order would be lost.
+_open: dict[Place, _Borrowed] = {}
+_guard = threading.Lock()
+
+
+def borrow(place: Place) -> Outlet:
+    """Return this process's outlet of a place, open; to be given back as often.
+
+    Raises:
+        SinkError: it cannot be opened.
+    """
+    with _guard:
+        known = _open.get(place)
+        outlet, times = known or _Borrowed(place.open(), 0)
+        _open[place] = _Borrowed(outlet, times + 1)
+        return outlet
+
+
+def give_back(place: Place) -> None:
+    """Close the outlet of a place, once everybody has given it back."""
+    with _guard:
+        outlet, times = _open[place]
+        if times > 1:
+            _open[place] = _Borrowed(outlet, times - 1)
+            return
+        del _open[place]
+    outlet.close()
+
+
+@dataclass(frozen=True)
+class StdoutLines(Place):
+    """The standard output, flushed with each element. That its reader has gone away ends the run, and is no error."""
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return "-"
+
+    def open(self) -> Outlet:
+        """Has nothing to open."""
+        return _Stdout()
+
+
+class _Stdout(Outlet):
+    def __init__(self) -> None:
+        self._is_gone = False
+
+    def write(self, lines: bytes) -> None:
+        if self._is_gone:
+            return
+        try:
+            print_bytes(lines)
+        except SinkError as error:
+            if not isinstance(error.__cause__, BrokenPipeError):
+                raise
+            self._is_gone = True
+            drain()

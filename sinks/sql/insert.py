@@ -1,0 +1,230 @@
+"""Single records into a table of a database, each once, from however many writers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import polars as pl
+import sqlalchemy as sa
+from apache_beam.transforms.window import GlobalWindows
+from sqlalchemy.dialects import postgresql, sqlite
+
+from schemas.elements.frames import RECORD, Batch, Written
+from schemas.text.lines import find_lines
+from sinks.sql.database import RETRY_SECONDS, Database, borrow, give_back
+from sinks.sql.url import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
+from sources.positions import delivery
+from transforms.untyped.fields import FIELD
+
+#: What the table has besides the fields: together they tell the records apart.
+RELAY, ARRIVAL, ORIGIN, POSITION = KEY = ("relay", "arrival", "origin", "position")
+#: The column of records of which no field is known.
+LINE = "line"
+#: A bundle of more rows is written in several transactions.
+MOST_ROWS = 50_000
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Written)
+@dataclass(eq=False)
+class InsertRecords(beam.PTransform):
+    """Writes each record into a row of its own, and gives a :class:`Written` per transaction.
+
+    The table is made when it is missing. It has the fields as text (in SQLite those in ``numbers`` as numbers), and
+    the identity of the record as its key (see :class:`schemas.elements.block.Block`): ``origin`` and ``position``,
+    where it was,
+    and ``relay``, the scope of these. What is read again, by the same run or by another, has the same: it changes
+    the rows that are there, and adds none. Input that can be read but once has a ``relay`` that each reading makes up;
+    its rows tell in ``arrival`` when they were received, in microseconds. That is 0 for all that can be read again.
+
+    The records of a bundle are written in one transaction, which is tried again while the database is away or busy.
+    Two records of a bundle that have the same identity and are not the same end the run, and neither is written.
+
+    Attributes:
+        address: where the database is; made from the argument ``url``, as that of :class:`sinks.sql.write.WriteTable`.
+        table: the name of the table.
+        columns: the fields to write; none for the whole record, as ``line``.
+        numbers: those of them that are numbers.
+        retry_seconds: for how long to try again.
+
+    Raises:
+        ValueError: when made, the address or a name is wrong.
+        SinkError: when run, it cannot be written; the message is one line, and without the password.
+    """
+
+    url: InitVar[str | sa.URL]
+    table: str
+    columns: tuple[str, ...] = ()
+    numbers: Collection[str] = ()
+    retry_seconds: float = RETRY_SECONDS
+    address: sa.URL = field(init=False)
+
+    def __post_init__(self, url: str | sa.URL) -> None:
+        """Checks the fields."""
+        super().__init__()
+        self.address = address_of(url)
+        check_table(self.table)
+        names = [name.lower() for name in (*KEY, *self.columns)]
+        again = next((name for name in names if names.count(name) > 1), None)
+        if again is not None:
+            raise ValueError(f"the table would have the column {again!r} twice: name the others with --columns")
+
+    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return pcoll | "InsertRows" >> beam.ParDo(_InsertFn(self))
+
+
+def table_rows(batch: Batch, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of a batch: KEY, and the fields, or the whole LINE.
+
+    Args:
+        batch: the records.
+        columns: the fields; none for the whole record.
+    """
+    block = batch.block
+    lines = find_lines(block.data)
+    records = batch.rows[RECORD].to_numpy()
+    origins, positions = block.locate_all(lines.starts[records])
+    # A message that has a number can be read again, and its time of arrival depends on the others of its block.
+    is_read_once = bool(block.scope) and not any(span.numbered for span in block.spans)
+    rows = pl.DataFrame({ORIGIN: origins, POSITION: positions}).with_columns(
+        pl.lit(block.scope).alias(RELAY), pl.lit(block.arrival if is_read_once else 0, pl.Int64).alias(ARRIVAL)
+    )
+    if columns:
+        fields = batch.rows.select(pl.col(FIELD + name).alias(name) for name in columns)
+    else:
+        ends = zip(lines.starts[records].tolist(), lines.stops[records].tolist(), strict=True)
+        fields = pl.DataFrame(
+            {LINE: [block.data[start:stop].decode(errors="replace") for start, stop in ends]}, {LINE: pl.String}
+        )
+    return pl.concat([rows.select(KEY), fields], how="horizontal")
+
+
+def once_each(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return each row once.
+
+    Raises:
+        ValueError: rows that are not the same have the same KEY; one of them would be lost.
+    """
+    if rows.select(KEY).n_unique() == rows.height:
+        return rows
+    rows = rows.unique(maintain_order=True)
+    twice = rows.filter(pl.struct(KEY).is_duplicated())
+    if twice.height:
+        raise ValueError(f"two records have the place {twice[ORIGIN][0]}:{twice[POSITION][0]}")
+    return rows
+
+
+class _InsertFn(beam.DoFn):
+    """Gathers the rows of a bundle, and writes them when it ends, or when there are many."""
+
+    def __init__(self, options: InsertRecords) -> None:
+        self._options = options
+        self._path = shown(options.address)
+        self._frames: list[pl.DataFrame] = []
+        self._receipts: list[str] = []
+        self._rows = 0
+        self._database: Database | None = None
+        self._table: _Table | None = None
+
+    def start_bundle(self) -> None:
+        self._frames, self._receipts, self._rows = [], [], 0
+
+    def process(self, batch: Batch) -> Iterator[Written]:
+        frame = table_rows(batch, self._options.columns)
+        self._frames.append(frame)
+        self._receipts.append(batch.block.receipt)
+        self._rows += frame.height
+        if self._rows >= MOST_ROWS:
+            yield self._flush()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if self._frames:
+            yield GlobalWindows.windowed_value(self._flush())
+
+    def teardown(self) -> None:
+        if self._database is not None:
+            give_back(self._database)
+        self._database = None
+
+    def _flush(self) -> Written:
+        options, gathered = self._options, pl.concat(self._frames)
+        self._frames, self._rows = [], 0
+        if self._database is None:
+            self._database = borrow(options.address)
+        is_new = self._table is None
+        table = self._table or _Table(
+            options.address.get_backend_name(), options.table, gathered.columns, options.numbers
+        )
+        database = self._database
+        try:
+            rows = once_each(gathered)
+        except ValueError as error:
+            raise database.error(f"{error}: table {options.table} could have but one of them") from None
+
+        def work(connection: sa.Connection) -> None:
+            problem = table.prepare(connection) if is_new else ""
+            if problem:
+                raise database.error(problem)
+            table.write(connection, rows)
+
+        database.transact(work, options.retry_seconds)
+        self._table = table
+        for receipt in self._receipts:
+            delivery.deliver(receipt)
+        self._receipts = []
+        return Written(f"{self._path}, table {options.table}", rows.height)
+
+
+class _Table:
+    """The statements for one table."""
+
+    def __init__(self, backend: str, name: str, columns: Sequence[str], numbers: Collection[str]) -> None:
+        self._backend = backend
+        kinds: dict[str, sa.types.TypeEngine[Any]] = {ARRIVAL: sa.BigInteger(), POSITION: sa.BigInteger()}
+        self.table = sa.Table(
+            name,
+            sa.MetaData(),
+            *(
+                sa.Column(
+                    column, kinds.get(column, _Number() if column in numbers and backend == SQLITE else sa.Text())
+                )
+                for column in columns
+            ),
+            sa.PrimaryKeyConstraint(*KEY),
+        )
+        insert = (sqlite.insert if backend == SQLITE else postgresql.insert)(self.table)
+        newer = {column: insert.excluded[column] for column in columns if column not in KEY}
+        self._insert = insert.on_conflict_do_update(index_elements=list(KEY), set_=newer)
+
+    def prepare(self, connection: sa.Connection) -> str:
+        """Makes the table, if it is not there; gives what is wrong with it, or an empty text."""
+        inspector = make_table(connection, self.table)
+        if inspector is None:
+            return ""
+        found = {column["name"] for column in inspector.get_columns(self.table.name)}
+        missing = [column.name for column in self.table.columns if column.name not in found]
+        key = inspector.get_pk_constraint(self.table.name)["constrained_columns"]
+        if missing or key != list(KEY):
+            lacks = f"it has no column {missing[0]}" if missing else f"its key is not {', '.join(KEY)}"
+            return f"table {self.table.name} is another one: {lacks}"
+        return ""
+
+    def write(self, connection: sa.Connection, rows: pl.DataFrame) -> None:
+        """Writes the rows; those that are there already are changed."""
+        if self._backend == POSTGRESQL:  # it has no texts with this character
+            rows = rows.with_columns(pl.col(pl.String).str.replace_all("\0", _UNREADABLE, literal=True))
+        connection.execute(self._insert, rows.to_dicts())
+
+
+class _Number(sa.types.UserDefinedType[Any]):
+    """A column of SQLite that makes numbers of the texts that are some, and keeps the others."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "NUMERIC"

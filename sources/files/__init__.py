@@ -1,0 +1,1 @@
+"""Files as sources: replayed, repeated, or followed as they grow."""

@@ -1,0 +1,279 @@
+"""Reading pieces of files as chunks of whole lines: plain, gzip or zstandard, from any byte on."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import pyarrow
+
+from schemas.record_type import Dialect, RecordType
+from schemas.text.dialect import SAMPLE_BYTES, sniff_dialect
+
+#: Of a record that is too long, so much is kept to show.
+SHOWN_BYTES = 4_096
+_SKIP_BYTES = 1 << 16
+#: Where the last line end of a chunk is looked for.
+_TAIL_BYTES = 1 << 16
+_OVER_BYTES = 1 << 20
+
+
+class Piece(NamedTuple):
+    """The records of a file whose first byte lies in ``start <= offset < stop``; ``stop`` -1 is the end of the file."""
+
+    path: str
+    start: int = 0
+    stop: int = -1
+
+
+class Chunk(NamedTuple):
+    """Whole lines of one file.
+
+    Attributes:
+        data: the lines; only the last line of a file may lack its line end.
+        piece: which piece they are of, by its place in the list.
+        offset: of the first byte, in the (decompressed) file.
+        after: the offset from which to go on.
+        dialect: of the file.
+        fault: empty, or why this is one record that cannot be used, of which ``data`` is the beginning.
+    """
+
+    data: bytes
+    piece: int
+    offset: int
+    after: int
+    dialect: Dialect
+    fault: str = ""
+
+
+def find_files(patterns: Iterable[str]) -> list[str]:
+    """Gives the files that paths, globs and folders name, each once; those of a folder in name order.
+
+    Raises:
+        FileNotFoundError: a pattern names nothing.
+        PermissionError: a file cannot be read, or a folder that may have some cannot be looked into.
+        OSError: a path names a pipe or a device, which cannot be read twice.
+    """
+    found: dict[Path, str] = {}
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            names = sorted(str(file) for file in path.iterdir() if _is_meant(file) and not file.name.startswith("."))
+        elif path.is_file():
+            names = [pattern]
+        elif path.exists():
+            raise OSError(f"no regular file: {pattern!r}; give - and pipe it in instead")
+        else:
+            _check_folders(pattern)
+            names = sorted(name for name in glob.glob(pattern, recursive=True) if _is_meant(Path(name)))  # noqa: PTH207
+        if not names:
+            raise FileNotFoundError(f"no file at {pattern!r}: expected a path, a glob or a folder with files in it")
+        for name in names:
+            if not Path(name).exists():
+                raise FileNotFoundError(f"no file at {name!r}: it is a link to one that is not there")
+            if not os.access(name, os.R_OK):
+                raise PermissionError(f"cannot read {name!r}: permission denied")
+            found.setdefault(Path(name).resolve(), name)
+    return list(found.values())
+
+
+def _check_folders(pattern: str) -> None:
+    """Look whether every folder that a glob goes through can be looked into: ``glob`` itself passes over the others.
+
+    Raises:
+        PermissionError: one cannot be.
+    """
+    parts = Path(pattern).parts
+    for number, part in enumerate(parts):
+        if not any(map(glob.has_magic, parts[: number + 1])):
+            continue
+        through = Path(*parts[:number], "**" if part == "**" else "")
+        needed = os.R_OK | os.X_OK if glob.has_magic(part) else os.X_OK
+        for folder in glob.glob(str(through), recursive=True):  # noqa: PTH207
+            if Path(folder).is_dir() and not os.access(folder, needed):
+                raise PermissionError(f"cannot look into {folder!r}: permission denied")
+
+
+def _is_meant(path: Path) -> bool:
+    """Tell whether who names a folder or a glob means this: a file, or a link that may have lost its file."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+@contextlib.contextmanager
+def one_line_errors(path: str) -> Iterator[None]:
+    """Turn everything that may go wrong while a file is read into an OSError whose one line names it."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise OSError(f"cannot read {path!r} to its end: {error}") from error
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens a file for reading bytes, through gzip or zstandard by its ending.
+
+    Raises:
+        OSError: it cannot be opened.
+        EOFError: it is empty, and should be compressed: what is compressed has some bytes always.
+    """
+    if is_compressed(path) and not Path(path).stat().st_size:
+        raise EOFError("it is empty, which no compressed file is")
+    if path.endswith(".gz"):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.endswith(".zst"):
+        # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
+        return cast(BinaryIO, pyarrow.input_stream(path, compression="zstd"))
+    return cast(BinaryIO, Path(path).open("rb", buffering=0))
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the file can be read from its beginning only."""
+    return path.endswith((".gz", ".zst"))
+
+
+def file_dialect(path: str, record_type: RecordType) -> Dialect:
+    """Finds the dialect of a file from its head."""
+    with open_file(path) as file:
+        return sniff_dialect(_read(file, SAMPLE_BYTES), record_type)
+
+
+def piece_size(piece: Piece) -> int:
+    """Gives the bytes of the piece on disk."""
+    stop = Path(piece.path).stat().st_size if piece.stop < 0 else piece.stop
+    return max(0, stop - piece.start)
+
+
+def read_chunks(
+    pieces: Sequence[Piece],
+    record_type: RecordType,
+    chunk_bytes: int,
+    first_piece: int = 0,
+    first_offset: int = -1,
+) -> Generator[Chunk, None, None]:
+    """Reads the pieces in order, from ``first_offset`` of ``first_piece`` on (a chunk's ``after``).
+
+    No chunk is longer than ``chunk_bytes``. A record that is longer, its line end included, comes as a chunk with a
+    fault.
+
+    Raises:
+        OSError: a file cannot be read to its end, or is shorter than it was; the message names it.
+    """
+    for number in range(first_piece, len(pieces)):
+        piece = pieces[number]
+        with one_line_errors(piece.path):
+            dialect = file_dialect(piece.path, record_type)
+            with open_file(piece.path) as file:
+                if number == first_piece and first_offset >= 0:
+                    offset, carry = first_offset, b""
+                    _go_to(file, offset)
+                else:
+                    offset, carry = _align(file, piece, dialect, chunk_bytes)
+                yield from _read_piece(file, number, piece, offset, carry, dialect, chunk_bytes)
+
+
+def _align(file: BinaryIO, piece: Piece, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
+    """Gives the offset of the first record whose first byte is in the piece, and what was read from there on."""
+    if piece.start <= dialect.skip:
+        _go_to(file, dialect.skip)
+        return dialect.skip, b""
+    _go_to(file, piece.start - 1)
+    offset, carry = _skip_line(file, piece.start - 1, chunk_bytes)
+    if offset < piece.start:
+        raise EOFError(f"it ends before byte {piece.start}, and did not when it was listed")
+    return offset, carry
+
+
+def _read_piece(
+    file: BinaryIO, number: int, piece: Piece, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
+) -> Iterator[Chunk]:
+    """Reads on behind ``carry``, which are the bytes at ``offset`` that were read already."""
+    size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0
+    while piece.stop < 0 or offset < piece.stop:
+        if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
+            yield Chunk(data, number, offset, offset + len(data), dialect)
+            offset += len(data)
+            carry = b""
+            continue
+        window = carry + _read(file, chunk_bytes - len(carry))
+        if not window and piece.stop >= 0:
+            raise EOFError(f"it ends before byte {piece.stop}, and did not when it was listed")
+        if not window and offset < size:
+            raise EOFError(f"it ends at byte {offset}, and had {size} when it was opened")
+        if not window:
+            return
+        is_last = len(window) < chunk_bytes
+        # A record is ours if it begins before the stop, so the line end to look for is at stop - 1 or behind.
+        most = len(window) if piece.stop < 0 else window.find(b"\n", max(0, piece.stop - 1 - offset)) + 1 or len(window)
+        end = most if is_last and most == len(window) else window.rfind(b"\n", 0, most) + 1
+        if end == 0:
+            end = len(window)
+            after, carry = _skip_line(file, offset + end, chunk_bytes)
+            if after > offset + end:
+                fault = f"record longer than {chunk_bytes} bytes"
+                yield Chunk(window[:SHOWN_BYTES], number, offset, after, dialect, fault)
+                offset = after
+                continue
+        yield Chunk(window[:end] if end < len(window) else window, number, offset, offset + end, dialect)
+        carry = window[end:]
+        offset += end
+
+
+def _read_in_place(file: BinaryIO, offset: int, size: int, stop: int) -> bytes:
+    """Reads whole lines, nearly ``size`` bytes of them, in the middle of a plain file; nothing where that cannot be.
+
+    It looks for the last line end first, so that nothing has to be copied.
+    """
+    if not isinstance(file, io.FileIO) or 0 <= stop <= offset + size:
+        return b""
+    tail_bytes = min(size, _TAIL_BYTES)
+    tail = os.pread(file.fileno(), tail_bytes, offset + size - tail_bytes)
+    end = tail.rfind(b"\n") + 1
+    if len(tail) < tail_bytes or not end:
+        return b""
+    data = os.pread(file.fileno(), size - tail_bytes + end, offset)
+    if not data.endswith(b"\n"):
+        return b""
+    file.seek(offset + len(data))
+    return data
+
+
+def _skip_line(file: BinaryIO, offset: int, most_bytes: int) -> tuple[int, bytes]:
+    """Reads to the end of the line; gives the offset behind it and what was read from there on, of so many bytes."""
+    while window := _read(file, min(most_bytes, _SKIP_BYTES)):
+        end = window.find(b"\n") + 1
+        if end:
+            return offset + end, window[end:]
+        offset += len(window)
+    return offset, b""
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """Reads so many bytes, fewer only at the end of the file."""
+    data = file.read(size)
+    if len(data) == size or not data:
+        return data
+    parts = [data]
+    missing = size - len(data)
+    while missing and (data := file.read(missing)):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)
+
+
+def _go_to(file: BinaryIO, offset: int) -> None:
+    """Goes to an offset of a file that was just opened; what cannot seek is read over."""
+    missing = offset
+    if offset and file.seekable():
+        file.seek(offset - 1)
+        missing = 1
+    while missing:
+        data = file.read(min(missing, _OVER_BYTES))
+        if not data:
+            raise EOFError(f"it ends before byte {offset}, and did not when it was listed")
+        missing -= len(data)

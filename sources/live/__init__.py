@@ -1,0 +1,1 @@
+"""Live sources of lines: TCP, UDP, the standard input, commands."""

@@ -1,0 +1,1 @@
+"""Going on where an earlier run got to: positions, and which of them are covered by the outputs."""

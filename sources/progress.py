@@ -1,0 +1,111 @@
+"""What the sources and transforms of this process have done so far, for a progress line; the real counts are metrics.
+
+Workers elsewhere have boards of their own, that nobody sees: nothing but the progress line may depend on this one. For
+failures that show at the end of the input, :func:`fail` tells whether somebody looks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from schemas.record_type import Rejected
+
+#: Of the records that were rejected, the first ones are shown.
+MAX_REJECTED = 3
+#: Notes that nobody has taken yet: so many of the latest.
+_MAX_NOTES = 1_000
+_lock = threading.Lock()
+_counts: Counter[str] = Counter()
+_watermark: list[int] = []
+_notes: deque[str] = deque(maxlen=_MAX_NOTES)
+_failures: list[str] = []
+_rejected: list[Rejected] = []
+_head: list[bytes] = []
+_watched = threading.Event()
+
+
+def add(name: str, amount: int) -> None:
+    """Adds to a count, e.g. ``read`` or ``bytes``."""
+    with _lock:
+        _counts[name] += amount
+
+
+def counts() -> Counter[str]:
+    """Gives a copy of the counts."""
+    with _lock:
+        return Counter(_counts)
+
+
+def set_watermark(micros: int) -> None:
+    """Notes how far the blocks have come in event time."""
+    _watermark[:] = [micros]
+
+
+def watermark() -> int | None:
+    """Gives how far the blocks have come, or None where that is not known."""
+    return _watermark[0] if _watermark else None
+
+
+def note(text: str) -> None:
+    """Leaves a line for a person."""
+    _notes.append(text)
+
+
+def take_notes() -> list[str]:
+    """Gives the lines that were left since the last time."""
+    return [_notes.popleft() for _ in range(len(_notes))]
+
+
+def show_rejected(records: Sequence[Rejected], head: bytes) -> None:
+    """Keep the first records that were rejected, and the first bytes of the block that the first one was in."""
+    if len(_rejected) >= MAX_REJECTED or not records:
+        return
+    with _lock:
+        if not _rejected:
+            _head[:] = [head]
+        _rejected.extend(records[: MAX_REJECTED - len(_rejected)])
+
+
+def first_rejected() -> list[Rejected]:
+    """Return the first records that were rejected in this process, MAX_REJECTED at most."""
+    return list(_rejected)
+
+
+def rejected_head() -> bytes:
+    """Return the first bytes of the block that the first rejected record was in; empty where there is none."""
+    return _head[0] if _head else b""
+
+
+def watch() -> None:
+    """Says that somebody looks at the failures after the run."""
+    _watched.set()
+
+
+def fail(text: str) -> bool:
+    """Notes why the run has failed although it goes on to its end; False if nobody would look, and it has to be raised.
+
+    So an input that turns out to be broken at its end fails the run, and what it gave before that is written all the
+    same.
+    """
+    if _watched.is_set():
+        _failures.append(text)
+    return _watched.is_set()
+
+
+def failures() -> list[str]:
+    """Gives what was noted by :func:`fail`."""
+    return list(_failures)
+
+
+def reset() -> None:
+    """Forgets everything, before a run."""
+    with _lock:
+        _counts.clear()
+        _watermark.clear()
+        _rejected.clear()
+        _head.clear()
+    _notes.clear()
+    _failures.clear()
+    _watched.clear()

@@ -1,0 +1,190 @@
+import io
+import json
+import os
+import pickle
+from datetime import datetime
+from decimal import Decimal
+
+import apache_beam as beam
+import fastavro
+import polars as pl
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from schemas.elements.frames import Result, Written
+from schemas.times import to_micros
+from sinks.files.atomic import SinkError
+from sinks.files.table_layout import lay_out
+from sinks.files.write import WriteResults
+from tests.sinks.conftest import HOUR, TIME, micros, result, totals
+from tests.sinks.frames import frames
+
+DAY = (micros(2011, 4, 1), micros(2011, 4, 2))
+ROWS = totals(
+    ("94237", "LETTUCE", "1", "0", "1.99"),
+    ("4011", "BANANAS", "3", "2.66", "2.37"),
+)
+
+
+ENDINGS = ("jsonl", "avro", "parquet")
+
+
+def in_avro(encoded: bytes, schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(list(fastavro.reader(io.BytesIO(encoded))), schema=schema, orient="row")
+
+
+def test_all_time_goes_to_the_very_path():
+    assert WriteResults("out/./x.JSONL").path_of(result(ROWS)) == "out/./x.JSONL"
+
+
+def test_a_window_is_named():
+    path = WriteResults("out/totals.parquet").path_of(result(ROWS, DAY))
+    assert path == "out/totals-20110401T000000Z-20110402T000000Z.parquet"
+
+
+def test_shards_are_numbered():
+    sharded = result(ROWS, shard=2, shards=4)
+    assert WriteResults("x.avro").path_of(sharded) == "x-00002-of-00004.avro"
+    labelled = sharded._replace(window_start=DAY[0], window_end=DAY[1])
+    assert WriteResults("x.avro").path_of(labelled) == "x-20110401T000000Z-20110402T000000Z-00002-of-00004.avro"
+
+
+def test_rows_as_json_lines():
+    assert WriteResults("x.jsonl").encode(result(ROWS, DAY)).decode() == (
+        '{"window_start":"2011-04-01T00:00:00Z","window_end":"2011-04-02T00:00:00Z",'
+        '"upc":"4011","description":"BANANAS","quantity":3,"scale":2.66,"spend":2.37}\n'
+        '{"window_start":"2011-04-01T00:00:00Z","window_end":"2011-04-02T00:00:00Z",'
+        '"upc":"94237","description":"LETTUCE","quantity":1,"scale":0,"spend":1.99}\n'
+    )
+
+
+def test_rows_of_all_time_have_no_window():
+    first = json.loads(WriteResults("x.jsonl").encode(result(ROWS)).split(b"\n")[0])
+    assert list(first.items())[:3] == [("window_start", None), ("window_end", None), ("upc", "4011")]
+
+
+def test_by_key_is_one_document_in_one_line():
+    encoded = WriteResults("x.json", shape="by_key").encode(result(ROWS))
+    assert encoded == b'{"4011":["BANANAS",3,2.66,2.37],"94237":["LETTUCE",1,0,1.99]}\n'
+    assert WriteResults("x.json", shape="by_key").encode(result(totals())) == b"{}\n"
+
+
+@settings(max_examples=40)
+@given(frames(), st.sampled_from([(None, None), DAY]))
+def test_avro_and_parquet_read_back_equal(rows, window):
+    given_result = result(rows, window)
+    laid = lay_out(given_result, ("upc",))
+    assert_frame_equal(in_avro(WriteResults("x.avro").encode(given_result), laid.schema), laid)
+    assert_frame_equal(pl.read_parquet(io.BytesIO(WriteResults("x.parquet").encode(given_result))), laid)
+
+
+@settings(max_examples=20)
+@given(frames(), st.sampled_from(["x.jsonl", "x.avro", "x.parquet"]))
+def test_a_second_try_writes_the_same_bytes(rows, path):
+    again = pl.concat([rows.clear(), *(rows[place] for place in reversed(range(rows.height)))], rechunk=False)
+    assert WriteResults(path).encode(result(again, DAY)) == WriteResults(path).encode(result(rows, DAY))
+
+
+def test_parquet_has_wide_decimals_and_utc_microseconds():
+    schema = pl.read_parquet_schema(io.BytesIO(WriteResults("x.parquet").encode(result(ROWS, DAY))))
+    assert schema["spend"] == pl.Decimal(38, 9)
+    assert schema["window_start"] == TIME
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": "x.csv"}, r"unknown ending in 'x\.csv': expected \.jsonl, \.avro, \.parquet$"),
+        ({"path": "x.json"}, r"unknown ending in 'x\.json': expected \.jsonl, \.avro, \.parquet \(.json is for"),
+        ({"path": "x.avro", "shape": "by_key"}, r"shape by_key is JSON: .* got 'x\.avro'"),
+        ({"path": "x.json", "shape": "by_key", "key": ("a", "b")}, "one key column"),
+        ({"path": "x.json", "shape": "tree"}, "shape must be rows or by_key, got 'tree'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_when_made(options, message):
+    with pytest.raises(ValueError, match=message):
+        WriteResults(**options)
+
+
+def test_by_key_refuses_shards():
+    with pytest.raises(ValueError, match="needs one shard, got 4"):
+        WriteResults("x.json", shape="by_key").encode(result(ROWS, shards=4))
+
+
+def test_by_key_names_the_value_that_is_missing():
+    with pytest.raises(ValueError, match="results have no column 'profit'"):
+        WriteResults("x.json", shape="by_key", values=("profit",)).encode(result(ROWS))
+
+
+def test_it_pickles():
+    assert pickle.loads(pickle.dumps(WriteResults("x.avro"))).path == "x.avro"
+
+
+def some_windows(count: int) -> list[Result]:
+    rows = totals(*((str(key), f"ITEM {key}", "1", "0", "0.01") for key in range(3)))
+    return [result(rows.head(window % 3 + 1), bounds(window)) for window in range(count)]
+
+
+def bounds(window: int) -> tuple[int, int]:
+    return window * HOUR, (window + 1) * HOUR
+
+
+def test_a_thousand_windows_in_one_bundle_keep_every_row(tmp_path, options):
+    count = 1_000
+    with beam.Pipeline(options=options) as pipeline:
+        results = (
+            pipeline
+            | "Start" >> beam.Create([count])
+            | "MakeWindows" >> beam.FlatMap(some_windows).with_output_types(Result)
+        )
+        for ending in ENDINGS:
+            written = results | f"Write_{ending}" >> WriteResults(str(tmp_path / ending / f"x.{ending}"))
+            assert written.element_type is Written
+            rows = written | f"Take_{ending}" >> beam.Map(lambda one: one.rows) | ending >> beam.CombineGlobally(sum)
+            assert_that(rows, equal_to([sum(window % 3 + 1 for window in range(count))]), f"Compare_{ending}")
+    for ending in ENDINGS:
+        files = sorted((tmp_path / ending).iterdir())
+        assert len(files) == count
+        for window, file in enumerate(files):
+            assert rows_of(file) == [(bounds(window)[0], str(key)) for key in range(window % 3 + 1)]
+
+
+def rows_of(file) -> list[tuple[int, str]]:
+    """The start of the window and the key of each row of a file, by a reader of that format."""
+    if file.suffix == ".parquet":
+        return pl.read_parquet(file).select(pl.col("window_start").to_physical(), "upc").rows()
+    if file.suffix == ".avro":
+        with file.open("rb") as opened:
+            return [(int(row["window_start"].timestamp()) * 10**6, row["upc"]) for row in fastavro.reader(opened)]
+    rows = map(json.loads, file.read_text().splitlines())
+    return [(to_micros(datetime.strptime(row["window_start"], "%Y-%m-%dT%H:%M:%SZ")), row["upc"]) for row in rows]
+
+
+def test_early_results_are_left_out(tmp_path, fn_api):
+    with beam.Pipeline(options=fn_api) as pipeline:
+        results = [result(ROWS, bounds(window), final=bool(window % 2), pane=window) for window in range(6)]
+        _ = pipeline | beam.Create(results) | WriteResults(str(tmp_path / "x.jsonl"))
+    assert [file.name for file in sorted(tmp_path.iterdir())] == [
+        f"x-19700101T{hour:02}0000Z-19700101T{hour + 1:02}0000Z.jsonl" for hour in (1, 3, 5)
+    ]
+
+
+def test_a_pipeline_that_cannot_write_fails_with_the_path_and_the_reason(tmp_path, fn_api):
+    (tmp_path / "out").touch()
+    with (
+        pytest.raises(SinkError, match=r"cannot write .*out/x\.jsonl: Not a directory"),
+        beam.Pipeline(options=fn_api) as pipeline,
+    ):
+        _ = pipeline | beam.Create([result(ROWS)]) | WriteResults(str(tmp_path / "out" / "x.jsonl"))
+
+
+def test_writing_twice_replaces(tmp_path, fn_api):
+    for spend in ("1.00", "2.50"):
+        with beam.Pipeline(options=fn_api) as pipeline:
+            only = result(totals(("1", "A", "1", "0", spend)))
+            _ = pipeline | beam.Create([only]) | WriteResults(str(tmp_path / "x.jsonl"))
+    assert os.listdir(tmp_path) == ["x.jsonl"]  # noqa: PTH208
+    assert json.loads((tmp_path / "x.jsonl").read_bytes(), parse_float=Decimal)["spend"] == Decimal("2.5")

@@ -1,0 +1,44 @@
+"""Marks of a reader of Kafka: the same bytes for the same place, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.kafka.checkpoint import KafkaMark, KafkaMarkCoder
+from sources.kafka.partitions import Place
+
+PLACES = st.builds(Place, st.text(min_size=1, max_size=5), st.integers(0, 99))
+MARKS = st.builds(
+    KafkaMark,
+    st.text(max_size=5),
+    st.dictionaries(PLACES, st.integers(0, 2**62), max_size=4),
+    st.integers(0, 2**40),
+    st.none() | st.integers(-(2**60), 2**60),
+    st.booleans(),
+)
+
+
+@given(MARKS)
+def test_a_mark_is_the_same_after_its_coder(mark: KafkaMark) -> None:
+    coder = KafkaMarkCoder()
+    assert coder.decode(coder.encode(mark)) == mark
+    assert pickle.loads(pickle.dumps(mark)) == mark
+
+
+def test_equal_marks_have_equal_bytes() -> None:
+    one = KafkaMark("t", {Place("a", 0): 1, Place("b", 1): 2})
+    other = KafkaMark("t", {Place("b", 1): 2, Place("a", 0): 1}, commit=print)
+    assert one == other
+    assert KafkaMarkCoder().encode(one) == KafkaMarkCoder().encode(other)
+    assert KafkaMarkCoder().is_deterministic()
+
+
+def test_finalizing_commits_the_offsets_if_somebody_wants_that() -> None:
+    committed: list = []
+    KafkaMark("t", {Place("a", 0): 1}, commit=committed.append).finalize_checkpoint()
+    KafkaMark("t", {}, commit=committed.append).finalize_checkpoint()
+    KafkaMark("t", {Place("a", 0): 1}).finalize_checkpoint()
+    assert committed == [{Place("a", 0): 1}]

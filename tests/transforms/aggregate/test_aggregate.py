@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import pickle
+import random
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import apache_beam as beam
+import polars as pl
+import pytest
+from apache_beam.coders import registry
+from apache_beam.testing.util import assert_that
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.elements.block import Block, Span
+from schemas.elements.frames import EVENT_TIME, Batch, Result
+from schemas.times import to_micros
+from sources import progress as board
+from tests import oracle
+from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
+from tests.transforms.tools import counts_of
+from transforms.aggregate import aggregate
+from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, MergeFramesFn, Reduction
+from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
+from transforms.late import SplitLate
+from transforms.parse.delimited import ParseDelimited
+from transforms.windows import Windows
+
+MINUTE = 60 * 10**6
+VALUES = {"amount": Sum("amount"), "rows": Count(), "note": Last("note")}
+BLOCK = Block(b"raw", (Span(0, "test", 0),))
+reduction = Reduction(("key",), VALUES)
+randoms = st.randoms(use_true_random=False)
+
+
+def simply(rows: list[dict]) -> list[tuple]:
+    """The keys with their sum, count and last note, by plain Python, sorted."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["key"]].append(row)
+    results = [(key, *amount_count_note(group)) for key, group in groups.items()]
+    return sorted(results, key=lambda result: (result[0] is not None, result[0]))
+
+
+def amount_count_note(group: list[dict]) -> tuple:
+    notes = [(row[EVENT_TIME], row["note"]) for row in group if row["note"] is not None]
+    return sum((row["amount"] or 0 for row in group), Decimal(0)), len(group), max(notes, default=(None, None))[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(sale_rows, randoms)
+def test_several_values_at_once_are_as_right_as_each_alone(rows, random):
+    parts = [reduction.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
+    merged = merged_by_any_tree(random, parts, reduction.merge)
+    assert reduction.results(merged).rows() == simply(rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(sale_rows, randoms)
+def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
+    both = Reduction(("note", "key"), {"rows": Count()})
+    parts = [both.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
+    results = both.results(merged_by_any_tree(random, parts, both.merge)).rows()
+    counts = Counter((row["note"], row["key"]) for row in rows)
+    in_order = sorted(counts, key=lambda key: [(part is not None, part) for part in key])
+    assert results == [(*key, counts[key]) for key in in_order]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sale_rows, randoms)
+def test_without_a_key_there_is_one_row(rows, random):
+    alone = Reduction((), {"rows": Count(), "amount": Sum("amount")})
+    bucket = pl.lit(0).alias("bucket")
+    parts = [alone.reduce(sale_frame(part), bucket).drop("bucket") for part in shuffled_cuts(random, rows)]
+    (result,) = alone.results(merged_by_any_tree(random, parts, alone.merge)).rows()
+    assert result == (len(rows), sum((row["amount"] or 0 for row in rows), Decimal(0)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sale_rows, randoms)
+def test_combining_frames_by_any_tree_through_the_coder_gives_the_same(rows, random):
+    combine = MergeFramesFn(reduction)
+    coder = combine.get_accumulator_coder()
+
+    def gather(parts: list[list[dict]]) -> list[pl.DataFrame]:
+        accumulator = combine.create_accumulator()
+        for part in parts:
+            accumulator = combine.add_input(accumulator, reduction.reduce(sale_frame(part)))
+        if random.random() < 0.5:
+            accumulator = combine.compact(accumulator)
+        return coder.decode(coder.encode(accumulator)) if random.random() < 0.5 else accumulator
+
+    gathered = [gather(shuffled_cuts(random, part)) for part in shuffled_cuts(random, rows)]
+    gathered.append(combine.create_accumulator())
+    merged = merged_by_any_tree(random, gathered, combine.merge_accumulators)
+    assert reduction.results(combine.extract_output(merged)).rows() == simply(rows)
+
+
+def test_compacting_leaves_one_frame_and_no_more_rows_than_keys():
+    frame = reduction.reduce(sale_frame([{"key": "a"}, {"key": "b"}]))
+    combine = MergeFramesFn(reduction)
+    (compact,) = combine.compact([frame, frame, frame])
+    assert compact.height == 2
+    assert combine.compact([frame]) == [frame]
+    assert combine.compact([]) == []
+
+
+def test_many_frames_are_merged_before_they_pile_up():
+    frame = reduction.reduce(sale_frame([{"key": "a"}]))
+    combine = MergeFramesFn(reduction)
+    accumulator = combine.create_accumulator()
+    for _ in range(1000):
+        accumulator = combine.add_input(accumulator, frame)
+        assert len(accumulator) < 100
+    assert reduction.results(combine.extract_output(accumulator))["rows"].to_list() == [1000]
+
+
+def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
+    monkeypatch.setattr(aggregate, "COMPACT_ROWS", 10)
+    merges = []
+    counting = Reduction(("key",), VALUES)
+    merge = counting.merge
+    object.__setattr__(counting, "merge", lambda *args: merges.append(args) or merge(*args))
+    combine = MergeFramesFn(counting)
+    accumulator = combine.create_accumulator()
+    for number in range(300):
+        accumulator = combine.add_input(accumulator, counting.reduce(sale_frame([{"key": str(number)}])))
+    assert combine.extract_output(accumulator).height == 300
+    assert len(merges) < 20
+
+
+def reduced(windows: Windows, shards: int, parts: list[list[dict]]) -> list:
+    """What the reducing step gives at the end of a bundle of batches, in order: (micros, shard, frame)."""
+    step = aggregate.ReduceFn(reduction, windows, shards)
+    step.start_bundle()
+    for part in parts:
+        assert step.process(Batch(sale_frame(part), BLOCK)) is None
+    found = [(value.timestamp.micros, *value.value) for value in step.finish_bundle()]
+    assert list(step.finish_bundle()) == []
+    return found
+
+
+def bucket_start(moment: datetime, some: Windows) -> int:
+    return to_micros(moment) // some.bucket * some.bucket if some.length else 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(sale_rows, randoms, windows(), st.integers(1, 4))
+def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_shard_and_no_row_is_lost(rows, random, some, shards):
+    board.reset()
+    found = reduced(some, shards, shuffled_cuts(random, rows))
+    assert len({(micros, shard) for micros, shard, _ in found}) == len(found)
+    homes = {}
+    for micros, shard, frame in found:
+        bucket = [
+            row
+            for row in rows
+            if (to_micros(row[EVENT_TIME]) // some.bucket * some.bucket if some.length else 0) == micros
+        ]
+        assert set(reduction.results(frame).rows()) <= set(simply(bucket))
+        assert 0 <= shard < shards
+        for key in frame["key"]:
+            assert homes.setdefault(key, shard) == shard
+    assert sum(reduction.results(frame)["rows"].sum() for _, _, frame in found) == len(rows) == board.counts()["used"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(sale_rows, randoms, st.integers(0, 3))
+def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aggregate, "COMPACT_ROWS", most)
+        found = reduced(Windows(), 1, shuffled_cuts(random, rows))
+    assert [row for _, _, frame in found for row in reduction.results(frame).rows()] == simply(rows)
+
+
+def test_steps_pickle():
+    values = VALUES | {"mean": Mean("amount"), "top": TopN(3, "amount", "note"), "distinct": CountDistinct("note")}
+    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(Reduction(("key",), values), Windows(MINUTE), 2)))
+    step.start_bundle()
+    step.process(Batch(sale_frame([{"key": "k", EVENT_TIME: datetime(2011, 4, 1)}]), BLOCK))
+    assert len(list(step.finish_bundle())) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"values": {}}, "expected at least one value, got {}"),
+        ({"shards": 0}, "shards must be positive, and 1 without a key, got 0"),
+        ({"by": (), "shards": 2}, "shards must be positive, and 1 without a key, got 2"),
+        ({"emit_micros": -1, "tuned_for": "live"}, "must not be negative, got -1 us"),
+        ({"emit_micros": 5}, "early results every 5 us need tuned_for='live', got 'any'"),
+        ({"tuned_for": "speed"}, "tuned_for must be any, replay, live, got 'speed'"),
+        ({"lateness_micros": -5}, "must not be negative, got -5 us"),
+        ({"values": {"key": Count()}}, "'key' is both a key column and a value"),
+        ({"values": {"window_end": Count()}}, "'window_end' is the name of a column of every result"),
+    ],
+)
+def test_options_out_of_range_are_refused_by_their_value(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Aggregate(**{"by": ("key",), "values": VALUES, **fields})
+
+
+def sale_blocks() -> tuple[list[Block], list[dict]]:
+    """Blocks of 600 sales over two hours, of which some are broken, and the rows that they should become."""
+    chance = random.Random(7)  # noqa: S311 - the same data each time
+    lines = []
+    for number in range(600):
+        moment = datetime(2011, 4, 1, 9, 30) + timedelta(seconds=chance.randrange(7200))
+        amount = "broken" if number % 50 == 0 else f"{chance.randrange(-500, 5000)}.{chance.randrange(1000):03}"
+        pieces = chance.choice(["1", "2", "-1"])
+        lines.append(f"k{chance.randrange(20)}\t{moment}\t{amount}\t{pieces}\t\tnote{number}".encode())
+    blocks = []
+    while lines:
+        size = chance.randint(1, 90)
+        blocks.append(Block(b"\n".join(lines[:size]), (Span(0, "test", 0),)))
+        lines = lines[size:]
+    rows = []
+    for block in blocks:
+        wanted = (["pieces"], lambda values: values["pieces"] > 0)
+        rows += [row for _, row in oracle.parse(block.data, SALE, block.dialect, wanted)[0]]
+    return blocks, [{**row, EVENT_TIME: row["when"]} for row in rows]
+
+
+def totals_by_window(rows: list[dict], some: Windows) -> dict:
+    groups = defaultdict(list)
+    for row in rows:
+        for window in oracle.windows_of(row[EVENT_TIME], some.length, some.step):
+            groups[window, row["key"]].append(row)
+    return {key: amount_count_note(group) for key, group in groups.items()}
+
+
+#: name: (windows, shards, lateness, what for)
+AGGREGATES = {
+    "AllTime": (Windows(), 1, 0, "any"),
+    "AllTimeInShards": (Windows(), 3, 10 * MINUTE, "any"),
+    "AllTimeReplay": (Windows(), 2, 0, "replay"),
+    "Fixed": (Windows.parse("10m"), 1, 0, "any"),
+    "FixedInShards": (Windows.parse("10m"), 3, 7 * MINUTE, "any"),
+    "FixedReplay": (Windows.parse("10m"), 1, 0, "replay"),
+    "FixedInShardsReplay": (Windows.parse("10m"), 3, 7 * MINUTE, "replay"),
+    "Sliding": (Windows.parse("10m/5m"), 1, 0, "any"),
+    "SlidingLate": (Windows.parse("10m/5m"), 2, 13 * MINUTE, "any"),
+    "SlidingUneven": (Windows.parse("10m/4m"), 1, 0, "any"),
+    "SlidingReplay": (Windows.parse("10m/5m"), 1, 0, "replay"),
+}
+
+
+def check_results(name: str, rows: list[dict]):
+    some, shards, _, _ = AGGREGATES[name]
+    expected = totals_by_window(rows, some)
+
+    def check(results: list[Result]) -> None:
+        finals = [result for result in results if result.final]
+        found = {}
+        for result in finals:
+            assert result.pane == FINAL_PANE
+            assert result.shards == shards
+            for start, end, key, *values in result.rows.iter_rows():
+                edges = tuple(edge and to_micros(edge) for edge in (start, end))
+                assert edges == (result.window_start, result.window_end)
+                assert (edges, key) not in found, "a key was given twice"
+                found[edges, key] = tuple(values)
+        assert found == expected
+        assert len({(result.label, result.shard) for result in finals}) == len(finals)
+        for result in results:
+            if not result.final:
+                assert result.pane < FINAL_PANE
+
+    return check
+
+
+def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options):
+    blocks, rows = sale_blocks()
+    assert len({oracle.windows_of(row[EVENT_TIME], 10 * MINUTE, 10 * MINUTE)[0] for row in rows}) > 3
+    pipeline = beam.Pipeline(options=options)
+    parsed = pipeline | beam.Create(blocks) | ParseDelimited(SALE, where=pl.col("pieces") > 0)
+    for name, (some, shards, lateness, tuned) in AGGREGATES.items():
+        split = parsed["records"] | f"SplitLate{name}" >> SplitLate(some, lateness)
+        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness, shards, tuned)
+        assert_that(results, check_results(name, rows), label=f"Check{name}")
+    done = pipeline.run()
+    done.wait_until_finish()
+    counts = counts_of(done)
+    assert counts["used"] == len(rows) * len(AGGREGATES)
+    assert counts["read"] == 600 == len(rows) + counts["filtered"] + counts["rejected"]
+    assert min(counts["filtered"], counts["rejected"]) > 0
+    assert counts["late"] == 0
+
+
+def test_what_is_shuffled_has_types_and_deterministic_keys():
+    pipeline = beam.Pipeline()
+    results = pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]) | Aggregate(("key",), VALUES, lateness_micros=1)
+    assert results.element_type is Result
+    keyed = []
+
+    class Keys(beam.pipeline.PipelineVisitor):
+        def visit_transform(self, node):
+            if isinstance(node.transform, beam.GroupByKey):
+                keyed.extend(node.inputs)
+
+    pipeline.visit(Keys())
+    assert keyed
+    for collection in keyed:
+        coder = registry.get_coder(collection.element_type)
+        assert coder.key_coder().is_deterministic()
+        assert coder.value_coder() == registry.get_coder(pl.DataFrame)

@@ -1,0 +1,1 @@
+"""Totals per key and window: aggregations, and how they are kept while a stream goes on."""

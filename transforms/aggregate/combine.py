@@ -1,0 +1,55 @@
+"""The pure part of aggregating: frames of rows to frames of accumulators, merged, to frames of results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.elements.frames import FINAL_PANE, Result, edges
+from transforms.aggregate.aggregations import Aggregation
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Keys and aggregations, and what they make of frames."""
+
+    by: tuple[str, ...]
+    values: Mapping[str, Aggregation]
+
+    def _columns(self, name: str) -> dict[str, str]:
+        return {part: f"{name}:{part}" for part in self.values[name].reduce()}
+
+    def reduce(self, rows: pl.DataFrame, *also_by: pl.Expr) -> pl.DataFrame:
+        """Gives a row of accumulators per key; and per value of ``also_by``."""
+        accumulators = [
+            part.alias(self._columns(name)[key])
+            for name, aggregation in self.values.items()
+            for key, part in aggregation.reduce().items()
+        ]
+        return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
+
+    def merge(self, frames: Iterable[pl.DataFrame], *also_by: str) -> pl.DataFrame:
+        """Gives a row of accumulators per key from several frames of them."""
+        accumulators = [
+            part.alias(self._columns(name)[key])
+            for name, aggregation in self.values.items()
+            for key, part in aggregation.merge(self._columns(name)).items()
+        ]
+        whole, keys = pl.concat(frames).lazy(), (*also_by, *self.by)
+        return (whole.group_by(keys).agg(accumulators) if keys else whole.select(accumulators)).collect()
+
+    def results(self, accumulators: pl.DataFrame, *also_by: str) -> pl.DataFrame:
+        """Gives the results, by ascending key."""
+        values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
+        keys = (*also_by, *self.by)
+        rows = accumulators.select(*keys, *values)
+        return rows.sort(keys) if keys else rows
+
+    def result(
+        self, accumulators: pl.DataFrame, bounds: tuple[int | None, int | None], shard: int, shards: int, pane: int
+    ) -> Result:
+        """Gives the result of a window from all its accumulators; the pane tells whether it is the final one."""
+        rows = self.results(accumulators).select(*edges(*map(pl.lit, bounds)), pl.all())
+        return Result(*bounds, shard, shards, pane, pane == FINAL_PANE, rows)

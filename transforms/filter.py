@@ -1,0 +1,45 @@
+"""Keeping some of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import polars as pl
+
+from schemas.elements.frames import Batch
+from transforms.counting import FILTERED, count
+
+
+@beam.typehints.with_input_types(Batch)
+@beam.typehints.with_output_types(Batch)
+@dataclass
+class KeepRows(beam.PTransform):
+    """Keeps the rows for which a polars expression over their columns is true: ``KeepRows(pl.col("total") > 0)``.
+
+    The others are counted as filtered. What can be decided by the record alone is decided faster while
+    parsing: see ``where`` of ParseDelimited.
+    """
+
+    where: pl.Expr
+
+    def __post_init__(self) -> None:
+        """Lets Beam set up what it needs."""
+        super().__init__()
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Wires the one step."""
+        return batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where))
+
+
+@beam.typehints.with_output_types(Batch)
+class _KeepFn(beam.DoFn):
+    def __init__(self, where: pl.Expr) -> None:
+        self._where = where
+
+    def process(self, batch: Batch) -> Iterator[Batch]:
+        kept = batch.rows.filter(self._where)
+        count(FILTERED, batch.rows.height - kept.height)
+        if kept.height:
+            yield Batch(kept, batch.block)

@@ -1,0 +1,152 @@
+"""Parsing delimited records: a block of bytes becomes a frame, and what does not parse leaves by another way."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from schemas.elements.block import Block
+from schemas.elements.frames import RECORD
+from schemas.record_type import Dialect, Rejected
+from schemas.text.dialect import split_record
+from schemas.text.lines import RETURN, Flags, Lines, are_plain, are_utf8, count_in_lines, find_lines, join_lines
+from transforms.parse.parser import BlockParser, Parsed, ParseRecords, decoded
+from transforms.parse.values import fast_type, looks_odd, read_value
+
+_ODD = "_odd"
+
+
+@dataclass
+class ParseDelimited(ParseRecords):
+    """Parses blocks (or single lines, as ``str`` or ``bytes``) of delimited records into frames.
+
+    A record is checked in this order: the number of its fields, the event time and the columns that ``where`` reads;
+    then ``where`` decides; then the other columns of those that stay. So a record that is not wanted is counted as
+    filtered even if a column that nobody looked at holds nonsense.
+
+    Text that is blank or ``NULL`` is missing; that rejects the record where the column is required. Decimals keep nine
+    places: more (unless they are zeros) are rejected, never rounded.
+
+    Gives a dict of two PCollections: ``records``, of :class:`schemas.elements.frames.Batch`, and ``rejected``, of
+    :class:`schemas.record_type.Rejected`.
+
+    Attributes:
+        record_type: what the records are.
+        columns: the columns to keep besides the event time; all typed ones if none are named.
+        where: which records to keep, a polars expression over columns.
+        dialect: how single lines are written, unquoted with the type's separator by default; blocks know their own.
+    """
+
+    dialect: Dialect | None = None
+
+    def line_dialect(self) -> Dialect:
+        """Gives how single lines are written."""
+        return self.dialect or Dialect(self.record_type.separator)
+
+    def parser(self) -> Parser:
+        """Gives the function that does the work."""
+        return Parser(self.record_type, self.columns, self.where)
+
+
+class Parser(BlockParser):
+    """Parses one block after the other.
+
+    Numpy finds the lines with the right number of fields, one lazy polars plan types and filters those, and what looks
+    odd in either is read once more on its own, slowly, by the rule that decides: ``split_record`` and ``read_value``.
+    """
+
+    def parse(self, block: Block) -> Parsed:
+        """Parses the records of the block."""
+        missing = {column.name for column in (*self._first, *self._then)} - set(self._type.order(block.dialect))
+        if missing:
+            raise ValueError(f"{block.spans[0].origin} has no column {min(missing)!r}, by its header row")
+        lines = find_lines(block.data)
+        is_plain = self._are_plain(block, lines)
+        try:
+            rows = self._parse_plain(block, lines, is_plain)
+        except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
+            is_plain &= are_utf8(block.data, lines)
+            rows = self._parse_plain(block, lines, is_plain)
+        slow = np.flatnonzero(~is_plain).tolist()
+        frames = []
+        if rows is not None:
+            if slow:
+                numbers = pl.Series(np.flatnonzero(is_plain).astype(np.uint32))
+                rows = rows.with_columns(numbers.gather(rows[RECORD]).alias(RECORD))
+            odd = rows.filter(_ODD)[RECORD].to_list()
+            slow += odd
+            frames.append((rows.filter(~pl.col(_ODD)) if odd else rows).select(self._output))
+        rejected: list[Rejected] = []
+        if slow or not frames:
+            frames.append(self._parse_slowly(block, lines, sorted(slow), rejected))
+        rows = frames[0] if len(frames) == 1 else pl.concat(frames).sort(RECORD)
+        return Parsed(rows, sorted(rejected), len(lines.starts))
+
+    def _are_plain(self, block: Block, lines: Lines) -> Flags:
+        """Tells which lines the plan may have; whether they are UTF-8 is for polars to say."""
+        data, dialect = block.data, block.dialect
+        is_plain = are_plain(data, lines, dialect, len(self._type.order(dialect)))
+        if b"\r" in data:  # polars drops one at the end of any field
+            is_plain &= count_in_lines(data, RETURN, lines) == 0
+        return is_plain
+
+    def _parse_plain(self, block: Block, all_lines: Lines, is_plain: Flags) -> pl.DataFrame | None:
+        """Types the columns that the filter needs, filters, types the others; rows that need a second look are _ODD.
+
+        None if there are no such lines. A line that polars would misread is taken out of ``is_plain``.
+        """
+        for number in np.flatnonzero(is_plain):
+            if not block.data.startswith(codecs.BOM_UTF8, int(all_lines.starts[number])):
+                break
+            is_plain[number] = False  # at the beginning, polars would drop the byte order mark
+        if not is_plain.any():
+            return None
+        dialect = block.dialect
+        data = join_lines(block.data, all_lines, is_plain)
+        if dialect.encoding != "utf-8" and not data.isascii():
+            data = data.decode(dialect.encoding).encode()
+        lines = pl.scan_csv(
+            data,
+            has_header=False,
+            separator=dialect.separator,
+            quote_char='"' if dialect.quoted and b'"' in data else None,
+            schema=dict.fromkeys(self._type.order(dialect), pl.String),
+            empty_string_is_null=False,
+            row_index_name=RECORD,
+        )
+        raw = {column.name: f"_raw_{column.name}" for column in (*self._first, *self._then)}
+        typed = {
+            c.name: self._or_arrival(c, fast_type(c, raw[c.name]), block).alias(self._name(c.name))
+            for c in (*self._first, *self._then)
+        }
+        first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
+        then = typed.values()
+        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
+        is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
+        return (
+            lines.select(RECORD, *(pl.col(name).alias(alias) for name, alias in raw.items()))
+            .with_columns(*first, *self._arrived(block))
+            .with_columns(pl.any_horizontal(pl.lit(value=False), *is_odd_first).alias(_ODD))
+            .filter(pl.col(_ODD) | self._where)
+            .with_columns(then)
+            .with_columns(pl.any_horizontal(_ODD, *is_odd_then).alias(_ODD))
+            .select(*self._output, _ODD)
+            .collect()
+        )
+
+    def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
+        """Gives the values of a record, and why one that the filter does not need cannot be read.
+
+        Raises:
+            ValueError: the record cannot be read at all.
+        """
+        order = self._type.order(dialect)
+        fields = split_record(decoded(raw, dialect.encoding), dialect.separator, dialect.quoted)
+        if len(fields) != len(order):
+            raise ValueError(f"expected {len(order)} fields, got {len(fields)}")
+        texts = dict(zip(order, fields, strict=True))
+        return self._read_values(lambda column: read_value(column, texts[column.name], self._type.time_format))

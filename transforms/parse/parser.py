@@ -1,0 +1,245 @@
+"""What all parsers share: which columns they read and in which order, what they give, and the step that runs them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import polars as pl
+from apache_beam.pvalue import TaggedOutput
+
+from schemas.elements.block import NOTHING_IS_LATE, Block, now_micros
+from schemas.elements.frames import EVENT_TIME, RECORD, Batch
+from schemas.record_type import Column, Dialect, RecordType, Rejected
+from schemas.text.lines import Lines
+from schemas.times import to_datetime
+from sources import progress as board
+from sources.positions import delivery
+from transforms.counting import FILTERED, READ, Tally, count, count_rejected
+from transforms.parse.lines_to_blocks import BlocksOfLines
+from transforms.parse.values import POLARS_TYPES, shown
+from transforms.threads import ThreadedFn
+from transforms.untyped.column_counts import count_columns
+
+#: From so many bytes on a block is parsed by a thread of its own.
+_BIG_BYTES = 1 << 20
+
+
+class Parsed(NamedTuple):
+    """What becomes of a block: the rows that were wanted, those that could not be read, and how many records it had.
+
+    ``columns`` counts what columns they turned out to have (see :mod:`transforms.untyped.column_counts`).
+    """
+
+    rows: pl.DataFrame
+    rejected: list[Rejected]
+    records: int
+    columns: Mapping[str, int] = {}
+
+
+class BlockParser(ABC):
+    """Parses one block after the other; a pure function with its options, which pickles.
+
+    A subclass has a fast way, and ``read_record``, the slow rule, record by record, that the fast way has to equal.
+    """
+
+    def __init__(self, record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> None:
+        time = record_type.event_time
+        wanted = columns or tuple(column.name for column in record_type.columns)
+        reads = where.meta.root_names() if where is not None else []
+        first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
+        then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
+        self._type = record_type
+        self._reads = frozenset(reads)
+        self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
+        #: The event time and what the filter reads; the other columns are read of the records that stay.
+        self._first = tuple(map(record_type.column, first))
+        self._then = tuple(map(record_type.column, then))
+        self._output = (RECORD, *dict.fromkeys((EVENT_TIME, *(self._name(name) for name in wanted))))
+
+    def __call__(self, block: Block) -> Parsed:
+        """Parses the records of the block."""
+        if block.fault:
+            return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
+        return self.parse(block if block.arrival else block._replace(arrival=now_micros()))
+
+    @abstractmethod
+    def parse(self, block: Block) -> Parsed:
+        """Parses the records of a block that has no fault."""
+
+    @abstractmethod
+    def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
+        """Gives the values of a record, and why one that the filter does not need cannot be read.
+
+        Raises:
+            ValueError: the record cannot be read at all.
+        """
+
+    def _name(self, column: str) -> str:
+        return EVENT_TIME if column == self._type.event_time else column
+
+    def _arrived(self, block: Block) -> list[pl.Expr]:
+        """Gives the column of the event time where the record type has none."""
+        return [] if self._type.event_time else [_arrival(block).alias(EVENT_TIME)]
+
+    def _or_arrival(self, column: Column, typed: pl.Expr, block: Block) -> pl.Expr:
+        """Gives the typed column; of the event time, that of the arrival where it is missing and may be."""
+        is_missing_time = column.name == self._type.event_time and not column.required
+        return typed.fill_null(_arrival(block)) if is_missing_time else typed
+
+    def _read_values(self, read: Any) -> tuple[dict[str, Any], str]:
+        """Calls ``read`` for each column; gives the values, and what it said of the first one that is not needed yet.
+
+        Raises:
+            ValueError: a column that decides cannot be read.
+        """
+        values = {self._name(column.name): read(column) for column in self._first}
+        fault = ""
+        for column in self._then:
+            try:
+                values[column.name] = read(column)
+            except ValueError as error:
+                values[column.name] = None
+                fault = fault or str(error)
+        return values, fault
+
+    def _parse_slowly(self, block: Block, lines: Lines, numbers: list[int], rejected: list[Rejected]) -> pl.DataFrame:
+        """Parses records one by one; those that cannot be used are added to ``rejected``."""
+        rows = []
+        faults: dict[int, str] = {}
+        for number in numbers:
+            start, stop = int(lines.starts[number]), int(lines.stops[number])
+            try:
+                row, fault = self.read_record(block.data[start:stop], block.dialect)
+            except ValueError as error:
+                rejected.append(block.rejected(start, stop, str(error)))
+                continue
+            rows.append({RECORD: number, **row})
+            if fault:
+                faults[number] = fault
+        schema: dict[str, Any] = {RECORD: pl.get_index_type()}
+        schema |= {self._name(c.name): POLARS_TYPES[c.kind] for c in (*self._first, *self._then)}
+        timed = [self._or_arrival(c, pl.col(EVENT_TIME), block) for c in self._first if c.name == self._type.event_time]
+        frame = pl.DataFrame(rows, schema, orient="row").with_columns(timed or self._arrived(block)).filter(self._where)
+        wanted_faults = [number for number in frame[RECORD].to_list() if number in faults]
+        for number in wanted_faults:
+            start, stop = int(lines.starts[number]), int(lines.stops[number])
+            rejected.append(block.rejected(start, stop, faults[number]))
+        return frame.filter(~pl.col(RECORD).is_in(wanted_faults)).select(self._output)
+
+
+def _arrival(block: Block) -> pl.Expr:
+    return pl.lit(to_datetime(block.arrival).replace(tzinfo=None), pl.Datetime("us"))
+
+
+def decoded(raw: bytes, encoding: str = "utf-8") -> str:
+    """Gives the text of a record.
+
+    Raises:
+        ValueError: it is not in that encoding.
+    """
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start} of the record") from None
+
+
+def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> dict[str, Any]:
+    """Gives the fields of a JSON object, by a decoder of the caller's own.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        fields = decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise ValueError("not JSON that can be read: nested too deeply") from None
+    if not isinstance(fields, dict):
+        raise ValueError(f"no JSON object: {shown(text)}")  # noqa: TRY004 - the record is wrong, not the caller
+    return fields
+
+
+@dataclass
+class ParseRecords(beam.PTransform):
+    """Parses blocks, or single lines as ``str`` or ``bytes``, into frames: what the parsers of all forms share.
+
+    A record is checked in this order: its form, the event time and the columns that ``where`` reads; then ``where``
+    decides; then the other columns of those that stay. So a record that is not wanted is counted as filtered even if a
+    column that nobody looked at holds nonsense.
+
+    Gives a dict of PCollections: ``records``, of :class:`Batch`, ``rejected``, of :class:`Rejected`, and ``tallies``,
+    of :class:`Tally`, for what has to know that records were read although none of them comes.
+
+    Attributes:
+        record_type: what the records are.
+        columns: the columns to keep besides the event time; all typed ones if none are named.
+        where: which records to keep, a polars expression over columns.
+    """
+
+    record_type: RecordType
+    columns: tuple[str, ...] = ()
+    where: pl.Expr | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the names of the columns.
+
+        Raises:
+            ValueError: the record type has no such column.
+        """
+        super().__init__()
+        for name in (*self.columns, *(self.where.meta.root_names() if self.where is not None else ())):
+            if name not in self.record_type.names and name != EVENT_TIME:
+                raise ValueError(f"{self.record_type.name} has no column {name!r}")
+
+    def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
+        """Gathers single lines into blocks, and parses blocks."""
+        if pcoll.element_type in (str, bytes):
+            pcoll = pcoll | "GatherLines" >> BlocksOfLines(self.line_dialect())
+        parse = beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", "tallies", main="records")
+        outputs = pcoll | "ParseBlocks" >> parse
+        given = {"records": Batch, "rejected": Rejected, "tallies": Tally}
+        for name, element_type in given.items():
+            outputs[name].element_type = element_type
+        return {name: outputs[name] for name in given}
+
+    def line_dialect(self) -> Dialect:
+        """Gives how single lines are written; blocks know their own."""
+        return Dialect()
+
+    def parser(self) -> Callable[[Block], Parsed]:
+        """Gives the function that does the work."""
+        raise NotImplementedError
+
+
+class _ParseFn(ThreadedFn[Block, Parsed]):
+    """Parses small blocks at once, and big ones in threads, since numpy and polars let go of the interpreter."""
+
+    def __init__(self, parser: Callable[[Block], Parsed]) -> None:
+        self._parser = parser
+
+    def is_long(self, element: Block) -> bool:
+        return len(element.data) >= _BIG_BYTES
+
+    def work(self, element: Block) -> Parsed:
+        return self._parser(element)
+
+    def outputs(self, done: Parsed, element: Block) -> Iterator[Any]:
+        if element.watermark != NOTHING_IS_LATE:
+            board.set_watermark(element.watermark)
+        tally = Tally(done.records, done.records - len(done.rejected) - done.rows.height)
+        count(READ, tally.read)
+        count_rejected(done.rejected, element)
+        count(FILTERED, tally.filtered)
+        count_columns(done.columns)
+        delivery.sort_out(element.receipt, int(done.rows.height > 0), len(done.rejected))
+        yield TaggedOutput("tallies", tally)
+        for rejected in done.rejected:
+            yield TaggedOutput("rejected", rejected)
+        if done.rows.height:
+            yield Batch(done.rows, element)

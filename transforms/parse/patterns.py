@@ -1,0 +1,152 @@
+"""Parsing lines of text that look alike: one regular expression cuts thousands, and the rest is read one by one.
+
+What a pattern matches has to be right by its form alone, apart from texts, times and addresses, which are checked each.
+So the pattern may be narrow: what it does not match is not wrong, it is only read by the slow rule.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from schemas.elements.block import Block
+from schemas.elements.frames import RECORD
+from schemas.record_type import Column, Rejected
+from schemas.text.lines import Flags, Lines, are_utf8, find_lines, join_lines
+from transforms.parse.parser import BlockParser, Parsed
+from transforms.parse.values import POLARS_TYPES, read_ips
+
+#: The column with the text of a line.
+LINE = "_line"
+_GROUPS, _ODD = "_groups", "_odd"
+#: So many lines are read one by one at once: a plan costs as much as the slow rule for about as many.
+FEW_LINES = 100
+#: How many patterns are tried on what is left of a block, and how many lines are looked at for the next one.
+_MOST_PATTERNS = 8
+_SAMPLE_LINES = 8
+
+
+class Pattern(NamedTuple):
+    """A regular expression (of Rust's kind) and which of its groups have which columns, from 0 on.
+
+    Its last group matches nothing, and so tells whether the line matched.
+    """
+
+    regex: str
+    columns: tuple[str, ...]
+
+
+class PatternParser(BlockParser):
+    """Parses one block after the other with patterns, and what they do not match with ``read_record``."""
+
+    #: What the texts of times look like that ``read_times`` reads right.
+    usual_time: str
+
+    @abstractmethod
+    def find_pattern(self, line: str) -> Pattern | None:
+        """Gives a pattern for lines like this one, if there is one."""
+
+    def cut(self, column: str, group: pl.Expr) -> pl.Expr:  # noqa: ARG002 - for subclasses
+        """Gives the text of a column as its group has it; null where it is missing."""
+        return group
+
+    @abstractmethod
+    def read_times(self, texts: pl.Series) -> pl.Series:
+        """Reads times that look usual."""
+
+    @abstractmethod
+    def read_texts(self, texts: pl.Series) -> pl.Series:
+        """Reads texts as they were cut; null where one cannot be."""
+
+    def parse(self, block: Block) -> Parsed:
+        """Parses the records of the block."""
+        lines = find_lines(block.data)
+        records = len(lines.starts)
+        is_text = np.ones(records, bool)
+        frames: list[pl.DataFrame] = []
+        slow = list(range(records))
+        if records > FEW_LINES:
+            try:
+                rest = line_texts(block.data, lines, is_text)
+            except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
+                is_text = are_utf8(block.data, lines)
+                rest = line_texts(block.data, lines, is_text)
+            tried: set[Pattern] = set()
+            while rest.height > FEW_LINES and len(tried) < _MOST_PATTERNS:
+                pattern = self._next_pattern(rest, tried)
+                if pattern is None:
+                    break
+                tried.add(pattern)
+                rows, rest = self._match(pattern, rest, block)
+                frames.append(rows)
+            slow = sorted([*np.flatnonzero(~is_text).tolist(), *rest[RECORD].to_list()])
+        rejected: list[Rejected] = []
+        if slow or not frames:
+            frames.append(self._parse_slowly(block, lines, slow, rejected))
+        rows = frames[0] if len(frames) == 1 else pl.concat(frames).sort(RECORD)
+        return Parsed(rows, sorted(rejected), records)
+
+    def _next_pattern(self, rest: pl.DataFrame, tried: set[Pattern]) -> Pattern | None:
+        for line in rest[LINE].head(_SAMPLE_LINES):
+            pattern = self.find_pattern(line)
+            if pattern is not None and pattern not in tried:
+                return pattern
+        return None
+
+    def _match(self, pattern: Pattern, lines: pl.DataFrame, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Gives the rows that the pattern reads and the filter lets pass, and the lines that it does not read."""
+        columns = (*self._first, *self._then)
+        groups = pl.col(_GROUPS).struct
+        raw = {column.name: f"_raw_{column.name}" for column in columns}
+        cut = [
+            self.cut(name, groups[pattern.columns.index(name)]).alias(alias)
+            if name in pattern.columns
+            else pl.lit(None, pl.String).alias(alias)
+            for name, alias in raw.items()
+        ]
+        typed = {c.name: self._typed(c, pl.col(raw[c.name]), block).alias(self._name(c.name)) for c in columns}
+        first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
+        then = typed.values()
+        is_odd_first = [self._looks_odd(column, pl.col(raw[column.name])) for column in self._first]
+        is_odd_then = [self._looks_odd(column, pl.col(raw[column.name])) for column in self._then]
+        found = (
+            lines.lazy()
+            .with_columns(pl.col(LINE).str.extract_groups(pattern.regex).alias(_GROUPS))
+            .select(RECORD, LINE, *cut, groups[len(pattern.columns)].is_null().alias(_ODD))
+            .with_columns(*first, *self._arrived(block))
+            .with_columns(pl.any_horizontal(_ODD, *is_odd_first).alias(_ODD))
+            .filter(pl.col(_ODD) | self._where)
+            .with_columns(then)
+            .with_columns(pl.any_horizontal(_ODD, *is_odd_then).alias(_ODD))
+            .select(*self._output, LINE, _ODD)
+            .collect()
+        )
+        return found.filter(~pl.col(_ODD)).select(self._output), found.filter(_ODD).select(RECORD, LINE)
+
+    def _typed(self, column: Column, raw: pl.Expr, block: Block) -> pl.Expr:
+        """Gives the typed column."""
+        readers: dict[str, Any] = {"text": self.read_texts, "ip": read_ips, "time": self.read_times}
+        if column.kind == "boolean":
+            return raw == "true"
+        dtype = POLARS_TYPES[column.kind]
+        reader = readers.get(column.kind)
+        typed = raw.cast(dtype, strict=False) if reader is None else raw.map_batches(reader, return_dtype=dtype)
+        return self._or_arrival(column, typed, block)
+
+    def _looks_odd(self, column: Column, raw: pl.Expr) -> pl.Expr:
+        """Tells where the typed column cannot be taken as it is; of a time, from its text alone."""
+        if column.kind == "time":
+            return ~raw.str.contains(self.usual_time).fill_null(value=True)
+        is_unread = pl.col(self._name(column.name)).is_null()
+        return is_unread if column.required else raw.is_not_null() & is_unread
+
+
+def line_texts(data: bytes, lines: Lines, which: Flags) -> pl.DataFrame:
+    """Gives those of the lines as texts, with their numbers."""
+    numbers = pl.Series(RECORD, np.flatnonzero(which).astype(np.uint32))
+    if not len(numbers):
+        return pl.DataFrame({RECORD: numbers, LINE: pl.Series([], dtype=pl.String)})
+    return pl.read_lines(join_lines(data, lines, which), name=LINE).select(numbers, LINE)

@@ -1,0 +1,201 @@
+"""What a column's text means: the rule, value by value, and polars expressions that are fast and know when to ask.
+
+The fast way may say of any value that it looks odd, and then the rule decides; what it does not find odd it has to read
+just as the rule does.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from schemas.record_type import DECIMAL_DIGITS, DECIMAL_PLACES, Column, Kind
+
+#: Of a value that is read, so many digits may stand before the point: then a hundred thousand million of them can be
+#: summed before 38 digits are not enough. polars would not notice.
+WHOLE_DIGITS = 18
+POLARS_TYPES: dict[Kind, pl.DataType] = {
+    "text": pl.String(),
+    "integer": pl.Int64(),
+    "decimal": pl.Decimal(DECIMAL_DIGITS, DECIMAL_PLACES),
+    "time": pl.Datetime("us"),
+    "ip": pl.String(),
+    "boolean": pl.Boolean(),
+}
+
+_MISSING = ("", " ", "NULL")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_LEAP_YEAR = r"(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
+_DATE_IN_YEAR = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+_DATE = rf"(?:[1-9][0-9]{{3}}-{_DATE_IN_YEAR}|{_LEAP_YEAR}-02-29)"
+#: Every time that there is from the year 1000 on: what matches needs no other check.
+_USUAL_TIME = rf"^{_DATE} {_CLOCK}$"
+# With an offset the end of the year 9999 would be no time.
+_YEAR = r"(?:[1-8][0-9]{3}|9[0-8][0-9]{2})"
+_HOURS, _MINUTES = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+#: The same for the texts of JSON records (:func:`schemas.times.read_iso_time`), but for the years from 9900 on.
+USUAL_ISO_TIME = (
+    rf"^(?:{_YEAR}-{_DATE_IN_YEAR}|{_LEAP_YEAR}-02-29)[T ]{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_HOURS}:?{_MINUTES})?$"
+)
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+#: The same for those of access logs (:func:`schemas.times.read_log_time`).
+USUAL_LOG_TIME = (
+    rf"^(?:(?:(?:0[1-9]|1[0-9]|2[0-8])/{_MONTH}|(?:29|30)/(?:Jan|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    rf"|31/(?:Jan|Mar|May|Jul|Aug|Oct|Dec))/{_YEAR}|29/Feb/{_LEAP_YEAR}):{_CLOCK} [+-]{_HOURS}{_MINUTES}$"
+)
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}")
+_BOOLEANS = {"true": True, "false": False}
+_INTEGER_BITS = 63
+#: A text of so many characters, one of them the point, cannot have more than DECIMAL_PLACES places.
+_SHORT_DECIMAL = DECIMAL_PLACES + 1
+
+
+def read_value(column: Column, text: str, time_format: str) -> Any:
+    """Gives the value of a text: None where it is missing, that is blank or ``NULL``.
+
+    A decimal is written plainly (no exponent) and has at most DECIMAL_PLACES places besides zeros.
+
+    Raises:
+        ValueError: the text cannot be read as this kind of value, or is missing where it must not be.
+    """
+    stripped = text.strip(" ")
+    if stripped in ("", "NULL"):
+        if column.required:
+            raise ValueError(f"{column.name} is missing")
+        return None
+    if column.kind == "text":
+        return text
+    if column.kind == "time":
+        return _read_time(column.name, text, time_format)
+    readers: dict[str, Callable[[str, str], Any]] = {
+        "integer": read_integer,
+        "decimal": read_decimal,
+        "ip": read_ip,
+        "boolean": _read_boolean,
+    }
+    return readers[column.kind](column.name, stripped)
+
+
+def read_integer(name: str, text: str) -> int:
+    """Gives the whole number of a text.
+
+    Raises:
+        ValueError: it is none, or does not fit into 64 bits.
+    """
+    value = int(text) if _INTEGER.fullmatch(text) and len(text) <= DECIMAL_DIGITS else None
+    if value is None or not -(2**_INTEGER_BITS) <= value < 2**_INTEGER_BITS:
+        raise ValueError(f"{name} is no whole number: {shown(text)}")
+    return value
+
+
+def read_decimal(name: str, text: str) -> Decimal:
+    """Gives the decimal number of a text, which has no exponent.
+
+    Raises:
+        ValueError: it is none, or has too many digits before or behind the point.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"{name} is no decimal number: {shown(text)}")
+    whole, _, places = text.lstrip("+-").partition(".")
+    if len(places.rstrip("0")) > DECIMAL_PLACES:
+        raise ValueError(f"{name} has more than {DECIMAL_PLACES} decimals: {shown(text)}")
+    if len(whole.lstrip("0")) > WHOLE_DIGITS:
+        raise ValueError(f"{name} is too big: {shown(text)}")
+    sign = "-" if text.startswith("-") else ""
+    return Decimal(f"{sign}{whole or '0'}.{places[:DECIMAL_PLACES].ljust(DECIMAL_PLACES, '0')}")
+
+
+def _read_boolean(name: str, text: str) -> bool:
+    if text not in _BOOLEANS:
+        raise ValueError(f"{name} is neither true nor false: {shown(text)}")
+    return _BOOLEANS[text]
+
+
+def _read_time(name: str, text: str, time_format: str) -> datetime:
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        return datetime.strptime(text, time_format)
+    except ValueError:
+        raise ValueError(f"{name} is no time such as 2011-04-01 10:40:23: {shown(text)}") from None
+
+
+def read_ip(name: str, text: str) -> str:
+    """Gives the one way to write an IP address; of an IPv4 address inside an IPv6 one, the IPv4 address.
+
+    Raises:
+        ValueError: the text is none, or names an interface, too.
+    """
+    if _IPV4.fullmatch(text):
+        return text
+    try:
+        if "%" in text:
+            raise ValueError
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f"{name} is no IP address: {shown(text)}") from None
+    return str((isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address)
+
+
+def read_ips(texts: pl.Series) -> pl.Series:
+    """Does :func:`read_ip` for many; null where a text is no address."""
+    is_other = ~texts.str.contains(f"^{_IPV4.pattern}$")
+    if not is_other.any():
+        return texts
+    others: dict[str, str | None] = {}
+    for text in texts.filter(is_other).unique():
+        try:
+            others[text] = read_ip("", text)
+        except ValueError:
+            others[text] = None
+    return texts.replace(others)
+
+
+def shown(text: str) -> str:
+    """Gives a text as messages show it, in one line and not too long."""
+    most = 40
+    return repr(text if len(text) <= most else text[:most] + "...")
+
+
+def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") -> pl.Expr:
+    """Gives the typed column; null where the text is missing or cannot be read."""
+    text = pl.col(raw)
+    if column.kind == "text":
+        return pl.when(text.is_in(_MISSING)).then(None).otherwise(text)
+    if column.kind == "integer":
+        return text.cast(pl.Int64, strict=False)
+    if column.kind == "decimal":
+        return text.cast(POLARS_TYPES["decimal"], strict=False)
+    if column.kind == "ip":
+        return text.map_batches(read_ips, return_dtype=pl.String)
+    if column.kind == "boolean":
+        return text.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
+    return text.str.to_datetime(time_format, time_unit="us", strict=False, cache=False)
+
+
+def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
+    """Tells of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
+    text = pl.col(raw)
+    unread = pl.col(typed).is_null()
+    if not column.required:
+        unread &= ~text.is_in(_MISSING)
+    if column.kind == "text":
+        # Blanks may mean missing, and so may blanks around NULL.
+        return unread | (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~text.is_in(_MISSING)
+    if column.kind == "decimal":
+        return unread | (text.str.len_bytes() > _SHORT_DECIMAL) | text.str.contains("[eE]")
+    if column.kind == "time":
+        # Polars itself reads one-digit months, signs, wide blanks, the year 0 and the second 60, too.
+        unusual = ~text.str.contains(_USUAL_TIME)
+        return unusual if column.required else unusual & ~text.is_in(_MISSING)
+    return unread
