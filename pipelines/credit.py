@@ -27,7 +27,7 @@ from sinks.console.ranked import PrintRanked
 from sources.read import ReadAddresses
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count, Mean, Sum
-from transforms.aggregate.sliding_windows import AggregateLast
+from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.late import SplitLate
 from transforms.parse.by_form import parse_as
 from transforms.rank import Rank, Ranking
@@ -111,7 +111,7 @@ def tables_of(windows: Windows) -> tuple[Table, Table]:
 
 def total(transfers: beam.PCollection, options: CreditOptions, windows: Windows, name: str) -> beam.PCollection:
     """Totals per region and window; each transfer is counted as used by the totals since the start."""
-    aggregate = (AggregateLast if windows.length else Aggregate)(
+    aggregate = (SlidingAggregate if windows.length else Aggregate)(
         by=(KEY,),
         values=TOTALS,
         windows=windows,

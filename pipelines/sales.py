@@ -43,11 +43,11 @@ from sources.address import parse_address
 from sources.read import ReadAddresses
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Sum
-from transforms.aggregate.sliding_windows import AggregateLast
+from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.counting import CountUsed
 from transforms.late import SplitLate
 from transforms.parse.by_form import parse_as
-from transforms.split_by_type import SplitKinds, Telling
+from transforms.split_by_type import SplitByType, TypeRules
 from transforms.windows import HOUR, Windows
 
 #: How often totals of a live stream are given to those who take early ones, if nothing is said.
@@ -62,7 +62,7 @@ SHOWN_CATEGORIES = ("category", "products", "sales", "drinks", "cost", "profit",
 def sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:
     """Gives what totals per product and window; it counts nothing, for others use the same purchases."""
     if windows.length and windows.length % windows.step == 0:
-        return AggregateLast((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, options.tuning)
+        return SlidingAggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, options.tuning)
     return Aggregate(
         (PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, tuned_for=options.tuning, counted=False
     )
@@ -73,8 +73,8 @@ def read_kinds(
 ) -> tuple[dict[str, beam.PCollection], beam.PCollection, list[beam.PCollection]]:
     """Reads, parses each kind, and counts; gives the batches by kind, what is rejected, and what is late."""
     columns = {kind: options.columns(kind) for kind in TOPICS if options.columns(kind)}
-    telling = Telling(options.names, TELLING, OTHER_TYPES)
-    blocks = pipeline | "ReadMessages" >> read | "SplitKinds" >> SplitKinds(telling, tuple(columns))
+    telling = TypeRules(options.names, TELLING, OTHER_TYPES)
+    blocks = pipeline | "ReadMessages" >> read | "SplitByType" >> SplitByType(telling, tuple(columns))
     kinds, rejected, late = {}, [blocks["rejected"]], []
     for kind, names in columns.items():
         parsed = blocks[kind] | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names)

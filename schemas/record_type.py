@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 
 from schemas.times import read_iso_time, read_log_time, to_micros
 
-Kind = Literal["text", "integer", "decimal", "time", "ip", "boolean"]
+ColumnKind = Literal["text", "integer", "decimal", "time", "ip", "boolean"]
 #: How records are written: fields with separators, one JSON object a line, or the common (or combined) log format.
-Form = Literal["delimited", "json", "clf"]
+RecordForm = Literal["delimited", "json", "clf"]
 
 #: Digits after the point that a decimal column keeps; more than these is a rejected record, never rounding. Real tape
 #: has weights with six.
@@ -58,7 +58,7 @@ class Column:
     """One typed column: its name, how its text is read, and whether a missing value rejects the record."""
 
     name: str
-    kind: Kind = "text"
+    kind: ColumnKind = "text"
     required: bool = False
 
 
@@ -87,7 +87,7 @@ class RecordType:
     event_time: str
     time_format: str = "%Y-%m-%d %H:%M:%S"
     separator: str = "\t"
-    form: Form = "delimited"
+    form: RecordForm = "delimited"
     other_times: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -12,16 +12,16 @@ from sources.address import parse_address
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-Kind = Literal["file", "console", "sql", "tcp", "udp", "kafka"]
+OutputKind = Literal["file", "console", "sql", "tcp", "udp", "kafka"]
 
 #: The formats that only single records are written in, as they come: results are not.
 LINE_FORMATS: dict[str, Format] = {".txt": "txt", ".csv": "csv", ".ndjson": "ndjson"}
 #: The schemes of those that single records are sent to.
-PEERS: dict[str, Kind] = {"tcp": "tcp", "udp": "udp"}
+PEERS: dict[str, OutputKind] = {"tcp": "tcp", "udp": "udp"}
 #: The schemes of databases; what SQLAlchemy calls them is in :mod:`sinks.sql.url`.
 DATABASES = ("sqlite", "postgresql", "postgres")
 _OTHERS = "sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
-_KAFKA: Kind = "kafka"
+_KAFKA: OutputKind = "kafka"
 
 
 class Output(NamedTuple):
@@ -36,7 +36,7 @@ class Output(NamedTuple):
         table: of a database, where one was named.
     """
 
-    kind: Kind
+    kind: OutputKind
     path: str = ""
     format: Format | None = None
     url: URL | None = None

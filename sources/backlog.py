@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from schemas.elements.block import NOTHING_IS_LATE, Block, Span, now_micros
 from schemas.record_type import Dialect, RecordType
-from sources.reader import Taken
-from sources.watermark import Stream, Watermark, believed_micros
+from sources.reader import TimedBlock
+from sources.watermark import Stream, Watermark, plausible_micros
 
 if TYPE_CHECKING:
     from sources.line_cutter import Piece
@@ -130,7 +130,7 @@ class Backlog:
         with self._room:
             return self._room.wait_for(lambda: not self.is_full, seconds)
 
-    def take(self, max_bytes: int, max_records: int | None = None) -> Taken | None:
+    def take(self, max_bytes: int, max_records: int | None = None) -> TimedBlock | None:
         """Gives what waits as one block, up to the limits but at least one record, or None; never blocks.
 
         The streams come in turn. A faulty record is a block of its own; streams of different dialects never share
@@ -199,8 +199,8 @@ class Backlog:
         return None
 
     def _event_time(self, record: bytes, dialect: Dialect | None, arrival: int) -> int | None:
-        """Gives the event time of one record if it can be read and believed."""
-        return believed_micros(self._record_type, record, dialect or self._plain, arrival, self._wall_clock())
+        """Gives the event time of one record if it can be read and is plausible."""
+        return plausible_micros(self._record_type, record, dialect or self._plain, arrival, self._wall_clock())
 
     def _pick(self, max_bytes: int, max_records: int) -> list[tuple[Stream, list[Piece]]]:
         """Takes runs of pieces out of the queue: of one dialect, or a single faulty one."""
@@ -243,7 +243,7 @@ class Backlog:
         self._queue.extendleft(reversed(passed_over))
         return runs
 
-    def _block(self, runs: list[tuple[Stream, list[Piece]]], promised: int | None) -> Taken:
+    def _block(self, runs: list[tuple[Stream, list[Piece]]], promised: int | None) -> TimedBlock:
         """Makes a block of the runs and tells the watermark of the event times in them."""
         spans = []
         parts = []
@@ -275,7 +275,7 @@ class Backlog:
             arrival=arrival,
             scope=self.scope,
         )
-        return Taken(block, first_time)
+        return TimedBlock(block, first_time)
 
 
 def _cut(data: bytes, max_bytes: int, max_records: int, *, at_least_one: bool) -> tuple[int, int]:

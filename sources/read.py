@@ -20,9 +20,9 @@ from schemas.elements.block import Block
 from schemas.record_type import RecordType
 from schemas.text.dialect import sniff_dialect
 from sources.address import Address
-from sources.files.chunks import Piece, find_files, is_compressed, piece_size
+from sources.files.chunks import ByteRange, find_files, is_compressed, piece_size
 from sources.files.follow import FollowLines
-from sources.files.repeat import Laps
+from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay
 from sources.kafka.settings import DEFAULT_READERS
 from sources.kafka.source import KafkaInput, KafkaTopics
@@ -162,12 +162,12 @@ class ReadAddresses(beam.PTransform):
         if paths and self.follow:
             yield FollowLines(tuple(find_files(paths)), **live)
         elif paths:
-            pieces = tuple(Piece(path) for path in find_files(paths))
+            pieces = tuple(ByteRange(path) for path in find_files(paths))
             # With a limit, however high, a replay is one ordered stream.
             most = self.max_records or (sys.maxsize if self.in_order or self.loop else None)
             replay = FileReplay(pieces, self.record_type, self.pace, self.disorder_micros, most)
             if self.loop:
-                laps = Laps(pieces)
+                laps = Repeat(pieces)
                 laps.check(self.record_type)
                 replay = replace(replay, pieces=laps)
             yield replay

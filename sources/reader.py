@@ -14,7 +14,7 @@ class BlockReader(UnboundedReader):
     """Hands out one block at a time. A subclass takes them, and has the three properties."""
 
     @property
-    def taken(self) -> Taken | None:
+    def taken(self) -> TimedBlock | None:
         """What the last call of ``start`` or ``advance`` that was True has taken."""
         raise NotImplementedError
 
@@ -45,13 +45,13 @@ class BlockReader(UnboundedReader):
             return MAX_TIMESTAMP
         return MIN_TIMESTAMP if self.promised is None else Timestamp(micros=self.promised)
 
-    def _known(self) -> Taken:
+    def _known(self) -> TimedBlock:
         if self.taken is None:
             raise ValueError("no block: start or advance has to have been True")
         return self.taken
 
 
-class Taken(NamedTuple):
+class TimedBlock(NamedTuple):
     """A block that was taken, and the event time of its first record where that could be read."""
 
     block: Block

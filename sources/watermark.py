@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
-from schemas.elements.block import BELIEVED_AHEAD_MICROS
+from schemas.elements.block import PLAUSIBLE_AHEAD_MICROS
 from schemas.record_type import Dialect, RecordType
 from schemas.times import MICROS_PER_SECOND
 from sources.line_cutter import LineCutter, Piece
@@ -22,13 +22,13 @@ _EARLIEST_MICROS = MIN_TIMESTAMP.micros + _DAY_MICROS
 _LATEST_MICROS = MAX_TIMESTAMP.micros - 2 * _DAY_MICROS
 
 
-def believed_micros(record_type: RecordType, record: bytes, dialect: Dialect, arrival: int, now: int) -> int | None:
+def plausible_micros(record_type: RecordType, record: bytes, dialect: Dialect, arrival: int, now: int) -> int | None:
     """Gives the event time of one record, or None where it cannot be read, or not be believed at the time ``now``."""
     try:
         micros = record_type.event_micros(record, dialect, arrival)
     except ValueError:  # a header row without the event time
         return None
-    latest = min(_LATEST_MICROS, now + BELIEVED_AHEAD_MICROS)
+    latest = min(_LATEST_MICROS, now + PLAUSIBLE_AHEAD_MICROS)
     return micros if micros is not None and _EARLIEST_MICROS <= micros <= latest else None
 
 

@@ -55,7 +55,7 @@ _SUFFIXES = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".txt", ".log")
 
 
 @dataclass(frozen=True)
-class Telling:
+class TypeRules:
     """How kinds are told.
 
     Attributes:
@@ -78,9 +78,9 @@ class Telling:
 
         It tells where it is one of the names, or ends in the name of a kind.
 
-        >>> Telling({"sales": "demo.sold"}, {}).by_name("demo.sold[3]")
+        >>> TypeRules({"sales": "demo.sold"}, {}).by_name("demo.sold[3]")
         'sales'
-        >>> Telling({"sales": "demo.sold"}, {}).by_name("2022/shop-sales.jsonl.gz")
+        >>> TypeRules({"sales": "demo.sold"}, {}).by_name("2022/shop-sales.jsonl.gz")
         'sales'
         """
         name = PurePath(_PARTITION.sub("", origin)).name
@@ -118,7 +118,7 @@ class Telling:
 
 
 @dataclass
-class SplitKinds(beam.PTransform):
+class SplitByType(beam.PTransform):
     """Sends blocks to their kinds: a block of one origin as it is, a mixed one in a block for each kind.
 
     Gives a dict of PCollections: of :class:`Block` for each kind that is wanted, and ``rejected``, of
@@ -130,7 +130,7 @@ class SplitKinds(beam.PTransform):
         wanted: the kinds that somebody parses; all, if none is named.
     """
 
-    telling: Telling
+    telling: TypeRules
     wanted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -148,7 +148,7 @@ class SplitKinds(beam.PTransform):
     def expand(self, blocks: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wires the one step."""
         split = _SplitFn(self.telling, self.wanted)
-        outputs = blocks | "SplitKinds" >> beam.ParDo(split).with_outputs(*self.wanted, REJECTS)
+        outputs = blocks | "SplitByType" >> beam.ParDo(split).with_outputs(*self.wanted, REJECTS)
         given = {name: outputs[name] for name in (*self.wanted, REJECTS)}
         for name, pcoll in given.items():
             pcoll.element_type = Rejected if name == REJECTS else Block
@@ -165,7 +165,7 @@ class Split(NamedTuple):
 class _SplitFn(ThreadedFn[Block, Split]):
     """Splits small blocks at once, and big ones that are mixed in threads."""
 
-    def __init__(self, telling: Telling, wanted: tuple[str, ...]) -> None:
+    def __init__(self, telling: TypeRules, wanted: tuple[str, ...]) -> None:
         self._telling = telling
         self._wanted = wanted
         self._known: dict[str, str | None] = {}
@@ -207,7 +207,7 @@ class _SplitFn(ThreadedFn[Block, Split]):
         return kinds.pop() if len(kinds) == 1 else None
 
 
-def split_block(block: Block, telling: Telling) -> Split:
+def split_block(block: Block, telling: TypeRules) -> Split:
     """Takes a mixed block apart. Payloads become records of their own, whose spans tell where their events were.
 
     One polars plan tells the kinds of nearly all lines; the rest is looked at one by one, as :func:`read_message` does.
@@ -238,7 +238,7 @@ def split_block(block: Block, telling: Telling) -> Split:
     return Split(blocks, rejected)
 
 
-def tell(texts: pl.DataFrame, telling: Telling) -> pl.DataFrame:
+def tell(texts: pl.DataFrame, telling: TypeRules) -> pl.DataFrame:
     """Gives RECORD, the kind and the text of the message itself; the kind is null where only the slow way can tell."""
     types = {**{kind: kind for kind in telling.kinds}, **telling.types}
     line, groups = pl.col(LINE), pl.col("_groups").struct
@@ -262,7 +262,7 @@ def tell(texts: pl.DataFrame, telling: Telling) -> pl.DataFrame:
     )
 
 
-def read_message(raw: bytes, telling: Telling) -> tuple[str, str]:
+def read_message(raw: bytes, telling: TypeRules) -> tuple[str, str]:
     """Gives the kind of a record and the text of the message itself: the payload of a generic event, or all of it.
 
     Raises:

@@ -19,7 +19,7 @@ from sinks.files.json_text import json_lines
 from sinks.lines.line_file import FileLines, check_lines
 from sinks.lines.peers import TcpPeer, UdpPeer
 from sinks.lines.render import Layout, header_line, render_lines
-from sinks.lines.write import Place, StdoutLines, WriteLines
+from sinks.lines.write import Destination, StdoutLines, WriteLines
 from sources.address import parse_address
 from transforms.untyped.infer_schema import Shape
 
@@ -151,7 +151,7 @@ def _row_lines(batch: Batch) -> bytes:
     return json_lines(batch.rows.select(name for name in batch.rows.columns if not name.startswith("_")))
 
 
-def place_of(output: Output, options: StreamOptions, layout: Layout = _RAW) -> Place:
+def place_of(output: Output, options: StreamOptions, layout: Layout = _RAW) -> Destination:
     """Gives where the lines of an output go."""
     if output.kind == "tcp":
         return TcpPeer(parse_address(output.path))

@@ -19,7 +19,7 @@ from sinks.address import Output, check_takes_results
 from sinks.files.atomic import check_writable
 from sinks.files.rejected import WriteRejected
 from sinks.files.write import WriteResults
-from sinks.kafka.producer import Sending, make_topics
+from sinks.kafka.producer import Producing, make_topics
 from sinks.lines.line_file import FileLines, check_lines
 from sources.address import Address, parse_address
 from sources.kafka.client import Brokers
@@ -147,7 +147,7 @@ def topic_of(output: Output, options: StreamOptions, part: str = "") -> Topic:
 
     address = parse_address(output.path)
     return Topic(
-        Sending(Brokers(address.host, options.security), options.kafka_compression),
+        Producing(Brokers(address.host, options.security), options.kafka_compression),
         f"{address.path}{part}",
         options.kafka_transactional,
         options.values,

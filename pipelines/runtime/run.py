@@ -34,7 +34,7 @@ from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, t
 from pipelines.runtime.worker_pool import private_worker_pools
 from pipelines.runtime.written import NAMESPACE as WRITTEN
 from pipelines.runtime.written import LineFiles, check_results, thrown_away, where_written
-from schemas.record_type import Form
+from schemas.record_type import RecordForm
 from sinks.files.atomic import SinkError
 from sources import drain
 from sources import progress as board
@@ -65,7 +65,7 @@ _WHERE = re.compile(r"\s*\[while running '[^']*'\]")
 Build = Callable[[beam.Pipeline], None]
 
 
-def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Form) -> int:
+def run(options: StreamOptions, build: Build, total_bytes: int | None, form: RecordForm) -> int:
     """Builds and runs a pipeline and gives the exit status.
 
     It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two
@@ -243,7 +243,7 @@ class _Job:
         progress: Progress,
         signals: _Signals,
         runner: _Runner,
-        form: Form,
+        form: RecordForm,
     ) -> None:
         self._options = options
         self._form = form

@@ -17,8 +17,8 @@ import polars as pl
 from schemas.elements.frames import EDGES, EVENT_TIME, Frames, Result
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregate import Tuning
-from transforms.time_sorted.fold import Piece
-from transforms.time_sorted.fold_time_sorted import FoldInOrder
+from transforms.time_sorted.fold import FoldOutput
+from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 
 #: What comes out.
 ANOMALIES = "anomalies"
@@ -65,7 +65,7 @@ class FoldExpected:
             _NEWEST: pl.DataFrame(schema={_AT: pl.Int64()}),
         }
 
-    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:  # noqa: ARG002
+    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:  # noqa: ARG002
         """Compares and learns the hours up to the newest that has rows, and gives those that stand out."""
         if not rows.height:
             return state, []
@@ -75,7 +75,7 @@ class FoldExpected:
         known = pl.concat([learnt, state[_KNOWN].join(learnt, key, how="anti", nulls_equal=True)]).sort(key)
         return {_KNOWN: known, _NEWEST: seen.select(pl.max(_AT))}, self._pieces(scored)
 
-    def peek(self, settled: Frames, ahead: Frames) -> list[Piece]:  # noqa: ARG002
+    def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:  # noqa: ARG002
         """Gives nothing: an hour that is not over says little."""
         return []
 
@@ -135,12 +135,12 @@ class FoldExpected:
         )
         return both.with_columns(**{name: pl.Series(values) for name, values in scores.items()}), learnt
 
-    def _pieces(self, scored: pl.DataFrame) -> list[Piece]:
+    def _pieces(self, scored: pl.DataFrame) -> list[FoldOutput]:
         is_far = (pl.col("weeks") >= self.least) & (pl.col("score").abs() >= self.threshold)
         rounded = pl.col("expected", "deviation", "score").round(_PLACES)
         far = scored.filter(is_far).sort(_AT, *self.by).select(_AT, *self.by, SEEN, rounded)
         parts = far.partition_by(_AT, as_dict=True, include_key=False, maintain_order=True)
-        return [Piece(ANOMALIES, int(start), int(start) + _HOUR, part) for (start,), part in parts.items()]
+        return [FoldOutput(ANOMALIES, int(start), int(start) + _HOUR, part) for (start,), part in parts.items()]
 
 
 def _slot() -> pl.Expr:
@@ -194,9 +194,9 @@ class FindAnomalies(beam.PTransform):
             raise ValueError(f"threshold must be positive, got {self.threshold}")
         self._in_order()
 
-    def _in_order(self) -> FoldInOrder:
+    def _in_order(self) -> FoldTimeSorted:
         fold = FoldExpected(self.by, self.least, self.threshold)
-        return FoldInOrder(fold, self.lateness_micros, tuned_for=self.tuned_for)
+        return FoldTimeSorted(fold, self.lateness_micros, tuned_for=self.tuned_for)
 
     def expand(self, totals: beam.PCollection) -> beam.PCollection:
         """Takes what is final, and folds it."""

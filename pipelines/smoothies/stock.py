@@ -18,8 +18,8 @@ from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregate import Tuning
 from transforms.late import SplitLate
 from transforms.parse.values import POLARS_TYPES
-from transforms.time_sorted.fold import Piece
-from transforms.time_sorted.fold_time_sorted import FoldInOrder
+from transforms.time_sorted.fold import FoldOutput
+from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 from transforms.windows import Windows
 
 #: The kinds of messages, in the order that they have within one moment.
@@ -107,7 +107,7 @@ class FoldStock:
             _NEWEST: pl.DataFrame(schema={EVENT_TIME: _TIME}),
         }
 
-    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:
+    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
         """Moves the levels; gives the contradictions of what is over, and at the end the levels."""
         if rows.height:
             worked = self._work(state[LEVELS], without_doubles(rows))
@@ -121,12 +121,12 @@ class FoldStock:
         is_over = pl.lit(value=True) if until is None else start + self.report_micros <= until
         pieces = self._reports(state[CONTRADICTIONS].filter(is_over))
         if until is None:
-            pieces.append(Piece(LEVELS, None, None, self.results(state)))
+            pieces.append(FoldOutput(LEVELS, None, None, self.results(state)))
         return {**state, CONTRADICTIONS: state[CONTRADICTIONS].filter(~is_over)}, pieces
 
-    def peek(self, settled: Frames, ahead: Frames) -> list[Piece]:
+    def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:
         """Gives the levels with all that has come, and the contradictions that no message can take back."""
-        return [Piece(LEVELS, None, None, self.results(ahead)), *self._reports(settled[CONTRADICTIONS])]
+        return [FoldOutput(LEVELS, None, None, self.results(ahead)), *self._reports(settled[CONTRADICTIONS])]
 
     def results(self, state: Frames) -> pl.DataFrame:
         """Gives the levels as they are shown."""
@@ -204,13 +204,13 @@ class FoldStock:
             "stated",
         )
 
-    def _reports(self, rows: pl.DataFrame) -> list[Piece]:
+    def _reports(self, rows: pl.DataFrame) -> list[FoldOutput]:
         """Gives the contradictions, those of each stretch of time for themselves."""
         start = pl.col(EVENT_TIME).to_physical() // self.report_micros * self.report_micros
         by_start = rows.sort(EVENT_TIME, *self.by).with_columns(start.alias("_start"))
         by_start = by_start.with_columns(pl.col(EVENT_TIME).dt.replace_time_zone("UTC"))
         return [
-            Piece(CONTRADICTIONS, int(key[0]), int(key[0]) + self.report_micros, part)
+            FoldOutput(CONTRADICTIONS, int(key[0]), int(key[0]) + self.report_micros, part)
             for key, part in by_start.partition_by(
                 "_start", as_dict=True, include_key=False, maintain_order=True
             ).items()
@@ -251,8 +251,8 @@ class TrackStock(beam.PTransform):
         report_micros: the contradictions of such a stretch of event time are one result.
         lateness_micros: how long after the watermark a message may come.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
-        settle_micros: see FoldInOrder.
-        tuned_for: see FoldInOrder.
+        settle_micros: see FoldTimeSorted.
+        tuned_for: see FoldTimeSorted.
     """
 
     by: tuple[str, ...] = ("product_id",)
@@ -277,9 +277,9 @@ class TrackStock(beam.PTransform):
             raise ValueError(f"report_micros must be positive, got {self.report_micros}")
         self._in_order()
 
-    def _in_order(self) -> FoldInOrder:
+    def _in_order(self) -> FoldTimeSorted:
         fold = FoldStock(self.by, self.low_level, self.report_micros)
-        return FoldInOrder(fold, self.lateness_micros, self.emit_micros, self.settle_micros, self.tuned_for)
+        return FoldTimeSorted(fold, self.lateness_micros, self.emit_micros, self.settle_micros, self.tuned_for)
 
     def expand(self, pcolls: Mapping[str, beam.PCollection]) -> dict[str, beam.PCollection]:
         """Takes out what is late, puts the kinds together, and folds them."""

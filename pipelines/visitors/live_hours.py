@@ -18,12 +18,12 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 
 from schemas.elements.frames import FINAL_PANE, FrameCoder, Result, edges
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.compacted_state import Clock, Early, Kept, Pace, Whole, not_before
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 
 #: The key column of the reduction: when an hour starts.
 HOUR_START = "hour_start"
-#: The column of a frame that is of no hour, and tells whether a record was of use: see FillHoursFn.
+#: The column of a frame that is of no hour, and tells whether a record was of use: see LiveHoursFn.
 USABLE = "_usable"
 _HOUR_MICROS = 3_600 * MICROS_PER_SECOND
 
@@ -38,14 +38,14 @@ class _Standing(NamedTuple):
         usable: whether a record was of use so far; None where none was read.
     """
 
-    whole: Whole = Whole()
-    early: Early = Early()
+    whole: Base = Base()
+    early: EarlyPane = EarlyPane()
     closes_at: int | None = None
     usable: bool | None = None
 
 
 @beam.typehints.with_output_types(Result)
-class FillHoursFn(beam.DoFn):
+class LiveHoursFn(beam.DoFn):
     """Takes (shard, frame of accumulators by hour) and gives the results of all hours: early ones, and a final one.
 
     A frame without columns is of no hour: where it is the first, there is a final result even if no other ever comes.
@@ -55,8 +55,8 @@ class FillHoursFn(beam.DoFn):
 
     An hour closes when the watermark and the lateness have passed its end. Its accumulators go then; its result stays.
 
-    The state is a whole, and the parts that came since it was written, as Kept tells; and the results of the hours that
-    have closed. The runner has to hold the watermark back for what it has not handed over yet, as all do.
+    The state is a whole, and the parts that came since it was written, as CompactedState tells; and the results of the
+    hours that have closed. The runner has to hold the watermark back for what it has not handed over yet, as all do.
     """
 
     WHOLE = ReadModifyWriteStateSpec("whole", FrameCoder())
@@ -67,15 +67,17 @@ class FillHoursFn(beam.DoFn):
     CLOSE = TimerSpec("close_hours", TimeDomain.WATERMARK)
     END = TimerSpec("end_hours", TimeDomain.WATERMARK)
 
-    def __init__(self, reduction: Reduction, emit_micros: int, lateness_micros: int, clock: Clock = time.time) -> None:
+    def __init__(
+        self, reduction: FrameCombine, emit_micros: int, lateness_micros: int, clock: Clock = time.time
+    ) -> None:
         """Takes what is counted by HOUR_START, how often early results are given, and how long hours stay open."""
         self._reduction = reduction
-        self._pace = Pace(emit_micros, clock, at_once=True)
+        self._pace = EmitSchedule(emit_micros, clock, at_once=True)
         self._lateness = lateness_micros
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
-        self._kept = Kept(self._reduction.merge)
+        self._kept = CompactedState(self._reduction.merge)
 
     def process(
         self,
@@ -100,7 +102,7 @@ class FillHoursFn(beam.DoFn):
         stands = known or _Standing()
         if not stands.usable and frame.width:
             stands = stands._replace(usable=is_rows or bool(frame[USABLE].any()))
-        if not stands.usable or not (is_rows or stands.early == Early()):
+        if not stands.usable or not (is_rows or stands.early == EarlyPane()):
             if stands != known:
                 standing.write(stands)
             return
@@ -198,7 +200,7 @@ class FillHoursFn(beam.DoFn):
         return Result(None, None, 0, 1, pane, pane == FINAL_PANE, rows)
 
 
-def no_hours(reduction: Reduction) -> pl.DataFrame:
+def no_hours(reduction: FrameCombine) -> pl.DataFrame:
     """Gives results without an hour; each value is a number."""
     numbers = dict.fromkeys(reduction.values, pl.Int64())
     return pl.DataFrame(schema={HOUR_START: pl.Datetime("us", "UTC"), **numbers})

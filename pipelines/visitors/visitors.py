@@ -10,11 +10,11 @@ import polars as pl
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines.visitors.live_hours import HOUR_START, USABLE, FillHoursFn, no_hours
+from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHoursFn, no_hours
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, NO_BLOCK, Batch, Result, edges
 from transforms.aggregate.aggregate import Aggregate, ReduceFn, Tuning
 from transforms.aggregate.aggregations import Aggregation, Max
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
 from transforms.counting import Tally
 from transforms.windows import HOUR, Windows
@@ -61,7 +61,7 @@ class CountVisitors(beam.PTransform):
         return counted | "DateAndHour" >> beam.Map(_by_date).with_output_types(Result)
 
     def _while_they_fill(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:
-        reduction = Reduction((HOUR_START,), {"visitors": self.visitors})
+        reduction = FrameCombine((HOUR_START,), {"visitors": self.visitors})
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
@@ -74,7 +74,7 @@ class CountVisitors(beam.PTransform):
         return (
             (reduced, begin, *told)
             | "FromTheBeginning" >> beam.Flatten()
-            | "FillHours" >> beam.ParDo(FillHoursFn(reduction, self.emit_micros, self.lateness_micros))
+            | "FillHours" >> beam.ParDo(LiveHoursFn(reduction, self.emit_micros, self.lateness_micros))
         )
 
     def _when_they_are_over(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:
@@ -157,7 +157,7 @@ _UNREAD, _UNUSABLE, _UNWANTED = -3, -2, -1
 
 
 def _no_result(pane: int) -> Result:
-    reduction = Reduction((HOUR_START,), {"visitors": Max("visitors")})
+    reduction = FrameCombine((HOUR_START,), {"visitors": Max("visitors")})
     rows = no_hours(reduction).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
     return Result(None, None, 0, 1, pane, pane != _UNUSABLE, rows)
 

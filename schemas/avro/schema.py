@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from schemas.record_type import DECIMAL_PLACES, Kind, RecordType
+from schemas.record_type import DECIMAL_PLACES, ColumnKind, RecordType
 
 #: Digits that a decimal may have: as many as the columns of frames keep.
 DECIMAL_DIGITS = 38
 _NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9_]")
 #: What each kind is in Avro. A decimal is bytes and not fixed, so that small amounts are short; its scale is that of
 #: the columns of frames, so that every number that parsing lets in is written exactly, and no sum has to be rounded.
-_TYPES: dict[Kind, Any] = {
+_TYPES: dict[ColumnKind, Any] = {
     "text": "string",
     "integer": "long",
     "decimal": {

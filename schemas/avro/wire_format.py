@@ -28,8 +28,8 @@ from schemas.smoothies import MESSAGES, TOPICS
 if TYPE_CHECKING:
     from schemas.avro.batch_reader import BlockReader
 
-Form = Literal["json", "avro", "registry"]
-FORMS: tuple[Form, ...] = get_args(Form)
+ValueForm = Literal["json", "avro", "registry"]
+FORMS: tuple[ValueForm, ...] = get_args(ValueForm)
 
 #: The record types whose Avro every reader knows, besides those of a shop of smoothies.
 _SINGLE = (TRANSFERS, RESPONSES, SALES, FIXES)
@@ -70,7 +70,7 @@ class ValueFormat:
         registry: for the form of that name.
     """
 
-    form: Form = "json"
+    form: ValueForm = "json"
     schemas: tuple[str, ...] = ()
     registry: Registry | None = None
 

@@ -26,7 +26,7 @@ NOTHING_IS_LATE = -(2**63)
 
 
 #: A record whose event time is so far ahead of the wall clock does not move a watermark: its clock is wrong.
-BELIEVED_AHEAD_MICROS = 86_400 * MICROS_PER_SECOND
+PLAUSIBLE_AHEAD_MICROS = 86_400 * MICROS_PER_SECOND
 
 
 def now_micros() -> int:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from schemas.record_type import Dialect, Kind, RecordType
+from schemas.record_type import ColumnKind, Dialect, RecordType
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class DelimitedDamage:
         return separator.join(fields)
 
 
-_WRONG_TYPES: dict[Kind, tuple[object, ...]] = {
+_WRONG_TYPES: dict[ColumnKind, tuple[object, ...]] = {
     "integer": ("many", [202], {}, 20.5),
     "decimal": ("a lot", [], {"value": 1}, "1.2.3"),
     "time": ("yesterday", "2019-13-45 10:00:00", [], {}),

@@ -13,7 +13,7 @@ from schemas.times import MICROS_PER_SECOND
 from simulators.engine.batch import Batch, Facts
 from simulators.engine.byte_layout import SECONDS_OF_DAY, Ints, Piece, Texts, lay_out, table
 
-Form = Literal["json", "clf"]
+LogForm = Literal["json", "clf"]
 #: What is remembered of each response: who got it (a number for each IP address), and which.
 FACTS = np.dtype([("visitor", np.int64), ("status", np.int64)])
 #: Responses of a batch; a fixed number, so that faults fall on the same ones every time.
@@ -43,7 +43,7 @@ class Responses:
     status: Ints
     request: tuple[Piece, Piece] = ("GET / HTTP/1.1", "-")
 
-    def to_batch(self, form: Form, *, facts: bool) -> Batch:
+    def to_batch(self, form: LogForm, *, facts: bool) -> Batch:
         """Gives the records, as JSON lines or in the common log format."""
         data = _LAYOUTS[form](self) if len(self.second) else b""
         return Batch(data, self.second * MICROS_PER_SECOND, self._facts() if facts else None)
@@ -78,7 +78,7 @@ def _log_lines(responses: Responses) -> bytes:
     )
 
 
-_LAYOUTS: dict[Form, Callable[[Responses], bytes]] = {"json": _json_lines, "clf": _log_lines}
+_LAYOUTS: dict[LogForm, Callable[[Responses], bytes]] = {"json": _json_lines, "clf": _log_lines}
 
 
 def _day_and_second(moment: Ints, write: Callable[[datetime], str]) -> tuple[Piece, Piece]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from simulators.engine.batch import Batch
 from simulators.engine.byte_layout import Ints, table
-from simulators.web.responses import BATCH_ROWS, Form, Responses
+from simulators.web.responses import BATCH_ROWS, LogForm, Responses
 
 _OCTETS = table(str(octet) for octet in range(256))
 _THIRD, _LAST = 256, 250
@@ -74,7 +74,7 @@ class Script:
 
     formula: Formula
     rows: int | None = None
-    form: Form = "json"
+    form: LogForm = "json"
 
     def __post_init__(self) -> None:
         """Checks the values.

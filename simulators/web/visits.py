@@ -11,7 +11,7 @@ import numpy as np
 
 from simulators.engine.batch import Batch
 from simulators.engine.byte_layout import Ints, table
-from simulators.web.responses import BATCH_ROWS, DAY_SECONDS, Form, Responses
+from simulators.web.responses import BATCH_ROWS, DAY_SECONDS, LogForm, Responses
 from simulators.web.visitors import MAX_VISITORS, Visitors, make_visitors
 
 DEFAULT_ROWS = 200_000
@@ -88,7 +88,7 @@ class Visits:
     seed: int = 0
     visitors: int = DEFAULT_VISITORS
     start: date = DEFAULT_START
-    form: Form = "json"
+    form: LogForm = "json"
 
     def __post_init__(self) -> None:
         """Checks the values.

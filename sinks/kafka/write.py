@@ -23,7 +23,7 @@ from sinks.files.atomic import SinkError
 from sinks.files.avro import avro_schema
 from sinks.files.json_text import json_by_key, json_lines, json_text
 from sinks.files.table_layout import lay_out, lay_out_all, require
-from sinks.kafka.producer import Sender, Sending
+from sinks.kafka.producer import Producing, Sender
 from sinks.lines.render import Layout, render_lines
 from sources.kafka.client import BrokerError
 from sources.positions import delivery
@@ -67,7 +67,7 @@ class Topic:
         values: how the values of messages are written.
     """
 
-    sending: Sending
+    sending: Producing
     name: str
     transactional: bool = False
     values: ValueFormat = ValueFormat()
@@ -168,11 +168,11 @@ class _Borrowed(NamedTuple):
 
 
 #: A runner may have several of the same step at once; one sender keeps their messages in order, and batches fuller.
-_open: dict[Sending, _Borrowed] = {}
+_open: dict[Producing, _Borrowed] = {}
 _guard = threading.Lock()
 
 
-def _borrow(sending: Sending) -> Sender:
+def _borrow(sending: Producing) -> Sender:
     with _guard:
         known = _open.get(sending)
         if known is None or known.sender.has_failed:
@@ -181,7 +181,7 @@ def _borrow(sending: Sending) -> Sender:
         return known.sender
 
 
-def _give_back(sending: Sending, sender: Sender) -> None:
+def _give_back(sending: Producing, sender: Sender) -> None:
     with _guard:
         known = _open.get(sending)
         if known is not None and known.sender is sender:

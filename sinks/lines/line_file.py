@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from schemas.paths import descriptor_of, is_stream
 from sinks.files.atomic import SinkError, check_writable, make_folder, one_line_errors
-from sinks.lines.write import Outlet, Place
+from sinks.lines.write import Destination, Outlet
 from sources import progress as board
 from sources.drain import drain, draining
 from sources.positions.delivery import Standing
@@ -45,7 +45,7 @@ class FileState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FileLines(Place):
+class FileLines(Destination):
     """A file that is appended to: readers see each line once it is written, and whole.
 
     The lines of one element are one write. Should the disk be full in the middle of it, what was written of it is taken

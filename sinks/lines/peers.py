@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sinks.files.atomic import SinkError
-from sinks.lines.write import Outlet, Place
+from sinks.lines.write import Destination, Outlet
 from sources import progress as board
 from sources.address import Address
 from sources.drain import draining
-from sources.live.sockets import Place as SocketPlace
+from sources.live.sockets import SocketAddress as SocketPlace
 from sources.live.sockets import reason_of, resolve
 
 _log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _FULL_PAUSE_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
-class TcpPeer(Place):
+class TcpPeer(Destination):
     """A peer that listens. It is connected to when the first line is there, and again whenever it went away.
 
     A line that was not handed to the system whole when the connection broke is sent again, whole, over the next one.
@@ -155,7 +155,7 @@ def _has_gone(sock: socket.socket) -> bool:
 
 
 @dataclass(frozen=True)
-class UdpPeer(Place):
+class UdpPeer(Destination):
     """A peer that takes datagrams, or nobody: UDP does not tell.
 
     A datagram has whole lines, one at least, up to ``datagram_bytes``. A line that is too long for any is not sent, and

@@ -34,7 +34,7 @@ class Outlet(ABC):
         return
 
 
-class Place(ABC):
+class Destination(ABC):
     """Where lines go: a frozen dataclass, so that it pickles, and equal ones are one outlet in a process."""
 
     @property
@@ -69,7 +69,7 @@ class WriteLines(beam.PTransform):
         SinkError: when run, they cannot be written.
     """
 
-    place: Place
+    place: Destination
     render: Callable[[Any], bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class WriteLines(beam.PTransform):
 
 
 class _WriteFn(beam.DoFn):
-    def __init__(self, place: Place, render: Callable[[Any], bytes] | None) -> None:
+    def __init__(self, place: Destination, render: Callable[[Any], bytes] | None) -> None:
         self._place = place
         self._render = render
         self._outlet: Outlet | None = None
@@ -112,11 +112,11 @@ class _Borrowed(NamedTuple):
 
 
 #: A runner may have several of the same step at once; they share what they write to, or the order would be lost.
-_open: dict[Place, _Borrowed] = {}
+_open: dict[Destination, _Borrowed] = {}
 _guard = threading.Lock()
 
 
-def borrow(place: Place) -> Outlet:
+def borrow(place: Destination) -> Outlet:
     """Return this process's outlet of a place, open; to be given back as often.
 
     Raises:
@@ -129,7 +129,7 @@ def borrow(place: Place) -> Outlet:
         return outlet
 
 
-def give_back(place: Place) -> None:
+def give_back(place: Destination) -> None:
     """Close the outlet of a place, once everybody has given it back."""
     with _guard:
         outlet, times = _open[place]
@@ -141,7 +141,7 @@ def give_back(place: Place) -> None:
 
 
 @dataclass(frozen=True)
-class StdoutLines(Place):
+class StdoutLines(Destination):
     """The standard output, flushed with each element. That its reader has gone away ends the run, and is no error."""
 
     @property

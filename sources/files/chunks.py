@@ -25,7 +25,7 @@ _TAIL_BYTES = 1 << 16
 _OVER_BYTES = 1 << 20
 
 
-class Piece(NamedTuple):
+class ByteRange(NamedTuple):
     """The records of a file whose first byte lies in ``start <= offset < stop``; ``stop`` -1 is the end of the file."""
 
     path: str
@@ -143,14 +143,14 @@ def file_dialect(path: str, record_type: RecordType) -> Dialect:
         return sniff_dialect(_read(file, SAMPLE_BYTES), record_type)
 
 
-def piece_size(piece: Piece) -> int:
+def piece_size(piece: ByteRange) -> int:
     """Gives the bytes of the piece on disk."""
     stop = Path(piece.path).stat().st_size if piece.stop < 0 else piece.stop
     return max(0, stop - piece.start)
 
 
 def read_chunks(
-    pieces: Sequence[Piece],
+    pieces: Sequence[ByteRange],
     record_type: RecordType,
     chunk_bytes: int,
     first_piece: int = 0,
@@ -177,7 +177,7 @@ def read_chunks(
                 yield from _read_piece(file, number, piece, offset, carry, dialect, chunk_bytes)
 
 
-def _align(file: BinaryIO, piece: Piece, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
+def _align(file: BinaryIO, piece: ByteRange, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
     """Gives the offset of the first record whose first byte is in the piece, and what was read from there on."""
     if piece.start <= dialect.skip:
         _go_to(file, dialect.skip)
@@ -190,7 +190,7 @@ def _align(file: BinaryIO, piece: Piece, dialect: Dialect, chunk_bytes: int) -> 
 
 
 def _read_piece(
-    file: BinaryIO, number: int, piece: Piece, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
+    file: BinaryIO, number: int, piece: ByteRange, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
 ) -> Iterator[Chunk]:
     """Reads on behind ``carry``, which are the bytes at ``offset`` that were read already."""
     size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0

@@ -24,8 +24,8 @@ from sources.backlog import Backlog, Sniff
 from sources.drain import draining
 from sources.files.chunks import is_compressed
 from sources.files.generation import name_generation
-from sources.files.growing_file import GrowingFile, Identity, Place, origin_of, seam_of
-from sources.reader import BlockReader, Taken
+from sources.files.growing_file import GrowingFile, Identity, TailPosition, origin_of, seam_of
+from sources.reader import BlockReader, TimedBlock
 from sources.watermark import Watermark
 
 
@@ -41,7 +41,7 @@ class FollowMarkCoder(Coder):
         token, places, records, watermark = json.loads(encoded)
         found = []
         for listed in places:
-            place = Place(*listed)
+            place = TailPosition(*listed)
             place = place._replace(earlier=tuple(place.earlier))
             if place.dialect is not None:
                 dialect = Dialect(*place.dialect)
@@ -152,7 +152,7 @@ class FollowReader(BlockReader):
         _OPEN[following.token] = following
 
     @property
-    def taken(self) -> Taken | None:
+    def taken(self) -> TimedBlock | None:
         """See :class:`BlockReader`."""
         return self._following.taken
 
@@ -202,7 +202,7 @@ class FollowMark(NamedTuple):
     """Where to go on in each file, and what was promised; the token is that of the reading that it is of."""
 
     token: str
-    places: tuple[Place, ...] = ()
+    places: tuple[TailPosition, ...] = ()
     records: int = 0
     watermark: int | None = None
 
@@ -219,7 +219,7 @@ class Following:
 
     def __init__(self, source: FollowLines, mark: FollowMark) -> None:
         self.token = mark.token
-        self.taken: Taken | None = None
+        self.taken: TimedBlock | None = None
         self.is_done = False
         self.reader: FollowReader | None = None
         self.watermark = Watermark(source.disorder_micros, mark.watermark)
@@ -332,16 +332,16 @@ class Following:
                 _LOGGER.warning("cannot read %r for now: %s", path, error.strerror)
             self._warned.add(path)
             return
-        file = self._opened(Place(path, 0, 0), handle)
+        file = self._opened(TailPosition(path, 0, 0), handle)
         self._files.append(file)
         known.add(file.identity)
 
-    def _opened(self, place: Place, handle: int) -> GrowingFile:
+    def _opened(self, place: TailPosition, handle: int) -> GrowingFile:
         file = GrowingFile(self._source.max_record_bytes, place, handle)
         self._backlog.open(file.stream)
         return file
 
-    def _resume(self, place: Place) -> None:
+    def _resume(self, place: TailPosition) -> None:
         """Opens a file of the mark again, under its path or the name that it has now."""
         handle = next((handle for path in _names(place) if (handle := _open_same(path, place)) is not None), None)
         if handle is None:
@@ -408,7 +408,7 @@ class Following:
             self._close(file)
 
 
-def _names(place: Place) -> Iterator[str]:
+def _names(place: TailPosition) -> Iterator[str]:
     """Gives the names that a file may have: its own, and those in the same folder that have its inode."""
     yield place.path
     try:
@@ -418,7 +418,7 @@ def _names(place: Place) -> Iterator[str]:
         return
 
 
-def _open_same(path: str, place: Place) -> int | None:
+def _open_same(path: str, place: TailPosition) -> int | None:
     """Opens a file if it is the one that is meant."""
     try:
         handle = os.open(path, os.O_RDONLY)

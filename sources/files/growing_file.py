@@ -26,7 +26,7 @@ _KEPT_GENERATIONS = 100
 Identity = tuple[int, int]
 
 
-class Place(NamedTuple):
+class TailPosition(NamedTuple):
     """How far one file was read.
 
     Attributes:
@@ -51,10 +51,10 @@ class Place(NamedTuple):
     generation: str = ""
     earlier: tuple[str, ...] = ()
 
-    def written_anew(self) -> Place:
+    def written_anew(self) -> TailPosition:
         """Return the beginning of the same file, once something else stands in it."""
         earlier = (*self.earlier, self.generation)[-_KEPT_GENERATIONS:]
-        return Place(self.path, self.device, self.inode, earlier=earlier)
+        return TailPosition(self.path, self.device, self.inode, earlier=earlier)
 
 
 class _CutterAt(LineCutter):
@@ -85,7 +85,7 @@ class GrowingFile:
     the same bytes written again, or a longer file that begins just as this one did.
     """
 
-    def __init__(self, max_record_bytes: int, place: Place, handle: int) -> None:
+    def __init__(self, max_record_bytes: int, place: TailPosition, handle: int) -> None:
         self.path = place.path
         self.handle = handle
         found = os.fstat(handle)
@@ -115,13 +115,13 @@ class GrowingFile:
         return self.stream.is_open and self.size > max(self.cutter.received, self._examined)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TailPosition:
         """Where to go on: at the first record that was not handed out."""
         offset, skipping = self.cutter.place
         if self.stream.pieces:
             offset, skipping = self.stream.pieces[0].position, False
         seam = seam_of(self.handle, offset)
-        return Place(
+        return TailPosition(
             self.path, *self.identity, offset, seam, skipping, self.stream.dialect, self.generation, self.earlier
         )
 

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from schemas.record_type import RecordType
-from sources.files.chunks import Piece, read_chunks
+from sources.files.chunks import ByteRange, read_chunks
 
 #: More laps than anybody waits for.
 _LAPS = 1 << 40
 
 
-class Laps(Sequence[Piece]):
+class Repeat(Sequence[ByteRange]):
     """The same pieces over and over, in order: what a looping :class:`sources.files.replay.FileReplay` reads.
 
     A mark into it is one as into any other pieces: the number of the piece goes on from lap to lap.
 
-    >>> laps = Laps([Piece("a.csv"), Piece("b.csv")])
+    >>> laps = Repeat([ByteRange("a.csv"), ByteRange("b.csv")])
     >>> laps[3].path
     'b.csv'
     """
 
-    def __init__(self, pieces: Iterable[Piece]) -> None:
+    def __init__(self, pieces: Iterable[ByteRange]) -> None:
         """Repeats these."""
         self._pieces = tuple(pieces)
 
@@ -35,7 +35,7 @@ class Laps(Sequence[Piece]):
         return self._pieces[index % len(self._pieces)]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Laps) and self._pieces == other._pieces
+        return isinstance(other, Repeat) and self._pieces == other._pieces
 
     def __hash__(self) -> int:
         return hash(self._pieces)

@@ -16,13 +16,13 @@ from apache_beam.coders import Coder, registry
 from apache_beam.io.unbounded_source import UnboundedReader, UnboundedSource
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
-from schemas.elements.block import BELIEVED_AHEAD_MICROS, NOTHING_IS_LATE, Block, Span, file_origin, now_micros
+from schemas.elements.block import NOTHING_IS_LATE, PLAUSIBLE_AHEAD_MICROS, Block, Span, file_origin, now_micros
 from schemas.elements.coders import register_row
 from schemas.record_type import RecordType
 from schemas.text.lines import Lines, Offsets, event_times, find_lines
 from sources import progress as board
 from sources.drain import draining
-from sources.files.chunks import Chunk, Piece, is_compressed, piece_size, read_chunks
+from sources.files.chunks import ByteRange, Chunk, is_compressed, piece_size, read_chunks
 from sources.pacing import Pace
 
 #: Bigger blocks gain no more speed, and cost memory.
@@ -73,7 +73,7 @@ class FileReplay(UnboundedSource):
         wall_clock: microseconds of UTC, for when records are read.
     """
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[ByteRange]
     record_type: RecordType
     pace: Pace = Pace()
     disorder_micros: int = 0
@@ -92,7 +92,7 @@ class FileReplay(UnboundedSource):
         wanted = min(desired_num_splits, os.cpu_count() or 1)
         if self.is_ordered or wanted == 1:
             return [self]
-        shares: list[list[Piece]] = [[] for _ in range(wanted)]
+        shares: list[list[ByteRange]] = [[] for _ in range(wanted)]
         sizes = [0] * wanted
         for piece in self.pieces:
             for part in cut_piece(piece, wanted):
@@ -106,7 +106,7 @@ class FileReplay(UnboundedSource):
         mark = checkpoint_mark or FileMark(token=uuid.uuid4().hex)
         reading = _OPEN.get(mark.token)
         if reading is None or reading.mark != mark:
-            reading = _PacedReading(self, mark) if self.is_ordered else _FastReading(self, mark)
+            reading = _PacedReading(self, mark) if self.is_ordered else _UnpacedReading(self, mark)
         return FileReader(reading)
 
     def get_checkpoint_mark_coder(self) -> Coder:
@@ -118,13 +118,13 @@ class FileReplay(UnboundedSource):
         return registry.get_coder(Block)
 
 
-def cut_piece(piece: Piece, parts: int) -> list[Piece]:
+def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:
     """Cuts a piece into byte ranges of the same size, where it is long enough and can be read from its middle."""
     size = piece_size(piece)
     if is_compressed(piece.path) or size < MIN_SPLIT_BYTES:
         return [piece]
     bounds = [piece.start + size * part // parts for part in range(parts)]
-    return [Piece(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]
+    return [ByteRange(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]
 
 
 class FileReader(UnboundedReader):
@@ -212,7 +212,7 @@ class _Reading(ABC):
         board.add("bytes", after - offset)
 
 
-class _FastReading(_Reading):
+class _UnpacedReading(_Reading):
     """Reads whole chunks; the next one is read by a thread while the one before is worked on."""
 
     def __init__(self, source: FileReplay, mark: FileMark) -> None:
@@ -291,7 +291,7 @@ class _PacedReading(_Reading):
             data = self._chunk.data
             # A blank line is no record; it leaves with the record before it.
             self._lines = find_lines(data)
-            believed = self.source.wall_clock() + BELIEVED_AHEAD_MICROS
+            believed = self.source.wall_clock() + PLAUSIBLE_AHEAD_MICROS
             self._times = event_times(data, self._lines, self.source.record_type, self._chunk.dialect, latest, believed)
             self._line = 0
         return True

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from apache_beam.coders import Coder
 from apache_beam.io.unbounded_source import CheckpointMark
 
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 
 #: Tells the broker what a group of consumers is done with.
-Commit = Callable[[Mapping[Place, int]], None]
+Commit = Callable[[Mapping[PartitionId, int]], None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class KafkaMark(CheckpointMark):
     """
 
     token: str
-    offsets: Mapping[Place, int] = field(default_factory=dict)
+    offsets: Mapping[PartitionId, int] = field(default_factory=dict)
     records: int = 0
     watermark: int | None = None
     has_begun: bool = False
@@ -53,7 +53,7 @@ class KafkaMarkCoder(Coder):
     def decode(self, encoded: bytes) -> KafkaMark:
         """Gives the mark of the bytes."""
         token, offsets, records, watermark, has_begun = json.loads(encoded)
-        places = {Place(topic, partition): offset for topic, partition, offset in offsets}
+        places = {PartitionId(topic, partition): offset for topic, partition, offset in offsets}
         return KafkaMark(token, places, records, watermark, has_begun)
 
     def is_deterministic(self) -> bool:

@@ -20,10 +20,10 @@ from sources.kafka.checkpoint import KafkaMark
 from sources.kafka.client import BrokerError, explain
 from sources.kafka.messages import MessageCutter, Portion
 from sources.kafka.monitor import Beginnings, consumer_config, find_beginnings, find_bounds
-from sources.kafka.partitions import EARLIEST, Partition, PartitionWatermark, Place, Standing, reader_of
+from sources.kafka.partitions import EARLIEST, Partition, PartitionId, PartitionWatermark, Standing, reader_of
 from sources.kafka.settings import KafkaSettings
-from sources.reader import Taken
-from sources.watermark import believed_micros
+from sources.reader import TimedBlock
+from sources.watermark import plausible_micros
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
@@ -44,7 +44,7 @@ class _Missing(NamedTuple):
     bounds: Future[tuple[int, int]]
 
 
-class Reading:
+class PartitionConsumer:
     """What one reader reads, after the mark that it was made with, until it is closed.
 
     A later reader may take it over as it is, if it is at its mark.
@@ -76,19 +76,19 @@ class Reading:
         )
         self._plain = Dialect(separator=self._record_type.separator)
         self._dialects: dict[str, Dialect] = {}
-        self._siblings: siblings.Siblings | None = None
+        self._siblings: siblings.ReaderGroup | None = None
         self._consumer: Consumer | None = None
-        self._partitions: dict[Place, Partition] = {}
+        self._partitions: dict[PartitionId, Partition] = {}
         # Of partitions that are not assigned yet.
-        self._resumed: dict[Place, int] = dict(mark.offsets) if mark else {}
+        self._resumed: dict[PartitionId, int] = dict(mark.offsets) if mark else {}
         self._records = mark.records if mark else 0
         self._has_begun = bool(mark and mark.has_begun)
         self._counts: dict[str, int] | None = None
         self._beginnings: Future[Beginnings] | None = None
         self._waiting: deque[Portion] = deque()
-        self._tombstones: dict[Place, int] = {}
-        self._caught_up: dict[Place, int] = {}
-        self._missing: dict[Place, _Missing] = {}
+        self._tombstones: dict[PartitionId, int] = {}
+        self._caught_up: dict[PartitionId, int] = {}
+        self._missing: dict[PartitionId, _Missing] = {}
         self._listened = self._returned = -math.inf
 
     def open(self) -> None:
@@ -121,7 +121,7 @@ class Reading:
         self._assign(self._resumed, {})
         self._resumed = {}
 
-    def advance(self) -> Taken | None:
+    def advance(self) -> TimedBlock | None:
         """Takes what comes next, if anything is there; never waits.
 
         Raises:
@@ -182,7 +182,7 @@ class Reading:
         if self._siblings is not None and error.code() == error._ALL_BROKERS_DOWN:
             self._siblings.scout.look_soon()
 
-    def _assign(self, offsets: dict[Place, int], earliest: dict[Place, int]) -> None:
+    def _assign(self, offsets: dict[PartitionId, int], earliest: dict[PartitionId, int]) -> None:
         """Begins to read partitions; ``earliest`` tells where those begin of which the offset is EARLIEST."""
         from confluent_kafka import TopicPartition  # noqa: PLC0415 - an extra
 
@@ -209,7 +209,7 @@ class Reading:
         new = [
             place
             for number, topic in enumerate(source.topics)
-            for place in (Place(topic, partition) for partition in range(counts.get(topic, 0)))
+            for place in (PartitionId(topic, partition) for partition in range(counts.get(topic, 0)))
             if reader_of(number, place.partition, source.readers) == source.reader and place not in self._partitions
         ]
         self._counts = counts
@@ -263,7 +263,7 @@ class Reading:
         """Takes what is no message: the end of a partition, for now, or an error."""
         from confluent_kafka import KafkaError  # noqa: PLC0415 - an extra
 
-        error, place = message.error(), Place(message.topic(), message.partition())
+        error, place = message.error(), PartitionId(message.topic(), message.partition())
         code = error.code()
         assert self._siblings is not None  # noqa: S101
         if code == KafkaError._PARTITION_EOF:
@@ -302,7 +302,7 @@ class Reading:
                 board.note(f"{place} ends at {high}, and {wanted} was to be read: going on at its earliest, {low}")
             self._reassign(place, low, low)
 
-    def _reassign(self, place: Place, offset: int, earliest: int) -> None:
+    def _reassign(self, place: PartitionId, offset: int, earliest: int) -> None:
         from confluent_kafka import TopicPartition  # noqa: PLC0415 - an extra
 
         assert self._consumer is not None  # noqa: S101
@@ -316,7 +316,7 @@ class Reading:
         """Return the topic of a portion: it has messages of one."""
         return next(iter(portion.ends)).topic
 
-    def _taken(self, portion: Portion, promised: int | None) -> Taken:
+    def _taken(self, portion: Portion, promised: int | None) -> TimedBlock:
         """Makes a block, and takes note of the offsets and event times in it."""
         assert self._siblings is not None  # noqa: S101
         topic = self._topic_of(portion)
@@ -330,14 +330,14 @@ class Reading:
             if portion.fault:
                 continue
             for record in (ends.first, ends.last):
-                micros = believed_micros(self._record_type, record, dialect, arrival, now)
+                micros = plausible_micros(self._record_type, record, dialect, arrival, now)
                 if micros is not None:
                     first_time = micros if first_time is None else first_time
                     partition.promised = micros if partition.promised is None else max(partition.promised, micros)
         watermark = NOTHING_IS_LATE if promised is None else promised
         scope = self._siblings.scout.ids[topic]
         block = Block(portion.data, portion.spans, dialect, watermark, portion.fault, arrival, scope)
-        return Taken(block, first_time)
+        return TimedBlock(block, first_time)
 
     def _dialect(self, topic: str, portion: Portion) -> Dialect:
         """Gives how the records of a topic are written; its first one here tells."""

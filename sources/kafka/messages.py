@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas.elements.block import Span
 from schemas.times import MICROS_PER_SECOND
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 
 #: Gives for each value of a topic a line, or a text (of a class of its own) that tells why there is none.
 Decode = Callable[[Sequence[bytes], str], Sequence[Any]]
@@ -49,7 +49,7 @@ class Portion(NamedTuple):
 
     data: bytes
     spans: tuple[Span, ...]
-    ends: dict[Place, Ends]
+    ends: dict[PartitionId, Ends]
     records: int
     fault: str = ""
     arrival: int = 0
@@ -66,7 +66,7 @@ class Cut(NamedTuple):
     """What became of the messages of one call: portions, and those that had no value."""
 
     portions: list[Portion]
-    tombstones: dict[Place, Passed]
+    tombstones: dict[PartitionId, Passed]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class MessageCutter:
             return Cut([], {})
         kind = type(messages[0])
         values: list[Any] = list(map(kind.value, messages))
-        tombstones: dict[Place, Passed] = {}
+        tombstones: dict[PartitionId, Passed] = {}
         if None in values:
             tombstones = _find_tombstones(messages, values)
             messages = [message for message, value in zip(messages, values, strict=True) if value is not None]
@@ -125,7 +125,7 @@ class MessageCutter:
             fault = faults.get(first, "")
             begin, end = int(starts[first]), int(starts[stop]) - bool(fault)
             spans = []
-            ends: dict[Place, Ends] = {}
+            ends: dict[PartitionId, Ends] = {}
             for head, behind in places.runs(first, stop):
                 place, offset = places.place(head), messages[head].offset()
                 spans.append(Span(int(starts[head]) - begin, str(place), offset, numbered=True))
@@ -206,10 +206,10 @@ class _Places:
                 offsets = np.array(list(map(kind.offset, messages[head:behind])), np.int64)
                 self._heads += (np.flatnonzero(np.diff(offsets) != 1) + 1 + head).tolist()
 
-    def place(self, number: int) -> Place:
+    def place(self, number: int) -> PartitionId:
         """Gives the partition of a message."""
         message = self._messages[number]
-        return Place(message.topic(), message.partition())
+        return PartitionId(message.topic(), message.partition())
 
     def runs(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
         """Gives the runs between two messages: the first message of each, and the one behind its last."""
@@ -217,12 +217,12 @@ class _Places:
         return itertools.pairwise([first, *within, stop])
 
 
-def _find_tombstones(messages: Sequence[Any], values: Sequence[Any]) -> dict[Place, Passed]:
+def _find_tombstones(messages: Sequence[Any], values: Sequence[Any]) -> dict[PartitionId, Passed]:
     """Counts the messages without a value."""
-    found: dict[Place, Passed] = {}
+    found: dict[PartitionId, Passed] = {}
     for message, value in zip(messages, values, strict=True):
         if value is None:
-            place = Place(message.topic(), message.partition())
+            place = PartitionId(message.topic(), message.partition())
             before = found[place].messages if place in found else 0
             found[place] = Passed(before + 1, message.offset() + 1)
     return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sources import progress as board
 from sources.kafka.client import BrokerError, Brokers, explain
-from sources.kafka.partitions import EARLIEST, Place
+from sources.kafka.partitions import EARLIEST, PartitionId
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaException
@@ -59,7 +59,7 @@ def consumer_config(brokers: Brokers, group: str) -> dict[str, Any]:
     }
 
 
-def find_starts(consumer: Consumer, places: Sequence[Place], start: Start) -> dict[Place, int]:
+def find_starts(consumer: Consumer, places: Sequence[PartitionId], start: Start) -> dict[PartitionId, int]:
     """Gives the offset of each partition to begin with; EARLIEST where nothing was committed.
 
     Raises:
@@ -69,15 +69,15 @@ def find_starts(consumer: Consumer, places: Sequence[Place], start: Start) -> di
 
     if start == "earliest" or not places:
         return dict.fromkeys(places, EARLIEST)
-    found: dict[Place, int] = {}
+    found: dict[PartitionId, int] = {}
     if start == "committed":
         committed = consumer.committed([TopicPartition(*place) for place in places], timeout=ANSWER_SECONDS)
-        return {Place(at.topic, at.partition): at.offset if at.offset >= 0 else EARLIEST for at in committed}
+        return {PartitionId(at.topic, at.partition): at.offset if at.offset >= 0 else EARLIEST for at in committed}
     if isinstance(start, int):
         millis = -(-start // _MICROS_PER_MILLI)
         asked = [TopicPartition(*place, millis) for place in places]
         at_time = consumer.offsets_for_times(asked, timeout=ANSWER_SECONDS)
-        found = {Place(at.topic, at.partition): at.offset for at in at_time if at.offset >= 0}
+        found = {PartitionId(at.topic, at.partition): at.offset for at in at_time if at.offset >= 0}
     for place in places:
         if place not in found:  # the latest, or nothing is as late as that time
             found[place] = consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS)[1]
@@ -87,11 +87,11 @@ def find_starts(consumer: Consumer, places: Sequence[Place], start: Start) -> di
 class Beginnings(NamedTuple):
     """Where to begin: the offsets by what was asked for, and of those that are EARLIEST, which that is just now."""
 
-    offsets: dict[Place, int]
-    earliest: dict[Place, int]
+    offsets: dict[PartitionId, int]
+    earliest: dict[PartitionId, int]
 
 
-def find_beginnings(consumer: Consumer, places: Sequence[Place], start: Start) -> Beginnings:
+def find_beginnings(consumer: Consumer, places: Sequence[PartitionId], start: Start) -> Beginnings:
     """Gives where to begin. To ask librdkafka for the earliest message itself takes half a second longer.
 
     Raises:
@@ -102,7 +102,7 @@ def find_beginnings(consumer: Consumer, places: Sequence[Place], start: Start) -
     return Beginnings(offsets, {place: find_bounds(consumer, place)[0] for place in earliest})
 
 
-def find_bounds(consumer: Consumer, place: Place) -> tuple[int, int]:
+def find_bounds(consumer: Consumer, place: PartitionId) -> tuple[int, int]:
     """Gives the earliest offset of a partition, and the one behind its last message.
 
     Raises:
@@ -161,7 +161,7 @@ def find_topic_ids(brokers: Brokers, topics: Sequence[str]) -> dict[str, str]:
     return found
 
 
-class Scout(threading.Thread):
+class ClusterMonitor(threading.Thread):
     """Looks at topics again and again, answers questions, and commits offsets, all with a consumer of its own.
 
     Attributes:
@@ -194,8 +194,8 @@ class Scout(threading.Thread):
         self._refused_since: float | None = None
         self._refusal = ""
         self._committing = threading.Lock()
-        self._to_commit: dict[Place, int] = {}
-        self._committed: dict[Place, int] = {}
+        self._to_commit: dict[PartitionId, int] = {}
+        self._committed: dict[PartitionId, int] = {}
         self._commits_under_way = 0
 
     def ask(self, question: Callable[[Consumer], _T]) -> Future[_T]:
@@ -210,7 +210,7 @@ class Scout(threading.Thread):
         self._due = min(self._due, time.monotonic() + SHORT_LOOK_SECONDS)
         self._wake.set()
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def commit(self, offsets: Mapping[PartitionId, int]) -> None:
         """Commits offsets some time soon, those of a group that has a name; once they are, they are not again."""
         if self._group:
             with self._committing:
@@ -344,7 +344,7 @@ class Scout(threading.Thread):
             return
         with self._committing:  # to be tried again, unless more is to be committed by now
             for at in partitions or ():
-                place = Place(at.topic, at.partition)
+                place = PartitionId(at.topic, at.partition)
                 if self._committed.get(place) == at.offset:
                     del self._committed[place]
                     self._to_commit.setdefault(place, at.offset)

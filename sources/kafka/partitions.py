@@ -13,7 +13,7 @@ from typing import NamedTuple
 EARLIEST = -2
 
 
-class Place(NamedTuple):
+class PartitionId(NamedTuple):
     """A partition by its topic and its number."""
 
     topic: str
@@ -48,7 +48,7 @@ class Partition:
         promised: the greatest event time taken from it, in microseconds; None before the first.
     """
 
-    place: Place
+    place: PartitionId
     offset: int
     heard: float
     is_caught_up: bool = False
@@ -74,7 +74,7 @@ class PartitionWatermark:
     partition that is idle never holds the others, and what comes in one after it was idle may be late.
 
     >>> watermark = PartitionWatermark(idle_seconds=10.0, disorder_micros=5)
-    >>> partition = Partition(Place("sales", 0), offset=7, heard=0.0, promised=100)
+    >>> partition = Partition(PartitionId("sales", 0), offset=7, heard=0.0, promised=100)
     >>> watermark.move(Standing((partition,), listened=0.0), [])
     95
     """

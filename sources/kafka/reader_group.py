@@ -10,8 +10,8 @@ from typing import Protocol
 
 from sources import progress as board
 from sources.kafka.client import Brokers
-from sources.kafka.monitor import LAST_COMMIT_SECONDS, LOOK_SECONDS, Scout
-from sources.kafka.partitions import Place, Standing
+from sources.kafka.monitor import LAST_COMMIT_SECONDS, LOOK_SECONDS, ClusterMonitor
+from sources.kafka.partitions import PartitionId, Standing
 
 #: Readers of the same source begin at about the same time: one that has not come by then is in another process.
 ELSEWHERE_SECONDS = 30.0
@@ -55,7 +55,7 @@ class Source(Protocol):
 
 
 @dataclass(eq=False)
-class Siblings:
+class ReaderGroup:
     """The readers of one source in this process.
 
     Attributes:
@@ -67,7 +67,7 @@ class Siblings:
         tombstones: how many messages without a value were passed over, of each topic.
     """
 
-    scout: Scout
+    scout: ClusterMonitor
     opened: float
     heard: float
     standings: dict[str, Standing] = field(default_factory=dict)
@@ -91,26 +91,26 @@ class Siblings:
         board.add("tombstones", count)
 
 
-_SIBLINGS: dict[str, Siblings] = {}
+_SIBLINGS: dict[str, ReaderGroup] = {}
 _LOCK = threading.Lock()
 
 
-def join(source: Source) -> Siblings:
+def join(source: Source) -> ReaderGroup:
     """Gives the siblings of a source, and starts their scout if they are the first; :func:`leave` has to follow."""
     with _LOCK:
         siblings = _SIBLINGS.get(source.token)
         if siblings is None:
             often = source.idle_partition_seconds / _LOOKS_PER_IDLE_TIME
             look_seconds = max(_SHORTEST_LOOK_SECONDS, min(often, LOOK_SECONDS))
-            scout = Scout(source.brokers, source.topics, source.group, source.clock, look_seconds)
+            scout = ClusterMonitor(source.brokers, source.topics, source.group, source.clock, look_seconds)
             now = source.clock()
-            siblings = _SIBLINGS[source.token] = Siblings(scout, now, now)
+            siblings = _SIBLINGS[source.token] = ReaderGroup(scout, now, now)
             scout.start()
         siblings.users += 1
         return siblings
 
 
-def leave(source: Source, siblings: Siblings, patience: float = _LEAVE_SECONDS) -> None:
+def leave(source: Source, siblings: ReaderGroup, patience: float = _LEAVE_SECONDS) -> None:
     """Lets go of the siblings; the last one ends the scout, and waits for that for so many seconds."""
     with _LOCK:
         siblings.users -= 1
@@ -123,7 +123,7 @@ def leave(source: Source, siblings: Siblings, patience: float = _LEAVE_SECONDS) 
         board.note(f"passed over {count:,} messages of {topic} without a value (tombstones)")
 
 
-def commit(source: Source, offsets: Mapping[Place, int]) -> None:
+def commit(source: Source, offsets: Mapping[PartitionId, int]) -> None:
     """Commits offsets for the group of a source; where none of its readers is open any more, this waits for it."""
     siblings = join(source)
     try:

@@ -13,7 +13,7 @@ from sources.backlog import Sniff
 from sources.kafka.client import Brokers
 from sources.kafka.messages import Decode
 from sources.kafka.monitor import Start
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 
 #: What ``start`` may be, besides a time.
 COMMITTED = "committed"
@@ -73,7 +73,7 @@ class KafkaSettings:
     wall_clock: Callable[[], int] = now_micros
     reader: int = 0
     readers: int = 1
-    pinned: tuple[tuple[Place, int], ...] | None = None
+    pinned: tuple[tuple[PartitionId, int], ...] | None = None
     token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
 
     def __post_init__(self) -> None:

@@ -14,13 +14,13 @@ from sources import progress as board
 from sources.address import Address
 from sources.kafka.checkpoint import KafkaMark, KafkaMarkCoder
 from sources.kafka.client import BrokerError, Brokers, explain
-from sources.kafka.consumer import Reading
+from sources.kafka.consumer import PartitionConsumer
 from sources.kafka.messages import Decode
 from sources.kafka.monitor import Start, consumer_config, count_partitions, find_starts
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 from sources.kafka.security import KafkaSecurity
 from sources.kafka.settings import COMMITTED, DEFAULT_READERS, KafkaSettings
-from sources.reader import BlockReader, Taken
+from sources.reader import BlockReader, TimedBlock
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class KafkaTopics(KafkaSettings, UnboundedSource):
         """Gives the coder of :class:`schemas.elements.block.Block`."""
         return registry.get_coder(Block)
 
-    def _look(self) -> tuple[dict[str, int], dict[Place, int] | None]:
+    def _look(self) -> tuple[dict[str, int], dict[PartitionId, int] | None]:
         """Gives the numbers of partitions, and the offsets to begin with, None for the earliest.
 
         Raises:
@@ -103,7 +103,7 @@ class KafkaTopics(KafkaSettings, UnboundedSource):
                 counts = count_partitions(consumer, self.topics)
                 if self.start == "earliest":
                     return counts, None
-                places = [Place(topic, number) for topic, count in counts.items() for number in range(count)]
+                places = [PartitionId(topic, number) for topic, count in counts.items() for number in range(count)]
                 return counts, find_starts(consumer, places, self.start)
             finally:
                 consumer.close()
@@ -163,15 +163,15 @@ class KafkaReader(BlockReader):
 
     def __init__(self, source: KafkaTopics, mark: KafkaMark | None = None) -> None:
         """Resumes after ``mark``, if there is one."""
-        self._current: Taken | None = None
+        self._current: TimedBlock | None = None
         reading = None if mark is None else _OPEN.get(mark.token)
         if reading is None or reading.is_ended or reading.mark() != mark:
-            reading = Reading(source, mark)
+            reading = PartitionConsumer(source, mark)
         self._reading = _OPEN[reading.token] = reading
         reading.owner = self
 
     @property
-    def taken(self) -> Taken | None:
+    def taken(self) -> TimedBlock | None:
         """See :class:`BlockReader`."""
         return self._current
 
@@ -215,4 +215,4 @@ class KafkaReader(BlockReader):
 
 
 #: The readings that are open in this process, by the token of their marks.
-_OPEN: dict[str, Reading] = {}
+_OPEN: dict[str, PartitionConsumer] = {}

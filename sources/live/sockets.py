@@ -22,17 +22,17 @@ class AddressError(OSError):
     """An address that cannot be used: one line that names it and says what to do."""
 
 
-class Place(NamedTuple):
+class SocketAddress(NamedTuple):
     """Where a host can be reached: what ``socket.socket`` takes, and what ``connect`` takes."""
 
     family: int
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
-def resolve(address: Address, flags: int = 0, kind: int = socket.SOCK_STREAM) -> list[Place]:
+def resolve(address: Address, flags: int = 0, kind: int = socket.SOCK_STREAM) -> list[SocketAddress]:
     """Gives the places of an address. A name may take the resolver some time; a number takes none."""
     found = socket.getaddrinfo(address.host, address.port, type=kind, flags=flags)
-    return [Place(family, sockaddr) for family, _, _, _, sockaddr in found]
+    return [SocketAddress(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
 def bind(address: Address, kind: int = socket.SOCK_STREAM) -> socket.socket:

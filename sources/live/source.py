@@ -18,7 +18,7 @@ from schemas.record_type import Dialect, RecordType
 from sources import progress as board
 from sources.backlog import Backlog, Sniff
 from sources.drain import draining
-from sources.reader import BlockReader, Taken
+from sources.reader import BlockReader, TimedBlock
 from sources.watermark import Watermark
 
 _LOGGER = logging.getLogger(__name__)
@@ -225,7 +225,7 @@ class LineReader(BlockReader):
         """Resumes after ``mark``, if there is one."""
         self.token = uuid.uuid4().hex if mark is None else mark.token
         self._source = source
-        self._current: Taken | None = None
+        self._current: TimedBlock | None = None
         self._ended = False
         self._closed = False
         earlier = _OPEN.get(self.token)
@@ -254,7 +254,7 @@ class LineReader(BlockReader):
         self._backlog = backlog
 
     @property
-    def taken(self) -> Taken | None:
+    def taken(self) -> TimedBlock | None:
         """See :class:`BlockReader`."""
         return self._current
 

@@ -21,7 +21,7 @@ from sources.backlog import Backlog, Sniff
 from sources.line_cutter import LineCutter
 from sources.live.sockets import (
     AddressError,
-    Place,
+    SocketAddress,
     allow_many_files,
     bind,
     endpoint_of,
@@ -129,7 +129,7 @@ class _Dial:
     """One peer that we connect to, again and again; ``places`` are those still to be tried this time."""
 
     address: Address
-    places: list[Place] = field(default_factory=list)
+    places: list[SocketAddress] = field(default_factory=list)
     sock: socket.socket | None = None
     is_connected: bool = False
     due: float = 0.0

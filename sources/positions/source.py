@@ -15,13 +15,13 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
 from schemas.elements.block import Block
 from sources.drain import draining
-from sources.files.chunks import Piece
+from sources.files.chunks import ByteRange
 from sources.files.follow import FollowLines, FollowMark
-from sources.files.growing_file import Place
+from sources.files.growing_file import TailPosition
 from sources.files.replay import FileMark, FileReplay
 from sources.kafka.checkpoint import KafkaMark
 from sources.kafka.monitor import find_topic_ids
-from sources.kafka.partitions import Place as Partition
+from sources.kafka.partitions import PartitionId as Partition
 from sources.kafka.source import KafkaTopics
 from sources.positions.delivery import Delivery, Ledger, Position, Stand, find
 from sources.positions.position import (
@@ -252,8 +252,8 @@ def _resume_files(
     """Leave out what was read of files; what was not of one that was renamed comes before the others."""
     tracker = _FilesTracker()
     begin: list[FilePosition] = []
-    pieces: list[Piece] = []
-    moved: list[Piece] = []
+    pieces: list[ByteRange] = []
+    moved: list[ByteRange] = []
     # A file that has two of the paths is read once.
     paths = {identity: piece.path for piece in reversed(source.pieces) if (identity := identity_of(piece.path))}
     again: dict[str, Found] = {}
@@ -272,7 +272,7 @@ def _resume_files(
 
 
 def _add(
-    found: Found, path: str, pieces: list[Piece], tracker: _FilesTracker, begin: list[FilePosition], note: Note
+    found: Found, path: str, pieces: list[ByteRange], tracker: _FilesTracker, begin: list[FilePosition], note: Note
 ) -> None:
     if found.note:
         note(found.note)
@@ -281,7 +281,7 @@ def _add(
     begin.append(found.position)
     if found.has_more or not found.position.checked:
         state = os.stat(path)  # noqa: PTH116
-        pieces.append(Piece(path, found.position.offset))
+        pieces.append(ByteRange(path, found.position.offset))
         tracker.files[path] = _File(found.position, found.before[-CHECKED_BYTES:], state.st_size, state.st_mtime_ns)
 
 
@@ -299,7 +299,7 @@ class _FollowTracker:
         """Return the positions of all files that are followed; those that are missing are done with."""
         return Stand(tuple(map(self._position, mark.places)), is_whole=True)
 
-    def _position(self, place: Place) -> FilePosition:
+    def _position(self, place: TailPosition) -> FilePosition:
         key = place.device, place.inode
         if key not in self.born:
             with suppress(OSError):
@@ -329,7 +329,7 @@ def _resume_followed(
     """
     given = {os.path.abspath(path): path for path in source.paths}  # noqa: PTH100
     begin: dict[tuple[int, int], FilePosition] = {}
-    places: list[Place] = []
+    places: list[TailPosition] = []
     for found in map(find_again, positions):
         if found.note:
             note(found.note)
@@ -337,14 +337,14 @@ def _resume_followed(
             on = begin[found.position.key] = found.position
             seam = zlib.crc32(found.before[-CHECKED_BYTES:])
             path = given.get(on.path, on.path)
-            place = Place(path, on.device, on.inode, on.offset, seam, on.skipping, on.dialect)
+            place = TailPosition(path, on.device, on.inode, on.offset, seam, on.skipping, on.dialect)
             places.append(place._replace(generation=on.generation, earlier=on.earlier))
     for path in source.paths:
         with suppress(OSError):  # which whoever follows it tells
             first = first_position(path)
             if first.key not in begin:
                 begin[first.key] = first
-                places.append(Place(path, *first.key))
+                places.append(TailPosition(path, *first.key))
     born = {key: position.born for key, position in begin.items()}
     return FollowMark(os.urandom(16).hex(), tuple(places)), _FollowTracker(born), list(begin.values())
 

@@ -23,7 +23,7 @@ from schemas.text.lines import find_lines
 from sources import drain
 from sources import progress as board
 from sources.address import parse_address
-from sources.files.chunks import Piece
+from sources.files.chunks import ByteRange
 from sources.files.follow import GRACE_SECONDS, FollowLines
 from sources.files.replay import FileReplay
 from sources.kafka.client import Brokers
@@ -114,7 +114,7 @@ def test_records_of_files_have_the_same_identity_however_they_are_read(
         for path, lines in zip(paths, contents, strict=True):
             data = b"\n".join(lines)
             Path(path).write_bytes(gzip.compress(data) if path.endswith(".gz") else data)
-        pieces = [Piece(path) for path in paths]
+        pieces = [ByteRange(path) for path in paths]
         expected = read_to_the_end(FileReplay(pieces, LINE))
         assert {scope for scope, _, _ in expected} <= {""}
         for most in (None, sys.maxsize):  # as fast as possible, and in order
@@ -126,17 +126,17 @@ def test_a_file_has_one_origin_whatever_it_is_called(tmp_path: Path, monkeypatch
     (tmp_path / "a.txt").write_text("1\n2\n")
     (tmp_path / "link").symlink_to("a.txt")
     (tmp_path / "below").mkdir()
-    expected = read_to_the_end(FileReplay([Piece(str(tmp_path / "a.txt"))], LINE))
+    expected = read_to_the_end(FileReplay([ByteRange(str(tmp_path / "a.txt"))], LINE))
     monkeypatch.chdir(tmp_path / "below")
     for name in ("../a.txt", "../link", "../below/../a.txt"):
-        assert read_to_the_end(FileReplay([Piece(name)], LINE)) == expected
+        assert read_to_the_end(FileReplay([ByteRange(name)], LINE)) == expected
 
 
 def test_names_that_are_not_utf8_stay_apart(tmp_path: Path) -> None:
     names = [os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/\xfe", b"/\xff")]
     for name in names:
         Path(name).write_text("1\n")
-    found = read_to_the_end(FileReplay([Piece(name) for name in names], LINE))
+    found = read_to_the_end(FileReplay([ByteRange(name) for name in names], LINE))
     assert len(found) == 2
     assert all(origin.encode() for _, origin, _ in found)
 

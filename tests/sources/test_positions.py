@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from schemas.elements.block import Block
 from sources import drain
-from sources.files.chunks import Piece
+from sources.files.chunks import ByteRange
 from sources.files.follow import GRACE_SECONDS, FollowLines
 from sources.files.replay import FileReplay
 from sources.pacing import Pace
@@ -225,7 +225,7 @@ def test_files_that_are_read_to_their_end_lose_nothing_and_double_only_what_was_
                 change(world, what, world.folder / name, *how)
             names = [str(world.folder / name) for name in ("a", "b", "c.gz") if (world.folder / name).exists()]
             pace = Pace(interval=(0.1, 0.1)) if is_paced else Pace()
-            pieces = tuple(map(Piece, names))
+            pieces = tuple(map(ByteRange, names))
             world.begin(FileReplay(pieces, LINES, pace, max_records=10**9, block_bytes=block_bytes, clock=world.clock))
             for what, *how in meanwhile:
                 if what == "read":

@@ -16,7 +16,7 @@ from schemas.elements.frames import EVENT_TIME, FrameCoder, FramesCoder, Result
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import shuffled_cuts
 from transforms.time_sorted.fold import Fold
-from transforms.time_sorted.fold_time_sorted import FoldInOrderFn
+from transforms.time_sorted.fold_time_sorted import FoldTimeSortedFn
 
 SECOND = 10**6
 
@@ -45,7 +45,7 @@ class Worker:
         self.main = fold.outputs[0]
         self.lateness = lateness
         self.watermark = -(2**62)
-        self.steps = Steps(FoldInOrderFn(fold, lateness, emit, settle, self.clock), instances)
+        self.steps = Steps(FoldTimeSortedFn(fold, lateness, emit, settle, self.clock), instances)
         self.whole, self.parts, self.state = Encoded(FrameCoder()), Bag(), Encoded(FramesCoder())
         self.standing = Encoded(PickleCoder())
         self.next, self.settle, self.end = Value(), Value(), Value()

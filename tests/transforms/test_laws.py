@@ -22,13 +22,13 @@ from schemas.tape import TAPE
 from sources import progress as board
 from tests import oracle
 from tests.strategies import merged_by_any_tree, shuffled_cuts, tape_rows
-from transforms.aggregate.aggregate import MergeFramesFn, ReduceFn, Reduction
+from transforms.aggregate.aggregate import FrameCombine, MergeFramesFn, ReduceFn
 from transforms.parse.delimited import Parser
 from transforms.windows import Windows
 
 REAL_TAPE = Path(__file__).parents[2].parent / "shared" / "data" / "wedge_head.txt"
 WINDOWS = ["all", "10m", "1d", "10m/5m", "15m/10m"]
-reduction = Reduction(("upc",), TOTALS)
+reduction = FrameCombine(("upc",), TOTALS)
 
 
 def produce_by_hand(random: Random, lines: list[bytes], windows: Windows, shards: int) -> tuple[dict, int, int]:

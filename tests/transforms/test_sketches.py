@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import lists_up_to, merged_by_any_tree, shuffled_cuts
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, standard_error
 
 randoms = st.randoms(use_true_random=False)
 visits = lists_up_to(200, st.tuples(st.sampled_from("ab"), st.none() | st.integers(0, 150)))
 
 
-def reduction(lg_k: int = 5) -> Reduction:
-    return Reduction(("key",), {"visitors": CountDistinctAbout("visitor", lg_k)})
+def reduction(lg_k: int = 5) -> FrameCombine:
+    return FrameCombine(("key",), {"visitors": CountDistinctAbout("visitor", lg_k)})
 
 
 def frame(rows: list) -> pl.DataFrame:

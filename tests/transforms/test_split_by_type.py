@@ -15,9 +15,9 @@ from schemas.smoothies import OTHER_TYPES, TELLING, TOPICS, name_topics
 from schemas.text.lines import find_lines
 from sources import progress as board
 from transforms.parse.patterns import FEW_LINES
-from transforms.split_by_type import SplitKinds, Telling, read_message, split_block
+from transforms.split_by_type import SplitByType, TypeRules, read_message, split_block
 
-SHOP = Telling(name_topics(), TELLING, OTHER_TYPES)
+SHOP = TypeRules(name_topics(), TELLING, OTHER_TYPES)
 #: One message of each kind, with texts that make a fast way stumble.
 MESSAGES = {
     "purchases": '{"transaction_time": "2024-01-01 10:00:00", "product_id": "A", "price": 1.10, "note": "new_level"}',
@@ -99,7 +99,7 @@ def test_other_names_tell_nothing(origin):
 
 
 def test_topics_may_have_any_names():
-    telling = Telling(name_topics("purchases=till", "products=menu"), TELLING)
+    telling = TypeRules(name_topics("purchases=till", "products=menu"), TELLING)
     assert [telling.by_name(name) for name in ("till[0]", "menu.jsonl", "demo.inventories[1]")] == [
         "purchases", "products", "inventories",
     ]  # fmt: skip
@@ -131,7 +131,7 @@ def test_everything_is_counted_once(options):
         Block(b"x\n", (Span(0, "demo.purchases[0]", 4, True),)),
     ]
     with beam.Pipeline(options=options) as pipeline:
-        kinds = pipeline | beam.Create(blocks).with_output_types(Block) | SplitKinds(SHOP, ("purchases", "products"))
+        kinds = pipeline | beam.Create(blocks).with_output_types(Block) | SplitByType(SHOP, ("purchases", "products"))
         assert set(kinds) == {"purchases", "products", "rejected"}
         for kind, count in (("purchases", 2), ("products", 1)):
             lines = kinds[kind] | f"Count {kind}" >> beam.Map(lambda block: block.data.count(b"\n"))
@@ -144,8 +144,8 @@ def test_everything_is_counted_once(options):
 
 
 def test_it_can_be_pickled_and_refuses_unknown_kinds():
-    step = SplitKinds(SHOP, ("products",))
+    step = SplitByType(SHOP, ("products",))
     assert pickle.loads(pickle.dumps(step)) == step
     with pytest.raises(ValueError, match="coffee"):
-        SplitKinds(SHOP, ("coffee",))
+        SplitByType(SHOP, ("coffee",))
     assert json.loads(MESSAGES["products"])["item"] == 'a "}{" b'

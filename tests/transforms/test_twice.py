@@ -19,8 +19,8 @@ from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch
 from tests.transforms.time_sorted.test_fold_time_sorted import Listing
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count
-from transforms.aggregate.sliding_windows import AggregateLast
-from transforms.time_sorted.fold_time_sorted import FoldInOrder
+from transforms.aggregate.sliding_windows import SlidingAggregate
+from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 from transforms.windows import Windows
 
 ROWS = 300
@@ -79,7 +79,7 @@ def _aggregated(**fields: Any) -> Callable[[beam.PCollection], beam.PCollection]
 
 
 def _sliding(batches: beam.PCollection) -> beam.PCollection:
-    last = AggregateLast(("kind",), {"n": Count()}, Windows.parse("2h/1h"), tuned_for="live")
+    last = SlidingAggregate(("kind",), {"n": Count()}, Windows.parse("2h/1h"), tuned_for="live")
     return _count_of_results(batches | last, "n")
 
 
@@ -90,7 +90,7 @@ def _visitors(batches: beam.PCollection) -> beam.PCollection:
 def _folded(batches: beam.PCollection) -> beam.PCollection:
     frames = batches | beam.Map(lambda batch: batch.rows.select(EVENT_TIME, "kind", "text"))
     frames.element_type = pl.DataFrame
-    found = frames | FoldInOrder(Listing(), tuned_for="live")
+    found = frames | FoldTimeSorted(Listing(), tuned_for="live")
     return found["all"] | beam.Filter(lambda result: result.final) | beam.Map(lambda result: result.rows.height)
 
 

@@ -17,14 +17,14 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result, edges
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregations import Aggregation
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.live_windows import FillWindowsFn
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.live_windows import LiveWindowsFn
 from transforms.counting import USED, count
 from transforms.windows import Windows
 
 Tuning = Literal["any", "replay", "live"]
 
-__all__ = ["FINAL_PANE", "Aggregate", "MergeFramesFn", "Reduction"]
+__all__ = ["FINAL_PANE", "Aggregate", "FrameCombine", "MergeFramesFn"]
 
 #: Batches are reduced when so many rows have gathered: a small one costs as much as a big one.
 REDUCE_ROWS = 10_000
@@ -107,7 +107,7 @@ class Aggregate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduces, shuffles, merges."""
-        reduction = Reduction(tuple(self.by), dict(self.values))
+        reduction = FrameCombine(tuple(self.by), dict(self.values))
         together = self.tuned_for == "replay"
         reduce = ReduceFn(reduction, self.windows, self.shards, together=together, counted=self.counted)
         reduced = batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "ReduceFrames" >> beam.ParDo(reduce)
@@ -126,7 +126,7 @@ class Aggregate(beam.PTransform):
             moved = reduced | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
         moved = moved | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
         if self.tuned_for == "live" and (self.emit_micros or not 0 < self.windows.length <= SHORT_MICROS):
-            fill = FillWindowsFn(reduction, self.shards, self.emit_micros, shift)
+            fill = LiveWindowsFn(reduction, self.shards, self.emit_micros, shift)
             return moved | "FillWindows" >> beam.ParDo(fill) | "Results" >> beam.WindowInto(GlobalWindows())
         final = (
             moved
@@ -159,7 +159,7 @@ class ReduceFn(beam.DoFn):
     """
 
     def __init__(
-        self, reduction: Reduction, windows: Windows, shards: int, *, together: bool = False, counted: bool = True
+        self, reduction: FrameCombine, windows: Windows, shards: int, *, together: bool = False, counted: bool = True
     ) -> None:
         self._counted = counted
         self._reduction = reduction
@@ -234,7 +234,7 @@ class _ShiftFn(beam.DoFn):
 class MergeFramesFn(beam.CombineFn):
     """Merges frames of accumulators; gathers them first, since one group-by over many is cheaper than many."""
 
-    def __init__(self, reduction: Reduction, also_by: tuple[str, ...] = ()) -> None:
+    def __init__(self, reduction: FrameCombine, also_by: tuple[str, ...] = ()) -> None:
         """Takes the reduction whose accumulators these are, and the columns that are keys besides its own."""
         self._reduction = reduction
         self._also_by = also_by
@@ -275,7 +275,7 @@ class MergeFramesFn(beam.CombineFn):
 
 @beam.typehints.with_output_types(Result)
 class _ResultFn(beam.DoFn):
-    def __init__(self, reduction: Reduction, shards: int, shift: int, *, is_final: bool) -> None:
+    def __init__(self, reduction: FrameCombine, shards: int, shift: int, *, is_final: bool) -> None:
         self._reduction = reduction
         self._shards = shards
         self._shift = shift
@@ -301,7 +301,7 @@ class _ResultFn(beam.DoFn):
 class _SplitResultsFn(beam.DoFn):
     """Gives the results of all windows out of one frame."""
 
-    def __init__(self, reduction: Reduction, windows: Windows, shards: int) -> None:
+    def __init__(self, reduction: FrameCombine, windows: Windows, shards: int) -> None:
         self._reduction = reduction
         self._length = windows.length
         self._shards = shards

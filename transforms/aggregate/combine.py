@@ -12,7 +12,7 @@ from transforms.aggregate.aggregations import Aggregation
 
 
 @dataclass(frozen=True)
-class Reduction:
+class FrameCombine:
     """Keys and aggregations, and what they make of frames."""
 
     by: tuple[str, ...]

@@ -26,7 +26,7 @@ def not_before(micros: int) -> Timestamp:
     return Timestamp(micros=-(-micros // _MICROS_PER_MILLI) * _MICROS_PER_MILLI)
 
 
-class Whole(NamedTuple):
+class Base(NamedTuple):
     """What is known of the frame that was written last, without looking at it.
 
     Attributes:
@@ -46,7 +46,7 @@ class _Merged(NamedTuple):
     frame: pl.DataFrame
 
 
-class Kept:
+class CompactedState:
     """Frames in state: a whole, and the parts that came since it was written.
 
     The whole is written anew when the parts are as big: so each row is written some few times in all. A worker that
@@ -60,7 +60,7 @@ class Kept:
         self._most = remembered
         self._remembered: OrderedDict[Hashable, _Merged] = OrderedDict()
 
-    def gather(self, whole: Any, parts: Any, known: Whole, key: Hashable = None) -> tuple[pl.DataFrame, int]:
+    def gather(self, whole: Any, parts: Any, known: Base, key: Hashable = None) -> tuple[pl.DataFrame, int]:
         """Merges all there is of a key; gives that, without a column if it is nothing, and the bytes of the parts."""
         new = list(parts.read())
         merged = self._remembered.get(key)
@@ -74,19 +74,19 @@ class Kept:
         self._remember(key, _Merged(known.version, len(new), frame))
         return frame, sum(int(part.estimated_size()) for part in new)
 
-    def keep(self, whole: Any, parts: Any, known: Whole, key: Hashable = None) -> tuple[pl.DataFrame, Whole]:
+    def keep(self, whole: Any, parts: Any, known: Base, key: Hashable = None) -> tuple[pl.DataFrame, Base]:
         """Gathers, and writes that if the parts are as big as the whole."""
         frame, new_bytes = self.gather(whole, parts, known, key)
         if new_bytes and new_bytes >= known.bytes:
             known = self.write(frame, whole, parts, known, key)
         return frame, known
 
-    def write(self, frame: pl.DataFrame, whole: Any, parts: Any, known: Whole, key: Hashable = None) -> Whole:
+    def write(self, frame: pl.DataFrame, whole: Any, parts: Any, known: Base, key: Hashable = None) -> Base:
         """Writes a frame in the place of all that was, and gives what is to be known of it."""
         whole.write(frame)
         parts.clear()
         self._remember(key, _Merged(known.version + 1, 0, frame))
-        return Whole(known.version + 1, int(frame.estimated_size()))
+        return Base(known.version + 1, int(frame.estimated_size()))
 
     def forget(self, key: Hashable = None) -> None:
         """Forgets what was merged of a key whose states are cleared."""
@@ -99,7 +99,7 @@ class Kept:
             self._remembered.popitem(last=False)
 
 
-class Early(NamedTuple):
+class EarlyPane(NamedTuple):
     """How far a key is with its early results, in microseconds of real time.
 
     Attributes:
@@ -114,7 +114,7 @@ class Early(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pace:
+class EmitSchedule:
     """How often early results are given, while something comes.
 
     A timer asks for the next one. The timer of a key that is always busy may have to wait for long (Prism), so that
@@ -130,7 +130,7 @@ class Pace:
     clock: Clock = time.time
     at_once: bool = False
 
-    def ask(self, early: Early, timer: Any) -> tuple[Early, bool]:
+    def ask(self, early: EarlyPane, timer: Any) -> tuple[EarlyPane, bool]:
         """Tells, when something has come, whether a result is due; sets the timer for one if none is awaited."""
         if not self.every_micros:
             return early, False
@@ -141,9 +141,9 @@ class Pace:
         timer.set(Timestamp(micros=due))
         return early._replace(due=due), False
 
-    def given(self, early: Early) -> Early:
+    def given(self, early: EarlyPane) -> EarlyPane:
         """Gives what is to be known when the result is given that was awaited; its pane is ``early.pane``."""
-        return Early(early.pane + 1, max(early.due or 0, self._now() - self.every_micros))
+        return EarlyPane(early.pane + 1, max(early.due or 0, self._now() - self.every_micros))
 
     def _now(self) -> int:
         return int(self.clock() * MICROS_PER_SECOND)

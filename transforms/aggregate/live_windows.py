@@ -20,8 +20,8 @@ from apache_beam.transforms.window import IntervalWindow
 from apache_beam.utils.timestamp import Timestamp
 
 from schemas.elements.frames import FINAL_PANE, FrameCoder, Result
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.compacted_state import Clock, Early, Kept, Pace, Whole
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule
 
 #: So often are the parts merged where nobody wants early results.
 TIDY_SECONDS = 60
@@ -36,19 +36,19 @@ class _Standing(NamedTuple):
         is_over: whether the window has ended and only waits for late rows.
     """
 
-    whole: Whole = Whole()
-    early: Early = Early()
+    whole: Base = Base()
+    early: EarlyPane = EarlyPane()
     is_over: bool = False
 
 
 @beam.typehints.with_output_types(Result)
-class FillWindowsFn(beam.DoFn):
+class LiveWindowsFn(beam.DoFn):
     """Takes (shard, frame of accumulators) in windows and gives their results: early ones every so often, a final one.
 
     The windows are moved later by the lateness, so that the runner lets no row be late; without early results, a window
     is given at its own end, too, and from then on with every frame that comes.
 
-    The state of a window is a whole, and the parts that came since it was written, as Kept tells.
+    The state of a window is a whole, and the parts that came since it was written, as CompactedState tells.
     """
 
     WHOLE = ReadModifyWriteStateSpec("whole", FrameCoder())
@@ -59,18 +59,18 @@ class FillWindowsFn(beam.DoFn):
     END = TimerSpec("end", TimeDomain.WATERMARK)
 
     def __init__(
-        self, reduction: Reduction, shards: int, emit_micros: int, shift_micros: int, clock: Clock = time.time
+        self, reduction: FrameCombine, shards: int, emit_micros: int, shift_micros: int, clock: Clock = time.time
     ) -> None:
         """Takes what is counted, how often early results are given (0 for never), and how much later windows are."""
         self._clock = clock
         self._reduction = reduction
         self._shards = shards
-        self._pace = Pace(emit_micros, clock)
+        self._pace = EmitSchedule(emit_micros, clock)
         self._shift = shift_micros
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
-        self._kept = Kept(self._reduction.merge)
+        self._kept = CompactedState(self._reduction.merge)
 
     def process(
         self,

@@ -24,8 +24,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result, edges
 from transforms.aggregate.aggregate import Aggregate, Tuning
 from transforms.aggregate.aggregations import Aggregation
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.compacted_state import Clock, Early, Kept, Pace, Whole, not_before
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 from transforms.windows import Windows
 
 _STEP, _START = "_step", "_start"
@@ -37,7 +37,7 @@ MOST_OPEN = 64
 @beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Result)
 @dataclass
-class AggregateLast(beam.PTransform):
+class SlidingAggregate(beam.PTransform):
     """Gives, per sliding window of event time, a frame with a row per key, as Aggregate does, but fewer early results.
 
     Each window is given once and finally, when the watermark and the lateness have passed it. Before, every
@@ -86,7 +86,7 @@ class AggregateLast(beam.PTransform):
         """Totals steps, keeps them, and gives windows."""
         if self.tuned_for != "live":
             return batches | "Aggregate" >> self._aggregate()
-        reduction = Reduction(tuple(self.by), dict(self.values))
+        reduction = FrameCombine(tuple(self.by), dict(self.values))
         slide = SlideWindowsFn(reduction, self.windows, self.emit_micros, self.lateness_micros)
         return (
             batches
@@ -96,7 +96,7 @@ class AggregateLast(beam.PTransform):
         )
 
 
-def reduce_steps(reduction: Reduction, windows: Windows, rows: pl.DataFrame) -> pl.DataFrame:
+def reduce_steps(reduction: FrameCombine, windows: Windows, rows: pl.DataFrame) -> pl.DataFrame:
     """Gives the accumulators of rows per step and key."""
     return reduction.reduce(rows, windows.bucket_start(pl.col(EVENT_TIME)).alias(_STEP))
 
@@ -105,7 +105,7 @@ def reduce_steps(reduction: Reduction, windows: Windows, rows: pl.DataFrame) -> 
 class _ReduceStepsFn(beam.DoFn):
     """Gives one frame of accumulators per step and key for each bundle."""
 
-    def __init__(self, reduction: Reduction, windows: Windows) -> None:
+    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
         self._windows = windows
 
@@ -141,8 +141,8 @@ class _Standing(NamedTuple):
         is_behind: whether that is later than the first of them, for there are many.
     """
 
-    whole: Whole = Whole()
-    early: Early = Early()
+    whole: Base = Base()
+    early: EarlyPane = EarlyPane()
     front: _Progress = _Progress()
     closing: _Progress = _Progress()
     wakes: int | None = None
@@ -164,7 +164,7 @@ class SlideWindowsFn(beam.DoFn):
 
     def __init__(
         self,
-        reduction: Reduction,
+        reduction: FrameCombine,
         windows: Windows,
         emit_micros: int,
         lateness_micros: int,
@@ -174,12 +174,12 @@ class SlideWindowsFn(beam.DoFn):
         self._reduction = reduction
         self._windows = windows
         self._length, self._step = windows.length, windows.step
-        self._pace = Pace(emit_micros, clock)
+        self._pace = EmitSchedule(emit_micros, clock)
         self._lateness = lateness_micros
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
-        self._kept = Kept(self._merge)
+        self._kept = CompactedState(self._merge)
 
     def process(
         self,

@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from schemas.record_type import Form
+from schemas.record_type import RecordForm
 from schemas.text.dialect import SEPARATORS, split_record
 from transforms.counting import HEAD_BYTES
 from transforms.parse.access_log import LOG_LINE
 
 #: What each form is called where it is expected.
-EXPECTED: dict[Form, str] = {
+EXPECTED: dict[RecordForm, str] = {
     "delimited": "delimited records",
     "json": "JSON lines",
     "clf": "lines of an access log in the common or combined format",
@@ -35,7 +35,7 @@ class Content(NamedTuple):
 
     name: str
     remedy: str = ""
-    form: Form | None = None
+    form: RecordForm | None = None
 
 
 _EXCEL = Content("an Excel workbook", "save the sheet as CSV in UTF-8")
@@ -79,7 +79,7 @@ _OTHER_LOG = Content(
     "a log in another format than the common or combined one", "have the server write one of these, or JSON lines"
 )
 #: What turns a form into the one that was expected.
-_TURN: dict[tuple[Form, Form], str] = {
+_TURN: dict[tuple[RecordForm, RecordForm], str] = {
     ("delimited", "json"): "pipelines.relay --as jsonl makes those of it",
     ("json", "delimited"): "pipelines.relay --as csv makes those of them",
     ("clf", "json"): "pipelines.errors --format clf reads it",
@@ -125,7 +125,7 @@ def identify(head: bytes) -> Content | None:
     return binary or _identify_text(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
 
 
-def describe(head: bytes, form: Form) -> str:
+def describe(head: bytes, form: RecordForm) -> str:
     r"""Return what an input seems to be that is not of the expected form, and what to do; empty where nothing tells.
 
     >>> describe(b"time,ip\n1,2\n3,4\n", "json")

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from schemas.record_type import DECIMAL_PLACES, Column, Dialect, Kind
+from schemas.record_type import DECIMAL_PLACES, Column, ColumnKind, Dialect
 from schemas.text.many_times import read_iso_times
 from schemas.times import read_iso_time
 from transforms.parse.parser import ParseRecords, decoded, read_json_object
@@ -173,7 +173,7 @@ def _read_decimal(name: str, number: str) -> Decimal:
 
 
 #: The Python type of each kind, what messages call it, and what reads it.
-_READERS: dict[Kind, tuple[type, str, Callable[[str, Any], Any]]] = {
+_READERS: dict[ColumnKind, tuple[type, str, Callable[[str, Any], Any]]] = {
     "text": (str, "text", _read_text),
     "integer": (_Number, "whole number", read_integer),
     "decimal": (_Number, "number", _read_decimal),

@@ -15,12 +15,12 @@ from typing import Any
 
 import polars as pl
 
-from schemas.record_type import DECIMAL_DIGITS, DECIMAL_PLACES, Column, Kind
+from schemas.record_type import DECIMAL_DIGITS, DECIMAL_PLACES, Column, ColumnKind
 
 #: Of a value that is read, so many digits may stand before the point: then a hundred thousand million of them can be
 #: summed before 38 digits are not enough. polars would not notice.
 WHOLE_DIGITS = 18
-POLARS_TYPES: dict[Kind, pl.DataType] = {
+POLARS_TYPES: dict[ColumnKind, pl.DataType] = {
     "text": pl.String(),
     "integer": pl.Int64(),
     "decimal": pl.Decimal(DECIMAL_DIGITS, DECIMAL_PLACES),

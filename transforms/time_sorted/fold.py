@@ -12,7 +12,7 @@ from schemas.elements.frames import EVENT_TIME, Frames
 PART_ROWS = 200_000
 
 
-class Piece(NamedTuple):
+class FoldOutput(NamedTuple):
     """Rows for one of the outputs of a fold.
 
     Attributes:
@@ -38,14 +38,14 @@ class Fold(Protocol):
     def begin(self) -> Frames:
         """Gives the state before the first row."""
 
-    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:
+    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
         """Gives the state after some rows, and what is final.
 
         The rows are those of :func:`in_order`. All before ``until``, in microseconds, have come; with None, all there
         are. However rows are cut between moments, all pieces together have to be the same in the end.
         """
 
-    def peek(self, settled: Frames, ahead: Frames) -> list[Piece]:
+    def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:
         """Gives how it stands: the state of what is settled, and the one with the rows that still wait, too."""
 
 
@@ -68,10 +68,10 @@ def between(rows: pl.DataFrame, since: int | None, until: int | None) -> pl.Data
     return rows if until is None else rows.filter(micros < until)
 
 
-def fold_in_parts(fold: Fold, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:
+def fold_in_parts(fold: Fold, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
     """Gives what ``fold.fold`` gives, in memory for PART_ROWS at a time; moments stay whole."""
     times, start = rows[EVENT_TIME].to_physical(), 0
-    pieces: list[Piece] = []
+    pieces: list[FoldOutput] = []
     while rows.height - start > PART_ROWS:
         newest = times[start + PART_ROWS - 1]
         end = int(times.search_sorted(newest, "left"))

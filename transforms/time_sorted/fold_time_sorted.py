@@ -24,10 +24,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE, FrameCoder, Frames, FramesCoder, Result, edges
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregate import Tuning
-from transforms.aggregate.compacted_state import Clock, Early, Kept, Pace, Whole, not_before
+from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 from transforms.counting import LATE, count
-from transforms.time_sorted.fold import Fold, Piece, between, fold_in_parts, in_order
-from transforms.time_sorted.speculate import LookAhead
+from transforms.time_sorted.fold import Fold, FoldOutput, between, fold_in_parts, in_order
+from transforms.time_sorted.speculate import SpeculativeState
 
 #: So many rows travel in one frame at most, but for those of one block.
 GATHER_ROWS = 100_000
@@ -38,7 +38,7 @@ _TIDY_PART = 8
 
 @beam.typehints.with_output_types(Result)
 @dataclass
-class FoldInOrder(beam.PTransform):
+class FoldTimeSorted(beam.PTransform):
     """Folds frames in the order of event time, and gives a dict of PCollections of Result, one per output of the fold.
 
     It takes one PCollection of frames or a tuple of several. The frames all have the same columns, EVENT_TIME among
@@ -85,7 +85,7 @@ class FoldInOrder(beam.PTransform):
         They are gathered before several PCollections become one, for there runners put down all elements.
         """
         settle = self.settle_micros if self.tuned_for == "live" else None
-        fold = FoldInOrderFn(self.fold, self.lateness_micros, self.emit_micros, settle)
+        fold = FoldTimeSortedFn(self.fold, self.lateness_micros, self.emit_micros, settle)
         main, *others = self.fold.outputs
         all_frames = (frames,) if isinstance(frames, beam.PCollection) else frames
         outputs = (
@@ -147,19 +147,20 @@ class _Standing(NamedTuple):
         settles_at: when the next are, in microseconds of the watermark; None if none waits.
     """
 
-    whole: Whole = Whole()
+    whole: Base = Base()
     part_bytes: int = 0
-    early: Early = Early()
+    early: EarlyPane = EarlyPane()
     settled: int | None = None
     folded: int = 0
     settles_at: int | None = None
 
 
 @beam.typehints.with_output_types(Result)
-class FoldInOrderFn(beam.DoFn):
+class FoldTimeSortedFn(beam.DoFn):
     """Takes (key, frame) and gives the results of a fold: early ones every so often, each final one once.
 
-    What waits is a whole, and the parts that came since it was written, as Kept tells; it is written anew when rows are
+    What waits is a whole, and the parts that came since it was written, as CompactedState tells; it is written anew
+    when rows are
     settled, too. The runner has to hold the watermark back for what it has not handed over yet, as all do.
     """
 
@@ -174,16 +175,16 @@ class FoldInOrderFn(beam.DoFn):
     def __init__(
         self, fold: Fold, lateness_micros: int, emit_micros: int, settle_micros: int | None, clock: Clock = time.time
     ) -> None:
-        """Takes the fold, and the times of FoldInOrder; without ``settle_micros`` all is settled at the end."""
+        """Takes the fold, and the times of FoldTimeSorted; without ``settle_micros`` all is settled at the end."""
         self._fold = fold
         self._lateness = lateness_micros
-        self._pace = Pace(emit_micros, clock, at_once=True)
+        self._pace = EmitSchedule(emit_micros, clock, at_once=True)
         self._settle = settle_micros
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
-        self._kept = Kept(pl.concat)
-        self._ahead = LookAhead(self._fold)
+        self._kept = CompactedState(pl.concat)
+        self._ahead = SpeculativeState(self._fold)
 
     def process(
         self,
@@ -308,7 +309,7 @@ class FoldInOrderFn(beam.DoFn):
         ahead = self._ahead.state(settled, stands.folded, waiting)
         yield from self._results(self._fold.peek(settled, ahead), stands.early.pane)
 
-    def _results(self, pieces: list[Piece], pane: int) -> Iterator[Any]:
+    def _results(self, pieces: list[FoldOutput], pane: int) -> Iterator[Any]:
         main = self._fold.outputs[0]
         for output, start, end, rows in pieces:
             whole = rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all())

@@ -23,7 +23,7 @@ class _Stop(NamedTuple):
     state: Frames
 
 
-class LookAhead:
+class SpeculativeState:
     """Folds the rows that wait, and remembers some states on the way, so that the next look need not fold all again.
 
     It is a memory and no more: it gives the same whatever it remembers. No row is ever taken back, so a state has all

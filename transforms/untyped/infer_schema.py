@@ -10,11 +10,11 @@ import polars as pl
 
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
-from sources.files.chunks import Piece, one_line_errors, open_file, read_chunks
+from sources.files.chunks import ByteRange, one_line_errors, open_file, read_chunks
 
 #: How records are written: fields with separators, one JSON object a line, or just lines.
-Form = Literal["csv", "jsonl", "lines"]
-FORMS: tuple[Form, ...] = ("csv", "jsonl", "lines")
+InputForm = Literal["csv", "jsonl", "lines"]
+FORMS: tuple[InputForm, ...] = ("csv", "jsonl", "lines")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
 _COMPRESSIONS = (".gz", ".zst")
 _MAX_LINES = 1_000
@@ -34,7 +34,7 @@ class Shape(NamedTuple):
         time: the column with the event time, for the pace of a replay; empty for none.
     """
 
-    form: Form = "lines"
+    form: InputForm = "lines"
     names: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     time: str = ""
@@ -50,7 +50,7 @@ class Shape(NamedTuple):
 
 
 def find_shape(
-    paths: Sequence[str], form: Form | None = None, names: str = "", time: str = "", *, looks_inside: bool = True
+    paths: Sequence[str], form: InputForm | None = None, names: str = "", time: str = "", *, looks_inside: bool = True
 ) -> Shape:
     """Finds out what records are, from what was said of them, and from files.
 
@@ -83,7 +83,7 @@ def find_shape(
     return shape
 
 
-def shape_of_files(paths: Sequence[str], form: Form | None, time: str = "") -> Shape:
+def shape_of_files(paths: Sequence[str], form: InputForm | None, time: str = "") -> Shape:
     """Finds the shape of the records of files from their heads.
 
     Delimited files have to have the columns of the first; those of JSON are all that the heads have.
@@ -114,13 +114,13 @@ def shape_of_files(paths: Sequence[str], form: Form | None, time: str = "") -> S
     return shape._replace(time=time)
 
 
-def form_of(paths: Iterable[str]) -> Form:
+def form_of(paths: Iterable[str]) -> InputForm:
     """Tells by the endings of files how they are written.
 
     Raises:
         ValueError: not all in the same way.
     """
-    forms: dict[Form, str] = {}
+    forms: dict[InputForm, str] = {}
     for path in paths:
         bare = path.lower()
         for ending in _COMPRESSIONS:
@@ -158,9 +158,9 @@ def numbers_among(texts: pl.DataFrame) -> frozenset[str]:
     return frozenset(name for name in checks.columns if checks[name][0]) if checks.height else frozenset()
 
 
-def head_of(path: str, shape: Shape) -> tuple[bytes, Piece]:
+def head_of(path: str, shape: Shape) -> tuple[bytes, ByteRange]:
     """Gives the first records of a file, without its header row, and the piece that they are of."""
-    piece = Piece(path)
+    piece = ByteRange(path)
     chunk = next(iter(read_chunks((piece,), shape.record_type, SAMPLE_BYTES)), None)
     return (b"" if chunk is None or chunk.fault else chunk.data), piece
 

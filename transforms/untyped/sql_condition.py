@@ -9,8 +9,8 @@ from typing import Literal
 
 import polars as pl
 
-Kind = Literal["text", "number", "boolean"]
-_KINDS: tuple[Kind, ...] = ("text", "number", "boolean")
+SqlType = Literal["text", "number", "boolean"]
+_KINDS: tuple[SqlType, ...] = ("text", "number", "boolean")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
 _OVER = re.compile(r"\bover\b", re.IGNORECASE)
 #: So many columns change their kind at most, until a condition that fits none of them is given up.
@@ -62,7 +62,7 @@ class Condition:
         typed = texts.select(_typed(name, self.kinds[name]) for name in self.columns)
         return typed.select(self._expression.fill_null(value=False)).to_series()
 
-    def _find_kinds(self, numbers: Collection[str]) -> dict[str, Kind]:
+    def _find_kinds(self, numbers: Collection[str]) -> dict[str, SqlType]:
         """Gives the kinds of the columns with which the condition makes sense: the fewest others than expected."""
         reason = ""
         # With nothing but missing values more passes than does with values, and with these what is cast may not.
@@ -82,8 +82,8 @@ class Condition:
             return kinds
         raise ValueError(f"the condition {self.text!r} makes no sense: {reason}")
 
-    def _guesses(self, numbers: Collection[str]) -> Iterator[dict[str, Kind]]:
-        expected: dict[str, Kind] = {name: "number" if name in numbers else "text" for name in self.columns}
+    def _guesses(self, numbers: Collection[str]) -> Iterator[dict[str, SqlType]]:
+        expected: dict[str, SqlType] = {name: "number" if name in numbers else "text" for name in self.columns}
         for changes in range(min(len(self.columns), _MOST_CHANGES) + 1):
             for names in itertools.combinations(self.columns, changes):
                 others = [[kind for kind in _KINDS if kind != expected[name]] for name in names]
@@ -91,7 +91,7 @@ class Condition:
                     yield expected | dict(zip(names, kinds, strict=True))
 
 
-def _typed(name: str, kind: Kind) -> pl.Expr:
+def _typed(name: str, kind: SqlType) -> pl.Expr:
     text = pl.col(name)
     if kind == "number":
         return text.str.strip_chars(" ").cast(pl.Float64, strict=False).fill_nan(None)

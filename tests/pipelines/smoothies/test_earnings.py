@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipelines.smoothies.earnings import PRODUCT, TOTALS, UNKNOWN, by_category, facts_of, sums_of, with_profit
 from schemas.elements.frames import EVENT_TIME
 from tests.strategies import shuffled_cuts
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.parse.values import POLARS_TYPES
 
 BASE = datetime(2024, 1, 1)
@@ -20,7 +20,7 @@ PURCHASES = {
     "supplement_price": MONEY, "total_purchase": MONEY,
 }  # fmt: skip
 PRODUCTS = {EVENT_TIME: pl.Datetime("us"), PRODUCT: pl.String, "category": pl.String, "item": pl.String, "cogs": MONEY}
-REDUCTION = Reduction((PRODUCT,), TOTALS)
+REDUCTION = FrameCombine((PRODUCT,), TOTALS)
 
 cents = st.integers(0, 2_000).map(lambda number: Decimal(number) / 100)
 moments = st.integers(0, 9).map(lambda number: BASE + timedelta(seconds=number))

@@ -10,17 +10,17 @@ from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.visitors.live_hours import HOUR_START, USABLE, FillHoursFn
+from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHoursFn
 from schemas.elements.frames import FINAL_PANE
 from schemas.times import to_micros
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import lists_up_to
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
 
 SECOND = 10**6
 HOUR = 3_600 * SECOND
-reduction = Reduction((HOUR_START,), {"visitors": CountDistinctAddresses("ip")})
+reduction = FrameCombine((HOUR_START,), {"visitors": CountDistinctAddresses("ip")})
 FIRST = datetime(2020, 2, 28, 20, tzinfo=timezone.utc)
 #: (hour, visitor), those of one frame together.
 rows_of_a_frame = lists_up_to(8, st.tuples(st.integers(0, 3) | st.integers(0, 30), st.integers(0, 5)))
@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, emit_micros=SECOND, lateness=0, instances=1):
         self.clock = FakeClock(1_000.0)
-        self.steps = Steps(FillHoursFn(reduction, emit_micros, lateness, self.clock), instances)
+        self.steps = Steps(LiveHoursFn(reduction, emit_micros, lateness, self.clock), instances)
         self.whole, self.parts, self.closed, self.standing = Value(), Bag(), Value(), Value()
         self.next, self.close, self.end = Value(), Value(), Value()
 

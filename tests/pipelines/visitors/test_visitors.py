@@ -22,7 +22,7 @@ from schemas.http import RESPONSES
 from tests.strategies import http_responses, merged_by_any_tree, shuffled_cuts
 from transforms.aggregate.aggregate import ReduceFn
 from transforms.aggregate.aggregations import CountDistinct
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
 from transforms.parse.by_form import parse_as
 from transforms.windows import Windows
@@ -47,7 +47,7 @@ def by_hand(rows: list[tuple[datetime, str, int]], weekdays: str) -> Counter:
     return Counter((day, hour) for _, day, hour in met)
 
 
-def reduced(lines: list[bytes], weekdays: str, reduction: Reduction) -> list[pl.DataFrame]:
+def reduced(lines: list[bytes], weekdays: str, reduction: FrameCombine) -> list[pl.DataFrame]:
     """What comes out of one bundle of one block."""
     parse = parse_as(RESPONSES, ("ip",), met_an_error(weekdays)).parser()
     block = Block(b"".join(one + b"\n" for one in lines), (Span(0, "x.jsonl", 0),))
@@ -63,7 +63,7 @@ def reduced(lines: list[bytes], weekdays: str, reduction: Reduction) -> list[pl.
 
 def counted(lines: list[bytes], weekdays: str = "mon-fri", visitors=EXACTLY[1], random=None) -> tuple[dict, list[int]]:
     """Gives the visitors by (date, hour), and those of the 24 hours of the day."""
-    reduction = Reduction((HOUR_START,), {"visitors": visitors})
+    reduction = FrameCombine((HOUR_START,), {"visitors": visitors})
     bundles = [lines] if random is None else shuffled_cuts(random, lines)
     frames = [frame for bundle in bundles for frame in reduced(bundle, weekdays, reduction)]
     if not frames:

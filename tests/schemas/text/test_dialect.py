@@ -21,7 +21,7 @@ from schemas.http import ACCESS_LOG, RESPONSES
 from schemas.record_type import Column, Dialect, RecordType
 from schemas.tape import COLUMNS, TAPE
 from schemas.text.dialect import SEPARATORS, sniff_dialect, split_record
-from sources.files.chunks import Piece, read_chunks
+from sources.files.chunks import ByteRange, read_chunks
 from tests.strategies import SALE
 from transforms.parse.delimited import Parser
 
@@ -184,7 +184,7 @@ def test_a_written_file_reads_back_as_it_was(tmp_path_factory, table: Table, chu
     path.write_bytes(table.data)
     parser = Parser(TAPE, columns=("upc", "department", "quantity", "scale", "total", "description"))
     rows: list[dict] = []
-    for chunk in read_chunks((Piece(str(path)),), TAPE, chunk_bytes):
+    for chunk in read_chunks((ByteRange(str(path)),), TAPE, chunk_bytes):
         parsed = parser(Block(chunk.data, (Span(0, str(path), chunk.offset),), chunk.dialect, fault=chunk.fault))
         assert not parsed.rejected
         rows += parsed.rows.drop("_record").to_dicts()

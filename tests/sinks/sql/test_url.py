@@ -2,8 +2,7 @@ import pickle
 
 import pytest
 
-from sinks.address import DRIVERS
-from sinks.sql.url import parse_sql, shown
+from sinks.sql.url import DRIVERS, parse_sql, shown
 
 
 @pytest.mark.parametrize(

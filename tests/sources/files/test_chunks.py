@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.record_type import RecordType
-from sources.files.chunks import SHOWN_BYTES, Chunk, Piece, file_dialect, find_files, piece_size, read_chunks
+from sources.files.chunks import SHOWN_BYTES, ByteRange, Chunk, file_dialect, find_files, piece_size, read_chunks
 
 TICK = RecordType("tick", ("time", "n"), (), "time")
 ENDINGS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
@@ -38,9 +38,9 @@ def write(path: Path, data: bytes) -> str:
     return str(path)
 
 
-def cut(path: str, size: int, fractions: list[float]) -> tuple[Piece, ...]:
+def cut(path: str, size: int, fractions: list[float]) -> tuple[ByteRange, ...]:
     bounds = sorted(round(size * fraction) for fraction in fractions)
-    return tuple(Piece(path, start, stop) for start, stop in zip([0, *bounds], [*bounds, -1]))
+    return tuple(ByteRange(path, start, stop) for start, stop in zip([0, *bounds], [*bounds, -1]))
 
 
 def lines_of(data: bytes, skip: int) -> list[tuple[int, bytes]]:
@@ -108,7 +108,7 @@ def test_of_a_record_that_is_too_long_the_first_bytes_are_shown(tmp_path: Path, 
     long = b"x" * 200_000
     data = b"first\n" + long + b"\nlast\n" + long
     path = write(tmp_path / f"a{ending}", data)
-    chunks = list(read_chunks((Piece(path),), TICK, 10_000))
+    chunks = list(read_chunks((ByteRange(path),), TICK, 10_000))
     fault = "record longer than 10000 bytes"
     assert [(chunk.data, chunk.fault) for chunk in chunks] == [
         (b"first\n", ""),
@@ -121,15 +121,15 @@ def test_of_a_record_that_is_too_long_the_first_bytes_are_shown(tmp_path: Path, 
 
 def test_a_last_record_without_line_end_may_fill_the_chunk(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"12345678")
-    assert [chunk.fault for chunk in read_chunks((Piece(path),), TICK, 8)] == [""]
-    assert [chunk.fault for chunk in read_chunks((Piece(path),), TICK, 7)] == ["record longer than 7 bytes"]
+    assert [chunk.fault for chunk in read_chunks((ByteRange(path),), TICK, 8)] == [""]
+    assert [chunk.fault for chunk in read_chunks((ByteRange(path),), TICK, 7)] == ["record longer than 7 bytes"]
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
 def test_a_compressed_file_of_several_parts_is_read_to_its_end(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
     path.write_bytes(ENDINGS[ending](b"a\nb") + ENDINGS[ending](b"") + ENDINGS[ending](b"c\n"))
-    assert b"".join(chunk.data for chunk in read_chunks((Piece(str(path)),), TICK, 1 << 20)) == b"a\nbc\n"
+    assert b"".join(chunk.data for chunk in read_chunks((ByteRange(str(path)),), TICK, 1 << 20)) == b"a\nbc\n"
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])
@@ -140,7 +140,7 @@ def test_a_compressed_file_that_was_cut_off_is_an_error_that_names_it(tmp_path: 
     for length in (len(whole) - 1, len(whole) // 2, 12):
         path.write_bytes(whole[:length])
         with pytest.raises(OSError, match=rf"^cannot read '{re.escape(str(path))}' to its end: [^\n]+$"):
-            list(read_chunks((Piece(str(path)),), TICK, 1 << 16))
+            list(read_chunks((ByteRange(str(path)),), TICK, 1 << 16))
 
 
 @settings(max_examples=100, deadline=None)
@@ -152,32 +152,32 @@ def test_a_damaged_compressed_file_never_raises_anything_but_oserror(folder: Pat
     path = folder / f"damaged{ending}"
     path.write_bytes(whole)
     try:
-        list(read_chunks((Piece(str(path)),), TICK, 1 << 10))
+        list(read_chunks((ByteRange(str(path)),), TICK, 1 << 10))
     except OSError as error:
         assert str(error).startswith(f"cannot read {str(path)!r} to its end: ")  # noqa: PT017
 
 
 def test_a_file_that_has_become_shorter_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"1\n2\n3\n4\n")
-    chunks = read_chunks((Piece(path, 0, 8), Piece(path, 8, -1)), TICK, 4)
+    chunks = read_chunks((ByteRange(path, 0, 8), ByteRange(path, 8, -1)), TICK, 4)
     assert next(chunks).data == b"1\n2\n"
     os.truncate(path, 4)
     message = f"cannot read '{path}' to its end: it ends before byte 8"
     with pytest.raises(OSError, match=re.escape(message)):
         next(chunks)
     with pytest.raises(OSError, match="it ends before byte 7"):
-        list(read_chunks((Piece(path, 8),), TICK, 4))
+        list(read_chunks((ByteRange(path, 8),), TICK, 4))
     with pytest.raises(OSError, match="it ends before byte 5"):
-        list(read_chunks((Piece(path, 5),), TICK, 4))
+        list(read_chunks((ByteRange(path, 5),), TICK, 4))
     with pytest.raises(OSError, match=re.escape(message)):
-        list(read_chunks((Piece(path),), TICK, 4, 0, 8))
+        list(read_chunks((ByteRange(path),), TICK, 4, 0, 8))
 
 
 def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"1\n2\n3\n4\n")
     for left in (4, 2, 0):
         Path(path).write_bytes(b"1\n2\n3\n4\n")
-        chunks = read_chunks((Piece(path),), TICK, 4)
+        chunks = read_chunks((ByteRange(path),), TICK, 4)
         assert next(chunks).data == b"1\n2\n"
         os.truncate(path, left)
         with pytest.raises(OSError, match="to its end: it ends at byte 4, and had 8 when it was opened"):
@@ -189,12 +189,12 @@ def test_an_empty_file_that_should_be_compressed_is_an_error(tmp_path: Path, end
     path = tmp_path / f"a{ending}"
     path.touch()
     with pytest.raises(OSError, match=r"cannot read '.*' to its end: it is empty, which no compressed file is"):
-        list(read_chunks((Piece(str(path)),), TICK, 4))
+        list(read_chunks((ByteRange(str(path)),), TICK, 4))
 
 
 def test_a_file_that_has_vanished_is_an_error_after_the_ones_before_it(tmp_path: Path) -> None:
     first, second = write(tmp_path / "a", b"1\n"), write(tmp_path / "b", b"2\n")
-    pieces = tuple(map(Piece, find_files([str(tmp_path)])))
+    pieces = tuple(map(ByteRange, find_files([str(tmp_path)])))
     Path(second).unlink()
     chunks = read_chunks(pieces, TICK, 64)
     assert next(chunks).data == b"1\n"
@@ -205,7 +205,7 @@ def test_a_file_that_has_vanished_is_an_error_after_the_ones_before_it(tmp_path:
 
 def test_a_file_that_grows_is_read_as_far_as_it_is_then(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"1\n")
-    chunks = read_chunks((Piece(path),), TICK, 2)
+    chunks = read_chunks((ByteRange(path),), TICK, 2)
     assert next(chunks).data == b"1\n"
     with Path(path).open("ab") as file:
         file.write(b"2\n")
@@ -214,7 +214,7 @@ def test_a_file_that_grows_is_read_as_far_as_it_is_then(tmp_path: Path) -> None:
 
 def test_piece_size_is_that_on_disk(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"12345678")
-    assert [piece_size(Piece(path, *bounds)) for bounds in ((), (3,), (3, 5), (9,))] == [8, 5, 2, 0]
+    assert [piece_size(ByteRange(path, *bounds)) for bounds in ((), (3,), (3, 5), (9,))] == [8, 5, 2, 0]
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pickle
 import pytest
 
 from schemas.record_type import RecordType
-from sources.files.chunks import Piece
-from sources.files.repeat import Laps
+from sources.files.chunks import ByteRange
+from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay
 
 LINES = RecordType("line", (), (), event_time="", form="json")
@@ -18,7 +18,7 @@ LINES = RecordType("line", (), (), event_time="", form="json")
 def test_the_records_of_all_files_come_over_and_over(tmp_path):
     for name in "ab":
         (tmp_path / name).write_text(f"{name}1\n{name}2\n")
-    laps = Laps([Piece(str(tmp_path / name)) for name in "ab"])
+    laps = Repeat([ByteRange(str(tmp_path / name)) for name in "ab"])
     source = pickle.loads(pickle.dumps(FileReplay(laps, LINES, max_records=10)))
     assert source == FileReplay(laps, LINES, max_records=10)
     assert source.split(4) == [source]
@@ -37,7 +37,7 @@ def test_the_records_of_all_files_come_over_and_over(tmp_path):
 
 def test_files_without_a_record_are_refused(tmp_path):
     (tmp_path / "empty").write_text("\n \n")
-    laps = Laps([Piece(str(tmp_path / "empty"))])
+    laps = Repeat([ByteRange(str(tmp_path / "empty"))])
     with pytest.raises(ValueError, match=r"no record to loop over in .*empty"):
         laps.check(LINES)
     with pytest.raises(IndexError):

@@ -27,7 +27,7 @@ from schemas.elements.block import NOTHING_IS_LATE
 from schemas.tape import TAPE
 from sources import drain
 from sources.files import replay as files
-from sources.files.chunks import Piece
+from sources.files.chunks import ByteRange
 from sources.files.replay import FileMark, FileReplay
 from sources.pacing import Pace
 from tests.fakes import Driver, FakeClock
@@ -54,12 +54,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
-def write(path: Path, *lines: bytes) -> Piece:
+def write(path: Path, *lines: bytes) -> ByteRange:
     path.write_bytes(COMPRESS.get(path.suffix, bytes)(b"".join(lines)))
-    return Piece(str(path))
+    return ByteRange(str(path))
 
 
-def replay(*pieces: Piece, **options: Any) -> FileReplay:
+def replay(*pieces: ByteRange, **options: Any) -> FileReplay:
     return FileReplay(pieces, TICK, **{"clock": FakeClock(), **options})
 
 
@@ -255,7 +255,7 @@ def test_a_record_from_a_far_future_neither_holds_up_a_speed_nor_moves_the_water
 @pytest.mark.parametrize("pace", [Pace(), Pace(speed=1e9), Pace(rate=1e9), Pace(interval=(0, 0))])
 def test_max_records_is_exact_and_nothing_is_read_behind_it(tmp_path: Path, pace: Pace) -> None:
     first = write(tmp_path / "a", b"\n", tick(1), b"\n\r\n", tick(2), tick(3), b"\n\n")
-    missing = Piece(str(tmp_path / "missing"))
+    missing = ByteRange(str(tmp_path / "missing"))
     for limit, lines in ((0, []), (1, [1]), (2, [1, 2]), (3, [1, 2, 3])):
         driver, _ = drive(replay(first, missing, pace=pace, max_records=limit))
         assert records(driver) == [tick(second).strip() for second in lines]
@@ -359,7 +359,7 @@ def test_every_error_closes_what_was_open(tmp_path: Path, pace: Pace, ending: st
     broken = write(tmp_path / f"b{ending or '.gz'}", *map(tick, range(40)))
     path = Path(broken.path)
     path.write_bytes(path.read_bytes()[:-9])
-    missing = Piece(str(tmp_path / "c"))
+    missing = ByteRange(str(tmp_path / "c"))
     for bad in (broken, missing):
         with nothing_left_open():
             tracker = beam_reading._UnboundedSourceRestrictionTracker(

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.kafka.checkpoint import KafkaMark, KafkaMarkCoder
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 
-PLACES = st.builds(Place, st.text(min_size=1, max_size=5), st.integers(0, 99))
+PLACES = st.builds(PartitionId, st.text(min_size=1, max_size=5), st.integers(0, 99))
 MARKS = st.builds(
     KafkaMark,
     st.text(max_size=5),
@@ -29,8 +29,8 @@ def test_a_mark_is_the_same_after_its_coder(mark: KafkaMark) -> None:
 
 
 def test_equal_marks_have_equal_bytes() -> None:
-    one = KafkaMark("t", {Place("a", 0): 1, Place("b", 1): 2})
-    other = KafkaMark("t", {Place("b", 1): 2, Place("a", 0): 1}, commit=print)
+    one = KafkaMark("t", {PartitionId("a", 0): 1, PartitionId("b", 1): 2})
+    other = KafkaMark("t", {PartitionId("b", 1): 2, PartitionId("a", 0): 1}, commit=print)
     assert one == other
     assert KafkaMarkCoder().encode(one) == KafkaMarkCoder().encode(other)
     assert KafkaMarkCoder().is_deterministic()
@@ -38,7 +38,7 @@ def test_equal_marks_have_equal_bytes() -> None:
 
 def test_finalizing_commits_the_offsets_if_somebody_wants_that() -> None:
     committed: list = []
-    KafkaMark("t", {Place("a", 0): 1}, commit=committed.append).finalize_checkpoint()
+    KafkaMark("t", {PartitionId("a", 0): 1}, commit=committed.append).finalize_checkpoint()
     KafkaMark("t", {}, commit=committed.append).finalize_checkpoint()
-    KafkaMark("t", {Place("a", 0): 1}).finalize_checkpoint()
-    assert committed == [{Place("a", 0): 1}]
+    KafkaMark("t", {PartitionId("a", 0): 1}).finalize_checkpoint()
+    assert committed == [{PartitionId("a", 0): 1}]

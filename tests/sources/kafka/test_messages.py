@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.avro.wire_format import Fault
 from schemas.elements.block import Block
 from sources.kafka.messages import EMPTY, LINE_BREAK, Cut, MessageCutter, Portion
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 
 
 class Message:
@@ -74,10 +74,10 @@ MESSAGES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.integ
 def test_every_message_is_a_record_at_its_offset_or_was_counted(
     parts: list[tuple], is_json: bool, by_second: bool, max_bytes: int
 ) -> None:
-    offsets: dict[Place, int] = {}
+    offsets: dict[PartitionId, int] = {}
     messages = []
     for topic, partition, step, value, second in parts:
-        place = Place(topic, partition)
+        place = PartitionId(topic, partition)
         offsets[place] = offsets.get(place, -1) + step
         messages.append(Message(topic, partition, offsets[place], value, second * 1_000 + 7))
     portions, tombstones = cut(*messages, is_json=is_json, by_second=by_second, max_bytes=max_bytes)
@@ -110,14 +110,14 @@ def test_the_last_portion_of_a_partition_tells_the_offset_behind_its_last_messag
     for number, (topic, partition, _, value, _) in enumerate(parts):
         messages.append(Message(topic, partition, number, value))
         if value is not None:
-            behind[Place(topic, partition)] = number + 1
+            behind[PartitionId(topic, partition)] = number + 1
     portions, tombstones = cut(*messages)
     ends = {}
     for portion in portions:
         ends |= {place: end.offset for place, end in portion.ends.items()}
     assert ends == behind
     for place, passed in tombstones.items():
-        last = max(m.offset() for m in messages if m.value() is None and Place(m.topic(), m.partition()) == place)
+        last = max(m.offset() for m in messages if m.value() is None and PartitionId(m.topic(), m.partition()) == place)
         assert passed.offset == last + 1
 
 
@@ -132,7 +132,7 @@ def test_messages_of_one_topic_share_a_portion_with_a_span_for_each_run() -> Non
         (6, "t[1]", 7),
         (12, "t[1]", 12),
     ]
-    assert portion.ends[Place("t", 1)].first == b"[]"
+    assert portion.ends[PartitionId("t", 1)].first == b"[]"
 
 
 def test_a_portion_holds_no_more_than_it_may_but_for_one_long_message() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.kafka.partitions import Partition, PartitionWatermark, Place, Standing, reader_of
+from sources.kafka.partitions import Partition, PartitionId, PartitionWatermark, Standing, reader_of
 
 IDLE = 10.0
 
@@ -15,7 +15,7 @@ IDLE = 10.0
 def partition(
     promised: int | None = None, heard: float = 0.0, *, is_caught_up: bool = False, number: int = 0
 ) -> Partition:
-    return Partition(Place("t", number), 0, heard, is_caught_up, promised)
+    return Partition(PartitionId("t", number), 0, heard, is_caught_up, promised)
 
 
 def moved(own: list[Partition], listened: float = 0.0, others: list[Standing] | None = None, **options) -> int | None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_line.credentials import read_security
-from sources.kafka import security as kafka
+from command_line import credentials
+from command_line.credentials import VARIABLES, read_security
 from sources.kafka.security import AWS_IAM, SASL_PLAINTEXT, SASL_SSL, SCRAM, SSL, KafkaSecurity
 
 WORD = "s3cret-word"
@@ -172,7 +172,7 @@ def test_the_password_is_not_shown_but_counts_and_travels():
     assert security != KafkaSecurity(SASL_SSL, SCRAM[0], "me", "other")
 
 
-@given(values=st.dictionaries(st.sampled_from(list(kafka.VARIABLES)), st.text("\0aé '\"\n", max_size=3)))
+@given(values=st.dictionaries(st.sampled_from(list(VARIABLES)), st.text("\0aé '\"\n", max_size=3)))
 def test_no_value_is_answered_by_anything_but_an_error_of_one_line(values):
     try:
         KafkaSecurity(**values)
@@ -181,4 +181,4 @@ def test_no_value_is_answered_by_anything_but_an_error_of_one_line(values):
 
 
 def test_the_examples_are_right():
-    assert doctest.testmod(kafka).failed == 0
+    assert doctest.testmod(credentials).failed == 0

@@ -22,7 +22,7 @@ from sources import progress as board
 from sources.kafka.checkpoint import KafkaMark
 from sources.kafka.client import BrokerError, Brokers
 from sources.kafka.messages import EMPTY, LINE_BREAK
-from sources.kafka.partitions import Place
+from sources.kafka.partitions import PartitionId
 from sources.kafka.source import KafkaReader, KafkaTopics
 from tests.brokers import Broker
 from tests.fakes import Driver
@@ -243,7 +243,7 @@ def test_odd_values_are_records_or_faults_or_counted(kafka: Broker, read: Callab
     kafka.produce(topic, values, headers={"trace": b"a\nb"})
     kafka.produce(topic, [None])
     driver = until(read(topics(kafka, topic)), 7)
-    settle(driver, lambda: driver.reader.get_checkpoint_mark().offsets == {Place(topic, 0): 10})
+    settle(driver, lambda: driver.reader.get_checkpoint_mark().offsets == {PartitionId(topic, 0): 10})
     assert dict(located(driver.blocks)) == {
         f"{topic}[0]@0": sale(0),
         f"{topic}[0]@2": b"",
@@ -297,7 +297,7 @@ def test_messages_of_aborted_transactions_are_not_read(kafka: Broker, read: Call
         else:
             producer.abort_transaction(PATIENCE)
     driver = until(read(topics(kafka, topic)), 4)
-    settle(driver, lambda: driver.reader.get_checkpoint_mark().offsets == {Place(topic, 0): 9})
+    settle(driver, lambda: driver.reader.get_checkpoint_mark().offsets == {PartitionId(topic, 0): 9})
     # Each transaction ends with a marker, that has an offset, too.
     assert origins(driver.blocks) == [f"{topic}[0]@{offset}" for offset in (0, 1, 6, 7)]
 
@@ -360,7 +360,7 @@ def test_the_latest_is_fixed_by_the_first_reader_where_nothing_was_split(
     driver = read(source)
     settle(driver, lambda: driver.reader.get_checkpoint_mark().has_begun)
     mark = driver.reader.get_checkpoint_mark()
-    assert mark.offsets == {Place(topic, 0): 2, Place(topic, 1): 2}
+    assert mark.offsets == {PartitionId(topic, 0): 2, PartitionId(topic, 1): 2}
     driver.reader.close()
     kafka.produce(topic, [sale(9)], partition=1)
     assert origins(until(read(source, mark), 1).blocks) == [f"{topic}[1]@2"]
@@ -392,7 +392,7 @@ def test_offsets_are_committed_when_a_mark_is_finalized(
     mark.finalize_checkpoint()
     mark.finalize_checkpoint()
     deadline = time.monotonic() + PATIENCE
-    while kafka.committed(group, topic)[0] != mark.offsets[Place(topic, 0)]:
+    while kafka.committed(group, topic)[0] != mark.offsets[PartitionId(topic, 0)]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (later,) = topics(kafka, topic, group=group, start="committed").split(20)
@@ -442,7 +442,7 @@ def test_a_topic_that_was_made_anew_is_told_by_its_offsets(kafka: Broker, read: 
     topic = kafka.create_topic()
     kafka.produce(topic, [sale(0)])
     source = topics(kafka, topic)
-    mark = KafkaMark("m", {Place(topic, 0): 700}, has_begun=True)
+    mark = KafkaMark("m", {PartitionId(topic, 0): 700}, has_begun=True)
     with pytest.raises(BrokerError, match=r"no offset 700.* it has 0 to 1: was it made anew"):
         until(read(source, mark), 1)
 

@@ -22,7 +22,7 @@ from tests import oracle
 from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
 from tests.transforms.tools import counts_of
 from transforms.aggregate import aggregate
-from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, MergeFramesFn, Reduction
+from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, FrameCombine, MergeFramesFn
 from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
 from transforms.late import SplitLate
 from transforms.parse.delimited import ParseDelimited
@@ -31,7 +31,7 @@ from transforms.windows import Windows
 MINUTE = 60 * 10**6
 VALUES = {"amount": Sum("amount"), "rows": Count(), "note": Last("note")}
 BLOCK = Block(b"raw", (Span(0, "test", 0),))
-reduction = Reduction(("key",), VALUES)
+reduction = FrameCombine(("key",), VALUES)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -60,7 +60,7 @@ def test_several_values_at_once_are_as_right_as_each_alone(rows, random):
 @settings(max_examples=60, deadline=None)
 @given(sale_rows, randoms)
 def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
-    both = Reduction(("note", "key"), {"rows": Count()})
+    both = FrameCombine(("note", "key"), {"rows": Count()})
     parts = [both.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
     results = both.results(merged_by_any_tree(random, parts, both.merge)).rows()
     counts = Counter((row["note"], row["key"]) for row in rows)
@@ -71,7 +71,7 @@ def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
 @settings(max_examples=60, deadline=None)
 @given(sale_rows, randoms)
 def test_without_a_key_there_is_one_row(rows, random):
-    alone = Reduction((), {"rows": Count(), "amount": Sum("amount")})
+    alone = FrameCombine((), {"rows": Count(), "amount": Sum("amount")})
     bucket = pl.lit(0).alias("bucket")
     parts = [alone.reduce(sale_frame(part), bucket).drop("bucket") for part in shuffled_cuts(random, rows)]
     (result,) = alone.results(merged_by_any_tree(random, parts, alone.merge)).rows()
@@ -120,7 +120,7 @@ def test_many_frames_are_merged_before_they_pile_up():
 def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
     monkeypatch.setattr(aggregate, "COMPACT_ROWS", 10)
     merges = []
-    counting = Reduction(("key",), VALUES)
+    counting = FrameCombine(("key",), VALUES)
     merge = counting.merge
     object.__setattr__(counting, "merge", lambda *args: merges.append(args) or merge(*args))
     combine = MergeFramesFn(counting)
@@ -177,7 +177,7 @@ def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
 
 def test_steps_pickle():
     values = VALUES | {"mean": Mean("amount"), "top": TopN(3, "amount", "note"), "distinct": CountDistinct("note")}
-    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(Reduction(("key",), values), Windows(MINUTE), 2)))
+    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(FrameCombine(("key",), values), Windows(MINUTE), 2)))
     step.start_bundle()
     step.process(Batch(sale_frame([{"key": "k", EVENT_TIME: datetime(2011, 4, 1)}]), BLOCK))
     assert len(list(step.finish_bundle())) == 1

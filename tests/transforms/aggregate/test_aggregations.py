@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.elements.frames import EVENT_TIME, decode_frame, encode_frame
 from tests.strategies import merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts
-from transforms.aggregate.aggregate import Reduction
+from transforms.aggregate.aggregate import FrameCombine
 from transforms.aggregate.aggregations import (
     Aggregation,
     Count,
@@ -109,7 +109,7 @@ def slowly(name: str, rows: list[dict]) -> dict:
 @settings(max_examples=50, deadline=None)
 @given(rows=sale_rows, random=st.randoms(use_true_random=False))
 def test_neither_cut_nor_order_nor_merge_tree_changes_a_digit(name, rows, random):
-    reduction = Reduction(("key",), {"value": SLOW[name][0]})
+    reduction = FrameCombine(("key",), {"value": SLOW[name][0]})
     parts = [reduction.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
     parts = [decode_frame(encode_frame(part)) if random.random() < 0.5 else part for part in parts]
     merged = merged_by_any_tree(random, parts, reduction.merge)
@@ -120,7 +120,7 @@ def test_neither_cut_nor_order_nor_merge_tree_changes_a_digit(name, rows, random
 @settings(max_examples=30, deadline=None)
 @given(rows=sale_rows)
 def test_merging_one_frame_changes_nothing_not_even_its_schema(name, rows):
-    reduction = Reduction(("key",), {"value": SLOW[name][0]})
+    reduction = FrameCombine(("key",), {"value": SLOW[name][0]})
     reduced = reduction.reduce(sale_frame(rows))
     merged = reduction.merge([reduced])
     assert merged.schema == reduced.schema
@@ -129,7 +129,7 @@ def test_merging_one_frame_changes_nothing_not_even_its_schema(name, rows):
 
 @each_aggregation
 def test_results_of_no_rows_have_the_schema_of_results_of_some(name):
-    reduction = Reduction(("key",), {"value": SLOW[name][0]})
+    reduction = FrameCombine(("key",), {"value": SLOW[name][0]})
     row = {EVENT_TIME: None, "key": "k", "amount": Decimal(1), "pieces": 1, "note": "n"}
     none, some = (reduction.results(reduction.reduce(sale_frame(rows))) for rows in ([], [row]))
     assert none.height == 0
@@ -142,7 +142,7 @@ def test_an_aggregation_pickles_to_its_equal(name):
     again = pickle.loads(pickle.dumps(aggregation))
     assert type(again) is type(aggregation)
     frame = sale_frame([{EVENT_TIME: None, "key": "k", "amount": Decimal(2), "pieces": 1, "note": "n"}])
-    results = [Reduction(("key",), {"value": a}).reduce(frame) for a in (aggregation, again)]
+    results = [FrameCombine(("key",), {"value": a}).reduce(frame) for a in (aggregation, again)]
     assert results[0].equals(results[1])
 
 
@@ -159,7 +159,7 @@ def test_an_aggregation_pickles_to_its_equal(name):
 @example(places=2, units=[-1, -1, 0])
 def test_a_mean_is_rounded_half_to_even_to_the_places_of_the_value(places, units):
     values = [Decimal(unit).scaleb(-places) for unit in units]
-    reduction = Reduction(("key",), {"value": Mean("value")})
+    reduction = FrameCombine(("key",), {"value": Mean("value")})
     frame = pl.DataFrame({"key": ["k"] * len(values), "value": pl.Series(values, dtype=pl.Decimal(38, places))})
     exact = EXACT.divide(exact_sum(values), Decimal(len(values)))
     rounded = exact.quantize(Decimal(1).scaleb(-places), decimal.ROUND_HALF_EVEN, EXACT)
@@ -182,20 +182,20 @@ def test_a_mean_is_rounded_half_to_even_to_the_places_of_the_value(places, units
 )
 def test_the_rounding_of_means_by_example(value, count, mean):
     rows = [{"key": "k", "amount": Decimal(value)}, *[{"key": "k", "amount": Decimal(0)}] * (count - 1)]
-    reduction = Reduction(("key",), {"value": Mean("amount")})
+    reduction = FrameCombine(("key",), {"value": Mean("amount")})
     assert by_key(reduction.results(reduction.reduce(sale_frame(rows)))) == {"k": Decimal(mean)}
 
 
 def test_of_values_at_the_same_time_the_greatest_is_last_and_the_least_is_first():
     rows = [{EVENT_TIME: None, "key": "k", "note": note} for note in ("b", "c", "a")]
     frame = sale_frame(rows).with_columns(pl.lit(0).cast(pl.Datetime("us")).alias(EVENT_TIME))
-    reduction = Reduction(("key",), {"first": First("note"), "last": Last("note")})
+    reduction = FrameCombine(("key",), {"first": First("note"), "last": Last("note")})
     assert reduction.results(reduction.reduce(frame)).to_dicts() == [{"key": "k", "first": "a", "last": "c"}]
 
 
 def test_of_values_that_tie_the_least_are_on_top():
     rows = [{"key": "k", "amount": Decimal(1), "note": note} for note in ("b", None, "c", "a")]
-    reduction = Reduction(("key",), {"top": TopN(3, "amount", "note")})
+    reduction = FrameCombine(("key",), {"top": TopN(3, "amount", "note")})
     (row,) = reduction.results(reduction.reduce(sale_frame(rows))).to_dicts()
     assert [best["value"] for best in row["top"]] == [None, "a", "b"]
 

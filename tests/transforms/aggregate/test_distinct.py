@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.strategies import lists_up_to, merged_by_any_tree, shuffled_cuts
-from transforms.aggregate.combine import Reduction
+from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
 
 addresses = (
@@ -13,7 +13,7 @@ addresses = (
     | st.ip_addresses().map(str)
     | st.sampled_from(["0.0.0.0", "255.255.255.255", "1.0.0.0", "0.0.0.1", "::", "::1", "::ffff:0.0.0.1", "::0.0.0.1"])  # noqa: S104
 )
-by = Reduction(("key",), {"visitors": CountDistinctAddresses("ip")})
+by = FrameCombine(("key",), {"visitors": CountDistinctAddresses("ip")})
 
 
 def frame(rows: list) -> pl.DataFrame:

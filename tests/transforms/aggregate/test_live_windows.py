@@ -11,10 +11,10 @@ from schemas.elements.frames import EVENT_TIME, FINAL_PANE
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import sale_frame, sale_rows, shuffled_cuts
 from transforms.aggregate.aggregations import Count, Last, Sum
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.live_windows import FillWindowsFn
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.live_windows import LiveWindowsFn
 
-reduction = Reduction(("key",), {"amount": Sum("amount"), "rows": Count(), "note": Last("note")})
+reduction = FrameCombine(("key",), {"amount": Sum("amount"), "rows": Count(), "note": Last("note")})
 randoms = st.randoms(use_true_random=False)
 MINUTE = 60 * 10**6
 
@@ -25,7 +25,7 @@ class Worker:
     def __init__(self, emit_micros=0, shift=0, window=None, instances=1):
         self.window = window or GlobalWindow()
         self.clock = FakeClock(1e9)
-        self.steps = Steps(FillWindowsFn(reduction, 4, emit_micros, shift, self.clock), instances)
+        self.steps = Steps(LiveWindowsFn(reduction, 4, emit_micros, shift, self.clock), instances)
         self.whole, self.parts, self.standing = Value(), Bag(), Value()
         self.next, self.over, self.end = Value(), Value(), Value()
 

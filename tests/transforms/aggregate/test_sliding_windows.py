@@ -14,12 +14,12 @@ from schemas.times import to_micros
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import shuffled_cuts, transfers
 from transforms.aggregate.aggregations import Count, Mean, Sum
-from transforms.aggregate.combine import Reduction
-from transforms.aggregate.sliding_windows import AggregateLast, SlideWindowsFn, reduce_steps
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.sliding_windows import SlideWindowsFn, SlidingAggregate, reduce_steps
 from transforms.windows import Windows
 
 VALUES = {"count": Count(), "sum": Sum("value"), "mean": Mean("value")}
-REDUCTION = Reduction(("region",), VALUES)
+REDUCTION = FrameCombine(("region",), VALUES)
 SCHEMA = {EVENT_TIME: pl.Datetime("us"), "region": pl.String, "value": pl.Decimal(38, 9)}
 SECOND = 10**6
 END = 2**62
@@ -187,7 +187,7 @@ def test_without_early_results_no_timer_of_the_clock_is_set():
 )
 def test_windows_that_are_not_made_of_steps_are_refused(windows, why):
     with pytest.raises(ValueError, match=why):
-        AggregateLast(("region",), VALUES, windows)
+        SlidingAggregate(("region",), VALUES, windows)
 
 
 def test_a_stream_that_catches_up_is_woken_few_times_and_gives_every_window():

@@ -21,8 +21,8 @@ from transforms.counting import LATE
 from transforms.time_sorted import fold
 from transforms.time_sorted import fold_time_sorted as module
 from transforms.time_sorted import speculate as ahead
-from transforms.time_sorted.fold import Piece, between, in_order
-from transforms.time_sorted.fold_time_sorted import FoldInOrder
+from transforms.time_sorted.fold import FoldOutput, between, in_order
+from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 
 SCHEMA = {EVENT_TIME: pl.Datetime("us"), "kind": pl.UInt8, "text": pl.String}
 START = datetime(2022, 8, 30, 12)
@@ -41,16 +41,16 @@ class Listing:
     def begin(self) -> Frames:
         return {"all": pl.DataFrame(schema=SCHEMA)}
 
-    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[Piece]]:
+    def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
         assert rows.equals(in_order(rows))
         assert until is None or not rows.height or rows[EVENT_TIME].to_physical().max() < until
         listed = pl.concat([state["all"], rows]) if rows.height else state["all"]
-        pieces = [Piece("rows", 0, 1, rows)] if rows.height else []
-        return {"all": listed}, pieces + ([Piece("all", None, None, listed)] if until is None else [])
+        pieces = [FoldOutput("rows", 0, 1, rows)] if rows.height else []
+        return {"all": listed}, pieces + ([FoldOutput("all", None, None, listed)] if until is None else [])
 
-    def peek(self, settled: Frames, ahead: Frames) -> list[Piece]:
+    def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:
         assert ahead["all"][: settled["all"].height].equals(settled["all"])
-        return [Piece("all", None, None, ahead["all"])]
+        return [FoldOutput("all", None, None, ahead["all"])]
 
 
 def frame_of(listed) -> pl.DataFrame:
@@ -188,7 +188,7 @@ def test_timers_of_whole_milliseconds_do_not_come_too_early():
 )
 def test_fields_out_of_range_are_refused(fields, why):
     with pytest.raises(ValueError, match=why):
-        FoldInOrder(Listing(), **fields)
+        FoldTimeSorted(Listing(), **fields)
 
 
 def test_frames_by_name_are_coded():
@@ -224,7 +224,7 @@ def test_rows_in_and_rows_out_balance_on_runners(options, tuned_for):
     with beam.Pipeline(options=options) as pipeline:
         frames_in = pipeline | beam.Create(frames) | "Shuffle" >> beam.Reshuffle()
         frames_in.element_type = pl.DataFrame
-        found = frames_in | FoldInOrder(
+        found = frames_in | FoldTimeSorted(
             Listing(), SECOND, emit_micros=SECOND if tuned_for == "live" else 0, tuned_for=tuned_for
         )
         assert_that(found["all"], is_right, "all")
