@@ -167,7 +167,7 @@ class Keeper:
         if not kept.is_ended:
             for topic in self._topics:
                 tail = (kept.outputs or {}).get(topic.address, _NO_FILE)
-                more = count_messages(topic.sending.brokers, topic.name) - tail.size - tail.lines
+                more = count_messages(topic.producer.brokers, topic.name) - tail.size - tail.lines
                 if more > 0:
                     _say(
                         f"{topic.address} has {_number(more, 'message')} behind the positions, unless others write to "
@@ -187,7 +187,7 @@ class Keeper:
                     tail = Tail(found.st_dev, found.st_ino, found.st_size)
             self._delivery.open_log(place.path, tail)
         for topic in self._topics:
-            self._delivery.open_log(topic.address, Tail(0, 0, count_messages(topic.sending.brokers, topic.name)))
+            self._delivery.open_log(topic.address, Tail(0, 0, count_messages(topic.producer.brokers, topic.name)))
 
 
 @contextmanager

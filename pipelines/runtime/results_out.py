@@ -19,7 +19,7 @@ from sinks.address import Output, check_takes_results
 from sinks.files.atomic import check_writable
 from sinks.files.rejected import WriteRejected
 from sinks.files.write import WriteResults
-from sinks.kafka.producer import Producing, make_topics
+from sinks.kafka.producer import ProducerSettings, make_topics
 from sinks.lines.line_file import FileLines, check_lines
 from sources.address import Address, parse_address
 from sources.kafka.client import Brokers
@@ -147,7 +147,7 @@ def topic_of(output: Output, options: StreamOptions, part: str = "") -> Topic:
 
     address = parse_address(output.path)
     return Topic(
-        Producing(Brokers(address.host, options.security), options.kafka_compression),
+        ProducerSettings(Brokers(address.host, options.security), options.kafka_compression),
         f"{address.path}{part}",
         options.kafka_transactional,
         options.values,
@@ -174,14 +174,14 @@ def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
             registry.check()
     names: dict[Brokers, list[str]] = {}
     for topic in topics:
-        names.setdefault(topic.sending.brokers, []).append(topic.name)
+        names.setdefault(topic.producer.brokers, []).append(topic.name)
     for brokers, found in names.items():
         make_topics(brokers, list(dict.fromkeys(found)))
 
 
 def _is_among_topics(topic: Topic, address: Address) -> bool:
     """Tells whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
-    servers = set(topic.sending.brokers.servers.split(","))
+    servers = set(topic.producer.brokers.servers.split(","))
     return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
 
 

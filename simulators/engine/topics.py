@@ -16,7 +16,7 @@ from simulators.engine.batch import GARBAGE, Batch, Marks, Routes, Stream
 from simulators.engine.files import replaced
 from simulators.engine.metering import metered
 from simulators.engine.outlet import Outlet
-from sinks.kafka.producer import Producing, make_topics
+from sinks.kafka.producer import ProducerSettings, make_topics
 from sources.kafka.client import Brokers
 from sources.signals import Echoes
 
@@ -38,7 +38,7 @@ def to_topics(stream: Stream, outlet: Outlet) -> int:
         ValueError: an extra is missing.
     """
     brokers = Brokers(outlet.address.host, outlet.security)
-    sender = Producing(brokers, patience_seconds=PATIENCE_SECONDS).open()
+    sender = ProducerSettings(brokers, patience_seconds=PATIENCE_SECONDS).open()
     known = set(outlet.address.topics)
     if known:
         make_topics(brokers, sorted(known))

@@ -30,7 +30,7 @@ _CONTACT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Producing:
+class ProducerSettings:
     """How messages are sent.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sender:
     The first message that could not be delivered fails every later call: what came after it is not known to be there.
     """
 
-    def __init__(self, how: Producing) -> None:
+    def __init__(self, how: ProducerSettings) -> None:
         """Connects to nothing yet, unless there are transactions."""
         from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 (an extra)
 

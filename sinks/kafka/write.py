@@ -23,7 +23,7 @@ from sinks.files.atomic import SinkError
 from sinks.files.avro import avro_schema
 from sinks.files.json_text import json_by_key, json_lines, json_text
 from sinks.files.table_layout import lay_out, lay_out_all, require
-from sinks.kafka.producer import Producing, Sender
+from sinks.kafka.producer import ProducerSettings, Sender
 from sinks.lines.render import Layout, render_lines
 from sources.kafka.client import BrokerError
 from sources.positions import delivery
@@ -60,14 +60,14 @@ class Topic:
     """Where messages go.
 
     Attributes:
-        sending: to which brokers, and how.
+        producer: to which brokers, and how.
         name: of the topic.
         transactional: whether readers see the messages of a bundle together or not at all. Each worker has senders of
             its own then, and needs a runner that does not give a bundle again once it was committed.
         values: how the values of messages are written.
     """
 
-    sending: Producing
+    producer: ProducerSettings
     name: str
     transactional: bool = False
     values: ValueFormat = ValueFormat()
@@ -75,7 +75,7 @@ class Topic:
     @property
     def address(self) -> str:
         """How messages to people name it."""
-        return f"{self.sending.brokers.address}/{self.name}"
+        return f"{self.producer.brokers.address}/{self.name}"
 
 
 @beam.typehints.with_output_types(Written)
@@ -124,12 +124,12 @@ class _SendFn(beam.DoFn):
             sender.abort()
             sender.close()
         else:
-            _give_back(self._topic.sending, sender)
+            _give_back(self._topic.producer, sender)
 
     def _open(self) -> Sender:
         if not self._topic.transactional:
-            return _borrow(self._topic.sending)
-        return replace(self._topic.sending, transactional_id=f"{self._topic.name}-{uuid.uuid4().hex}").open()
+            return _borrow(self._topic.producer)
+        return replace(self._topic.producer, transactional_id=f"{self._topic.name}-{uuid.uuid4().hex}").open()
 
 
 def encoded(topic: Topic, lines: Sequence[bytes], columns: pl.Schema | None) -> Sequence[bytes]:
@@ -168,27 +168,27 @@ class _Borrowed(NamedTuple):
 
 
 #: A runner may have several of the same step at once; one sender keeps their messages in order, and batches fuller.
-_open: dict[Producing, _Borrowed] = {}
+_open: dict[ProducerSettings, _Borrowed] = {}
 _guard = threading.Lock()
 
 
-def _borrow(sending: Producing) -> Sender:
+def _borrow(producer: ProducerSettings) -> Sender:
     with _guard:
-        known = _open.get(sending)
+        known = _open.get(producer)
         if known is None or known.sender.has_failed:
-            known = _Borrowed(sending.open(), 0)  # so that a bundle can be tried again
-        _open[sending] = known._replace(times=known.times + 1)
+            known = _Borrowed(producer.open(), 0)  # so that a bundle can be tried again
+        _open[producer] = known._replace(times=known.times + 1)
         return known.sender
 
 
-def _give_back(sending: Producing, sender: Sender) -> None:
+def _give_back(producer: ProducerSettings, sender: Sender) -> None:
     with _guard:
-        known = _open.get(sending)
+        known = _open.get(producer)
         if known is not None and known.sender is sender:
             if known.times > 1:
-                _open[sending] = known._replace(times=known.times - 1)
+                _open[producer] = known._replace(times=known.times - 1)
                 return
-            del _open[sending]
+            del _open[producer]
     sender.close()
 
 

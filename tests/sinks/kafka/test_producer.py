@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sinks.kafka.producer import Producing, Sender, make_topics
+from sinks.kafka.producer import ProducerSettings, Sender, make_topics
 from sources import drain
 from sources.kafka.client import BrokerError, Brokers
 from sources.kafka.security import KafkaSecurity
@@ -21,7 +21,7 @@ NUMBERS = [b"%d" % number for number in range(2_000)]
 
 @pytest.fixture
 def sender(kafka: Broker) -> Iterator[Sender]:
-    sender = Producing(Brokers(kafka.servers)).open()
+    sender = ProducerSettings(Brokers(kafka.servers)).open()
     yield sender
     sender.close()
 
@@ -53,7 +53,7 @@ def test_equal_keys_share_a_partition(kafka: Broker, sender: Sender) -> None:
 @pytest.mark.parametrize("how", [pytest.param("stop", marks=pytest.mark.soak), "kill"])
 def test_a_broker_that_comes_back_has_every_message_once(own_kafka: Broker, how: str) -> None:
     topic = own_kafka.create_topic()
-    sender = Producing(Brokers(own_kafka.servers)).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers)).open()
     try:
         sender.send(topic, NUMBERS[:500])
         getattr(own_kafka, how)()
@@ -74,7 +74,7 @@ def test_a_transaction_outlives_a_broker_that_comes_back(own_kafka: Broker) -> N
     own_kafka.stop()
     again = threading.Timer(1, own_kafka.start)
     again.start()
-    sender = Producing(Brokers(own_kafka.servers), transactional_id=uuid.uuid4().hex).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers), transactional_id=uuid.uuid4().hex).open()
     again.join()
     try:
         sender.begin()
@@ -92,7 +92,7 @@ def test_a_transaction_outlives_a_broker_that_comes_back(own_kafka: Broker) -> N
 
 def test_messages_that_stay_undelivered_fail_in_one_line(own_kafka: Broker) -> None:
     topic = own_kafka.create_topic()
-    sender = Producing(Brokers(own_kafka.servers), patience_seconds=2).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers), patience_seconds=2).open()
     try:
         sender.send(topic, NUMBERS[:10])
         sender.flush()
@@ -112,7 +112,7 @@ def test_messages_that_stay_undelivered_fail_in_one_line(own_kafka: Broker) -> N
 
 def test_who_is_asked_to_end_does_not_wait_for_brokers_that_are_away(own_kafka: Broker) -> None:
     topic = own_kafka.create_topic()
-    sender = Producing(Brokers(own_kafka.servers)).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers)).open()
     try:
         sender.send(topic, NUMBERS[:10])
         sender.flush()
@@ -128,7 +128,7 @@ def test_who_is_asked_to_end_does_not_wait_for_brokers_that_are_away(own_kafka: 
 
 def test_who_is_asked_to_end_does_not_wait_for_a_transaction_either(own_kafka: Broker) -> None:
     topic = own_kafka.create_topic()
-    sender = Producing(Brokers(own_kafka.servers), transactional_id=uuid.uuid4().hex).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers), transactional_id=uuid.uuid4().hex).open()
     try:
         sender.begin()
         sender.send(topic, NUMBERS[:10])
@@ -152,7 +152,7 @@ def test_a_message_that_is_too_large_is_told(kafka: Broker, sender: Sender) -> N
 
 def test_transactions_are_seen_whole_or_not_at_all(kafka: Broker) -> None:
     topic = kafka.create_topic()
-    sender = Producing(Brokers(kafka.servers), transactional_id=uuid.uuid4().hex).open()
+    sender = ProducerSettings(Brokers(kafka.servers), transactional_id=uuid.uuid4().hex).open()
     try:
         sender.begin()
         sender.send(topic, [b"dropped"] * 100)
@@ -187,11 +187,11 @@ def test_topics_that_are_missing_are_made(kafka: Broker) -> None:
 )
 def test_values_are_checked(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Producing(Brokers("127.0.0.1:1"), **changes)
+        ProducerSettings(Brokers("127.0.0.1:1"), **changes)
 
 
 def test_settings_travel_and_show_no_password() -> None:
     security = KafkaSecurity("SASL_SSL", "SCRAM-SHA-512", "me", "s3cret-word")
-    sending = Producing(Brokers("127.0.0.1:1", security))
+    sending = ProducerSettings(Brokers("127.0.0.1:1", security))
     assert pickle.loads(pickle.dumps(sending)) == sending
     assert "s3cret-word" not in repr(sending)

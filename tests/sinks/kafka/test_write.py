@@ -25,7 +25,7 @@ from sinks.files.atomic import SinkError
 from sinks.files.avro import avro_schema
 from sinks.files.json_text import json_lines
 from sinks.files.table_layout import lay_out
-from sinks.kafka.producer import Producing
+from sinks.kafka.producer import ProducerSettings
 from sinks.kafka.write import (
     Topic,
     WriteMessages,
@@ -46,7 +46,7 @@ HOUR = 3_600_000_000
 
 
 def topic_of(broker: Broker, name: str, *, transactional: bool = False) -> Topic:
-    return Topic(Producing(Brokers(broker.servers)), name, transactional)
+    return Topic(ProducerSettings(Brokers(broker.servers)), name, transactional)
 
 
 def result(hour: int, rows: int, pane: int = 0, *, final: bool = True) -> Result:
@@ -141,7 +141,7 @@ def test_a_bundle_whose_messages_cannot_be_delivered_fails_in_one_line(kafka: Br
     pipeline = beam.Pipeline(options=fn_api)
     made = pipeline | beam.Create([0]) | beam.Map(lambda _: batch("x" * 5_000)).with_output_types(Batch)
     # Compressed it would be small enough.
-    topic = Topic(Producing(Brokers(kafka.servers), "none"), name)
+    topic = Topic(ProducerSettings(Brokers(kafka.servers), "none"), name)
     made | WriteMessages(topic, Layout())
     with pytest.raises(SinkError, match=f"cannot send to kafka://{kafka.servers}/{name}: .*too large"):
         pipeline.run()
@@ -171,7 +171,7 @@ def test_a_bundle_that_fails_elsewhere_is_not_seen_if_it_is_a_transaction(
 def test_a_bundle_is_tried_again_with_a_sender_that_has_not_failed(kafka: Broker) -> None:
     name = kafka.create_topic(config={"max.message.bytes": "1000"})
     small, large = batch("a", "b"), batch("x" * 5_000)
-    topic = Topic(Producing(Brokers(kafka.servers), "none"), name)
+    topic = Topic(ProducerSettings(Brokers(kafka.servers), "none"), name)
     first, second = (WriteMessages(topic, Layout()).step() for _ in range(2))
     try:
         for step in (first, second):
@@ -194,7 +194,7 @@ def test_a_bundle_is_tried_again_with_a_sender_that_has_not_failed(kafka: Broker
 
 def test_transforms_travel_and_show_no_password() -> None:
     security = KafkaSecurity("SASL_SSL", "SCRAM-SHA-512", "me", "s3cret-word")
-    topic = Topic(Producing(Brokers("127.0.0.1:1", security)), "sales")
+    topic = Topic(ProducerSettings(Brokers("127.0.0.1:1", security)), "sales")
     assert pickle.loads(pickle.dumps(topic)) == topic
     assert topic.address == "kafka://127.0.0.1:1/sales"
     assert "s3cret-word" not in f"{topic!r} {WriteTopic(topic, ('upc',))!r} {WriteMessages(topic)!r}"
@@ -203,7 +203,7 @@ def test_transforms_travel_and_show_no_password() -> None:
 @given(frames())
 @settings(deadline=None)
 def test_rows_in_avro_say_what_they_say_in_json(rows: pl.DataFrame) -> None:
-    topic = Topic(Producing(Brokers("127.0.0.1:1")), "2.totals", values=ValueFormat("avro"))
+    topic = Topic(ProducerSettings(Brokers("127.0.0.1:1")), "2.totals", values=ValueFormat("avro"))
     given_early = Result(0, HOUR, 0, 1, 3, False, rows)
     plain = result_messages([given_early], ("upc",))
     sent = result_messages([given_early], ("upc",), partial(encoded, topic))
@@ -226,7 +226,7 @@ def is_time(value: object) -> bool:
 
 
 def test_a_record_that_does_not_fit_is_told_with_the_topic() -> None:
-    topic = Topic(Producing(Brokers("127.0.0.1:1")), "sales", values=ValueFormat("avro"))
+    topic = Topic(ProducerSettings(Brokers("127.0.0.1:1")), "sales", values=ValueFormat("avro"))
     with pytest.raises(
         SinkError, match=r"cannot write to kafka://127\.0\.0\.1:1/sales: a record fits none of our own Avro"
     ):
