@@ -18,8 +18,9 @@ import apache_beam as beam
 
 from command_line.arguments import checked, positive
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.program import run_program
 from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
-from pipelines.runtime.run import leave, refuse, run
+from pipelines.runtime.run import refuse, run
 from schemas.bank import TRANSFERS, read_regions
 from schemas.times import format_duration, parse_duration
 from sinks.chart import DrawFlow, check_plot
@@ -169,4 +170,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_program(main)

@@ -18,8 +18,9 @@ import polars as pl
 from command_line.script_mode import script_mode
 from pipelines.runtime.demo import demo_responses
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.program import run_program
 from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
-from pipelines.runtime.run import leave, refuse, run
+from pipelines.runtime.run import refuse, run
 from pipelines.visitors.hour_board import PrintBoard
 from pipelines.visitors.visitors import CountVisitors, SumByHourOfDay
 from schemas.elements.frames import EVENT_TIME
@@ -122,4 +123,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_program(main)

@@ -18,8 +18,9 @@ import polars as pl
 
 from pipelines.runtime.demo import demo_tape
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
+from pipelines.runtime.program import run_program
 from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
-from pipelines.runtime.run import leave, refuse, run
+from pipelines.runtime.run import refuse, run
 from schemas.tape import PRODUCE, SALE_TYPES, TAPE
 from sinks.console.tables import PrintResults
 from sources.read import ReadAddresses
@@ -114,4 +115,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_program(main)

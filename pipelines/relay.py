@@ -18,8 +18,9 @@ from pipelines.relay_plan import Plan, plan
 from pipelines.runtime.lines_out import check_headers, check_line_outputs, line_files, write_lines
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
 from pipelines.runtime.positions import Keeper, check_positions, keeping, status_of
+from pipelines.runtime.program import run_program
 from pipelines.runtime.results_out import write_records
-from pipelines.runtime.run import leave, refuse, run
+from pipelines.runtime.run import refuse, run
 from sinks.lines.render import STYLES
 from transforms.untyped.fields import ReadFields
 from transforms.untyped.infer_schema import FORMS
@@ -92,4 +93,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_program(main)

@@ -17,8 +17,9 @@ import apache_beam as beam
 from pipelines.runtime.demo import demo_messages
 from pipelines.runtime.lines_out import check_line_outputs, write_rows
 from pipelines.runtime.options import UsageError, parse_command_line
+from pipelines.runtime.program import run_program
 from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
-from pipelines.runtime.run import leave, refuse, run
+from pipelines.runtime.run import refuse, run
 from pipelines.smoothies.anomalies import FindAnomalies
 from pipelines.smoothies.earnings import PRODUCT, SumByCategory, TotalEarnings
 from pipelines.smoothies.enrich import EnrichPurchases
@@ -149,4 +150,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_program(main)

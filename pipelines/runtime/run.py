@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import signal
 import sys
 import threading
 import time
@@ -20,7 +18,6 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions, WorkerOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from pipelines import imports_are_done
 from pipelines.runtime.columns_told import tell_columns
 from pipelines.runtime.job_server import watched_job_server
 from pipelines.runtime.logs import showing_messages
@@ -28,8 +25,10 @@ from pipelines.runtime.memory import keep_freed_memory
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.prism import HOW_TO_GET, find_prism
 from pipelines.runtime.prism_server import running_prism
+from pipelines.runtime.program import quiet_threads
 from pipelines.runtime.progress_line import Progress, summary
 from pipelines.runtime.run_folder import run_folder
+from pipelines.runtime.signals import Signals
 from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
 from pipelines.runtime.worker_pool import private_worker_pools
 from pipelines.runtime.written import NAMESPACE as WRITTEN
@@ -38,16 +37,10 @@ from schemas.record_type import RecordForm
 from sinks.files.atomic import SinkError
 from sources import drain
 from sources import progress as board
-from sources.signals import Echoes
 from transforms.counting import COUNTS, NAMESPACE, READ, REJECTED
 from transforms.untyped.column_counts import NAMESPACE as COLUMNS
 
 OK, FAILED, USAGE = 0, 1, 2
-#: After Ctrl-C the exit status is 130, after SIGTERM 143: what a shell makes of a program that a signal has ended.
-_SIGNALLED = 128
-_PATIENCE = 2
-#: How long the standard streams may take to be flushed at the end: nobody may read them any longer.
-_FLUSH_SECONDS = 1.0
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
 #: How long after its connections have broken a runner is seen to have ended, at most.
@@ -82,11 +75,10 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Rec
     board.reset()
     board.watch()
     drain.reset()
-    imports_are_done()
     keep_freed_memory()
     progress = Progress(quiet=options.quiet, total_bytes=total_bytes)
     level = options.view_as(WorkerOptions).default_sdk_harness_log_level
-    with _Signals() as signals, showing_messages(progress.note, level):
+    with Signals() as signals, quiet_threads(), showing_messages(progress.note, level):
         try:
             with run_folder() as folder, _runner(options, progress, folder) as runner:
                 signals.check()
@@ -191,48 +183,6 @@ def _runner_name(text: str) -> str:
     return found or text
 
 
-class _Signals:
-    """Counts Ctrl-C and SIGTERM. The first may ask for a drain; any other ends what the main thread is at.
-
-    A third one, should the main thread be stuck, ends the process. The echo of a signal is not counted.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._echoes = Echoes(clock)
-        self.count = 0
-        self.status = _SIGNALLED
-        self._is_end = False
-        self.on_first: Callable[[], None] | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        self._before = {number: signal.signal(number, self._notice) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _notice(self, number: int, frame: Any) -> None:  # noqa: ARG002
-        # No printing in here: the main thread may be in the middle of it.
-        if self._echoes.is_echo(number):
-            return
-        self.count += 1
-        self.status = _SIGNALLED + number
-        if self.count > _PATIENCE:
-            os._exit(self.status)
-        if self.count == 1 and self.on_first is not None:
-            self.on_first()
-        else:
-            self._is_end = True
-            raise KeyboardInterrupt
-
-    def check(self) -> None:
-        """Ends what the main thread is at, if that is due: what a handler raises is lost in the middle of a fork."""
-        if self._is_end:
-            raise KeyboardInterrupt
-
-
 class _Job:
     """One run, its thread, and what the terminal sees of it."""
 
@@ -241,7 +191,7 @@ class _Job:
         options: StreamOptions,
         build: Build,
         progress: Progress,
-        signals: _Signals,
+        signals: Signals,
         runner: _Runner,
         form: RecordForm,
     ) -> None:
@@ -402,17 +352,3 @@ def refuse(error: UsageError) -> int:
     """Says what is wrong with the command line, in one line, and gives the exit status for that."""
     print(f"wrong usage: {error}", file=sys.stderr, flush=True)
     return USAGE
-
-
-def leave(status: int) -> None:
-    """Leaves the process without waiting for the threads of a job that was stopped."""
-    flushing = threading.Thread(target=_flush, daemon=True)
-    flushing.start()
-    flushing.join(_FLUSH_SECONDS)
-    os._exit(status)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # nobody reads it any longer, which was told already
-            stream.flush()

@@ -15,7 +15,8 @@ import pytest
 from apache_beam.metrics.execution import MetricKey, MetricResult
 from apache_beam.metrics.metricbase import MetricName
 
-from pipelines.runtime.run import _Job, _Signals, explain
+from pipelines.runtime.run import _Job, explain
+from pipelines.runtime.signals import Signals
 from sources import progress as board
 from tests.fakes import FakeClock, listening
 from tests.pipelines.tools import (
@@ -190,7 +191,7 @@ def test_the_two_signals_of_timeout_are_one_and_nothing_is_thrown_away(short_tap
 def signals_at(*moments: float) -> tuple[int, bool]:
     """Gives how many Ctrl-C count that come at these seconds, and whether one stops at once."""
     clock = FakeClock()
-    signals, stopped = _Signals(clock), False
+    signals, stopped = Signals(clock), False
     signals.on_first = lambda: None
     for moment in moments:
         clock.now = moment
