@@ -16,6 +16,7 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.runner import PipelineRunner
 
+from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import Block
 from schemas.record_type import RecordType
 from schemas.text.dialect import sniff_dialect
@@ -111,6 +112,7 @@ class ReadAddresses(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Reads each source."""
+        patch_beam()
         blocks: list[beam.PCollection] = []
         readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
         for number, found in enumerate(self._sources):

@@ -1,1 +1,73 @@
-"""Columnar PTransforms: parse, keep, split off the late, aggregate, give rows."""
+"""Columnar PTransforms: parse, filter, split off the late, aggregate, fold, give rows; the names that others use."""
+
+from schemas.elements import quiet_beam  # noqa: F401 - before anything else imports Beam
+from transforms.aggregate.aggregate import Aggregate
+from transforms.aggregate.aggregations import (
+    Aggregation,
+    Count,
+    CountDistinct,
+    First,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Sum,
+    TopN,
+    Value,
+    expression,
+)
+from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
+from transforms.aggregate.sliding_windows import SlidingAggregate
+from transforms.filter import KeepRows
+from transforms.late import SplitLate
+from transforms.parse.access_log import ParseAccessLog
+from transforms.parse.by_form import parse_as
+from transforms.parse.delimited import ParseDelimited
+from transforms.parse.json_lines import ParseJson
+from transforms.rank import Rank, Ranking
+from transforms.reject_unknown import RejectUnknown
+from transforms.rows import ToRows
+from transforms.share_of_total import AddShare
+from transforms.split_by_type import SplitByType, TypeRules
+from transforms.time_sorted.fold import Fold, FoldOutput
+from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
+from transforms.windows import HOUR, Windows
+
+__all__ = [
+    "HOUR",
+    "AddShare",
+    "Aggregate",
+    "Aggregation",
+    "Count",
+    "CountDistinct",
+    "CountDistinctAbout",
+    "CountDistinctAddresses",
+    "First",
+    "Fold",
+    "FoldOutput",
+    "FoldTimeSorted",
+    "FrameCombine",
+    "KeepRows",
+    "Last",
+    "Max",
+    "Mean",
+    "Min",
+    "ParseAccessLog",
+    "ParseDelimited",
+    "ParseJson",
+    "Rank",
+    "Ranking",
+    "RejectUnknown",
+    "SlidingAggregate",
+    "SplitByType",
+    "SplitLate",
+    "Sum",
+    "ToRows",
+    "TopN",
+    "TypeRules",
+    "Value",
+    "Windows",
+    "expression",
+    "parse_as",
+]

@@ -11,6 +11,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import apache_beam as beam
 from apache_beam.utils.windowed_value import WindowedValue
 
+from schemas.elements.beam_patches import patch_beam
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -46,7 +48,8 @@ class ThreadedFn(beam.DoFn, Generic[In, Out]):
         return True
 
     def setup(self) -> None:
-        """Starts the threads."""
+        """Start the threads."""
+        patch_beam()  # a worker that has built no pipeline parses and writes, too
         self._most = self.ahead * (os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, type(self).__name__)
 

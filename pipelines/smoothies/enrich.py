@@ -19,6 +19,7 @@ from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregate import Tuning
 from transforms.aggregate.compacted_state import not_before
 from transforms.parse.values import POLARS_TYPES
+from transforms.stateful import StatefulFn
 from transforms.time_sorted.fold_time_sorted import GatherFn
 
 KEY = "product_id"
@@ -128,7 +129,7 @@ def enriched(purchases: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFram
 
 
 @beam.typehints.with_output_types(pl.DataFrame)
-class EnrichFn(beam.DoFn):
+class EnrichFn(StatefulFn):
     """Takes (key, frame) of products or purchases, and gives the purchases with their products.
 
     What is known of products is one frame, and what waits some; nothing is looked at row by row.
@@ -142,6 +143,7 @@ class EnrichFn(beam.DoFn):
 
     def __init__(self, wait_micros: int, *, is_live: bool) -> None:
         """Takes how long a purchase waits; without ``is_live`` all wait until the end."""
+        super().__init__()
         self._wait = wait_micros
         self._is_live = is_live
 

@@ -20,6 +20,7 @@ from schemas.elements.frames import FINAL_PANE, FrameCoder, Result, edges
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
+from transforms.stateful import StatefulFn
 
 #: The key column of the reduction: when an hour starts.
 HOUR_START = "hour_start"
@@ -45,7 +46,7 @@ class _Standing(NamedTuple):
 
 
 @beam.typehints.with_output_types(Result)
-class LiveHoursFn(beam.DoFn):
+class LiveHoursFn(StatefulFn):
     """Takes (shard, frame of accumulators by hour) and gives the results of all hours: early ones, and a final one.
 
     A frame without columns is of no hour: where it is the first, there is a final result even if no other ever comes.
@@ -71,12 +72,14 @@ class LiveHoursFn(beam.DoFn):
         self, reduction: FrameCombine, emit_micros: int, lateness_micros: int, clock: Clock = time.time
     ) -> None:
         """Takes what is counted by HOUR_START, how often early results are given, and how long hours stay open."""
+        super().__init__()
         self._reduction = reduction
         self._pace = EmitSchedule(emit_micros, clock, at_once=True)
         self._lateness = lateness_micros
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
+        super().setup()
         self._kept = CompactedState(self._reduction.merge)
 
     def process(

@@ -10,6 +10,8 @@ part with a state of its own, and the state of one of them is lost. So a bundle 
 
 FnApiRunner loses timers where it fuses two stateful steps that call theirs by one name, as a transform applied twice
 does: it keeps them in a buffer of that name, and what is first to look takes all. Here each step has its own.
+
+Nothing is patched on import: :func:`patch_beam` does it, where a pipeline is built and where a worker sets up a step.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from apache_beam import version as beam_version
 from apache_beam.io import iobase
 from apache_beam.portability.api import beam_fn_api_pb2, beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner.execution import BundleContextManager, ListBuffer
 from apache_beam.runners.portability.fn_api_runner.translations import split_buffer_id
 from apache_beam.runners.worker.bundle_processor import BundleProcessor
 
+#: The Beam that is patched.
+BEAM = "2.77"
 _with_completed = iobase.RestrictionProgress.with_completed
 
 
@@ -30,8 +35,6 @@ def _with_known_completed(self: Any, completed: float) -> Any:
     """Takes what is completed if it is known."""
     return self if math.isnan(completed) else _with_completed(self, completed)
 
-
-iobase.RestrictionProgress.with_completed = _with_known_completed
 
 _PAR_DO = "beam:transform:pardo:v1"
 _try_split = BundleProcessor.try_split
@@ -47,8 +50,6 @@ def _split_without_state(self: Any, request: Any) -> Any:
     return _try_split(self, request)
 
 
-BundleProcessor.try_split = _split_without_state
-
 _get_buffer = BundleContextManager.get_buffer
 
 
@@ -63,4 +64,17 @@ def _get_own_buffer(self: Any, buffer_id: bytes, transform_id: str) -> Any:
     return buffers[own]
 
 
-BundleContextManager.get_buffer = _get_own_buffer
+def patch_beam() -> None:
+    """Patch Beam, unless that was done before.
+
+    Raises:
+        RuntimeError: this is another Beam than the one that the patches were made for.
+    """
+    if not beam_version.__version__.startswith(f"{BEAM}."):
+        raise RuntimeError(
+            f"expected Beam {BEAM}, for which there are patches without which records are lost, got Beam "
+            f"{beam_version.__version__}: pip install 'apache-beam=={BEAM}.*'"
+        )
+    iobase.RestrictionProgress.with_completed = _with_known_completed
+    BundleProcessor.try_split = _split_without_state
+    BundleContextManager.get_buffer = _get_own_buffer

@@ -15,7 +15,6 @@ import polars as pl
 from apache_beam.coders import Coder, RowCoder, registry
 from apache_beam.typehints.schemas import typing_to_runner_api
 
-from schemas.elements import beam_patches as mending  # noqa: F401 - every worker that reads or parses needs it
 from schemas.elements.coders import register_row
 from schemas.record_type import Dialect, Rejected
 from schemas.text.lines import NEWLINE, Offsets, find_byte

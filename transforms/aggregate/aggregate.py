@@ -288,7 +288,8 @@ class _ResultFn(beam.DoFn):
         pane: Any = beam.DoFn.PaneInfoParam,
     ) -> Iterator[Result]:
         if pane.is_last and not self._is_final:
-            return  # the final result is due at the same time, and says the same
+            # The final result is due at the same time, and says the same.
+            return
         shard, accumulators = element
         bounds: tuple[int | None, int | None] = (None, None)
         if isinstance(window, IntervalWindow):

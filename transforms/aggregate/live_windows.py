@@ -22,6 +22,7 @@ from apache_beam.utils.timestamp import Timestamp
 from schemas.elements.frames import FINAL_PANE, FrameCoder, Result
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule
+from transforms.stateful import StatefulFn
 
 #: So often are the parts merged where nobody wants early results.
 TIDY_SECONDS = 60
@@ -42,7 +43,7 @@ class _Standing(NamedTuple):
 
 
 @beam.typehints.with_output_types(Result)
-class LiveWindowsFn(beam.DoFn):
+class LiveWindowsFn(StatefulFn):
     """Takes (shard, frame of accumulators) in windows and gives their results: early ones every so often, a final one.
 
     The windows are moved later by the lateness, so that the runner lets no row be late; without early results, a window
@@ -62,6 +63,7 @@ class LiveWindowsFn(beam.DoFn):
         self, reduction: FrameCombine, shards: int, emit_micros: int, shift_micros: int, clock: Clock = time.time
     ) -> None:
         """Takes what is counted, how often early results are given (0 for never), and how much later windows are."""
+        super().__init__()
         self._clock = clock
         self._reduction = reduction
         self._shards = shards
@@ -70,6 +72,7 @@ class LiveWindowsFn(beam.DoFn):
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
+        super().setup()
         self._kept = CompactedState(self._reduction.merge)
 
     def process(

@@ -26,6 +26,7 @@ from transforms.aggregate.aggregate import Aggregate, Tuning
 from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
+from transforms.stateful import StatefulFn
 from transforms.windows import Windows
 
 _STEP, _START = "_step", "_start"
@@ -150,7 +151,7 @@ class _Standing(NamedTuple):
 
 
 @beam.typehints.with_output_types(Result)
-class SlideWindowsFn(beam.DoFn):
+class SlideWindowsFn(StatefulFn):
     """Takes frames of accumulators per step, and gives the results of windows: the newest early, each finally.
 
     All rows have one key of Beam's, and no window of Beam's, since one row of these is in many.
@@ -171,6 +172,7 @@ class SlideWindowsFn(beam.DoFn):
         clock: Clock = time.time,
     ) -> None:
         """Takes what is counted, in which windows, how often it is given early, and how long windows stay open."""
+        super().__init__()
         self._reduction = reduction
         self._windows = windows
         self._length, self._step = windows.length, windows.step
@@ -179,6 +181,7 @@ class SlideWindowsFn(beam.DoFn):
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
+        super().setup()
         self._kept = CompactedState(self._merge)
 
     def process(

@@ -12,6 +12,7 @@ import apache_beam as beam
 import polars as pl
 from apache_beam.pvalue import TaggedOutput
 
+from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import NOTHING_IS_LATE, Block, now_micros
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from schemas.record_type import Column, Dialect, RecordType, Rejected
@@ -199,6 +200,7 @@ class ParseRecords(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
         """Gathers single lines into blocks, and parses blocks."""
+        patch_beam()
         if pcoll.element_type in (str, bytes):
             pcoll = pcoll | "GatherLines" >> BlocksOfLines(self.line_dialect())
         parse = beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", "tallies", main="records")

@@ -26,6 +26,7 @@ from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregate import Tuning
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 from transforms.counting import LATE, count
+from transforms.stateful import StatefulFn
 from transforms.time_sorted.fold import Fold, FoldOutput, between, fold_in_parts, in_order
 from transforms.time_sorted.speculate import SpeculativeState
 
@@ -156,7 +157,7 @@ class _Standing(NamedTuple):
 
 
 @beam.typehints.with_output_types(Result)
-class FoldTimeSortedFn(beam.DoFn):
+class FoldTimeSortedFn(StatefulFn):
     """Takes (key, frame) and gives the results of a fold: early ones every so often, each final one once.
 
     What waits is a whole, and the parts that came since it was written, as CompactedState tells; it is written anew
@@ -176,6 +177,7 @@ class FoldTimeSortedFn(beam.DoFn):
         self, fold: Fold, lateness_micros: int, emit_micros: int, settle_micros: int | None, clock: Clock = time.time
     ) -> None:
         """Takes the fold, and the times of FoldTimeSorted; without ``settle_micros`` all is settled at the end."""
+        super().__init__()
         self._fold = fold
         self._lateness = lateness_micros
         self._pace = EmitSchedule(emit_micros, clock, at_once=True)
@@ -183,6 +185,7 @@ class FoldTimeSortedFn(beam.DoFn):
 
     def setup(self) -> None:
         """Begins with nothing remembered."""
+        super().setup()
         self._kept = CompactedState(pl.concat)
         self._ahead = SpeculativeState(self._fold)
 

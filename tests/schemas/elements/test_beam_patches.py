@@ -8,8 +8,12 @@ from apache_beam.io.iobase import RestrictionProgress
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.worker.bundle_processor import BundleProcessor
 
-import schemas.elements.block  # noqa: F401 - brings the mend
-from schemas.elements import beam_patches as mending
+from schemas.elements import beam_patches
+
+
+@pytest.fixture(autouse=True)
+def _patched() -> None:
+    beam_patches.patch_beam()
 
 
 def test_a_mean_of_no_samples_leaves_the_progress_as_it_was() -> None:
@@ -28,6 +32,12 @@ def test_a_bundle_that_has_state_is_not_split(monkeypatch, has_state, is_asked):
         process_bundle_descriptor=SimpleNamespace(transforms={"one": beam_runner_api_pb2.PTransform(spec=spec)})
     )
     asked = []
-    monkeypatch.setattr(mending, "_try_split", lambda *of: asked.append(of))
+    monkeypatch.setattr(beam_patches, "_try_split", lambda *of: asked.append(of))
     BundleProcessor.try_split(bundle, None)
     assert bool(asked) == is_asked
+
+
+def test_another_beam_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setattr(beam_patches.beam_version, "__version__", "2.78.0")
+    with pytest.raises(RuntimeError, match=r"^expected Beam 2\.77, .* got Beam 2\.78\.0: pip install [^\n]*$"):
+        beam_patches.patch_beam()
