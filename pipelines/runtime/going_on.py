@@ -5,7 +5,7 @@ from __future__ import annotations
 from apache_beam.options.pipeline_options import StandardOptions
 
 from pipelines.runtime.options import StreamOptions, UsageError
-from pipelines.runtime.run import is_local
+from pipelines.runtime.runners import is_local
 from sources.kafka.settings import COMMITTED
 
 

@@ -10,7 +10,7 @@ import apache_beam as beam
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.paths import check_paths
 from pipelines.runtime.results_out import check_topics, topic_of
-from pipelines.runtime.run import is_local
+from pipelines.runtime.runners import is_local
 from pipelines.runtime.written import CountWritten
 from schemas.elements.frames import Batch
 from schemas.paths import is_stream

@@ -16,10 +16,11 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions
 
+from pipelines.runtime.job import FAILED, OK
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions_file import Kept, PositionsFile
 from pipelines.runtime.results_out import topic_of
-from pipelines.runtime.run import FAILED, OK, is_local
+from pipelines.runtime.runners import is_local
 from schemas.paths import is_among
 from sinks.files.atomic import SinkError
 from sinks.kafka.producer import count_messages

@@ -15,7 +15,8 @@ import pytest
 from apache_beam.metrics.execution import MetricKey, MetricResult
 from apache_beam.metrics.metricbase import MetricName
 
-from pipelines.runtime.run import _Job, explain
+from pipelines.runtime.failures import explain
+from pipelines.runtime.job import Job
 from pipelines.runtime.signals import Signals
 from sources import progress as board
 from tests.fakes import FakeClock, listening
@@ -347,7 +348,7 @@ def test_what_was_counted_here_is_not_less_because_a_runner_says_so(job, here, e
     board.reset()
     for name, number in here.items():
         board.add(name, number)
-    run = object.__new__(_Job)
+    run = object.__new__(Job)
     run._result = job
     assert +run._counters("records", ["read", "used"]) == expected
     board.reset()

@@ -1,0 +1,188 @@
+"""A pipeline that runs, and what the terminal sees of it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apache_beam as beam
+import grpc
+from apache_beam.metrics import MetricsFilter
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from pipelines.runtime.columns_told import tell_columns
+from pipelines.runtime.failures import explain
+from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.progress_line import Progress, summary
+from pipelines.runtime.runners import Runner
+from pipelines.runtime.signals import Signals
+from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
+from pipelines.runtime.written import NAMESPACE as WRITTEN
+from pipelines.runtime.written import LineFiles, check_results, where_written
+from schemas.record_type import RecordForm
+from sinks.files.atomic import SinkError
+from sources import drain
+from sources import progress as board
+from transforms.counting import COUNTS, NAMESPACE, READ, REJECTED
+from transforms.untyped.column_counts import NAMESPACE as COLUMNS
+
+OK, FAILED, USAGE = 0, 1, 2
+#: How long after its connections have broken a runner is seen to have ended, at most.
+_DEATH_SECONDS = 1.0
+#: How often the main thread looks what there is to show.
+_LOOK_SECONDS = 0.1
+
+Build = Callable[[beam.Pipeline], None]
+
+
+class Job:
+    """One run, its thread, and what the terminal sees of it."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        build: Build,
+        progress: Progress,
+        signals: Signals,
+        runner: Runner,
+        form: RecordForm,
+    ) -> None:
+        self._options = options
+        self._form = form
+        self._progress = progress
+        self._signals = signals
+        self._build = build
+        self._runner = runner
+        self._done = threading.Event()
+        self._result: Any = None
+        self._lines = LineFiles()
+        self._failure: BaseException | None = None
+
+    def run(self) -> int:
+        """Runs to the end."""
+        began = time.monotonic()
+        progress = self._progress
+        thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
+        self._signals.on_first = self._end
+        thread.start()
+        is_noted = False
+        while not self._done.wait(_LOOK_SECONDS):
+            self._signals.check()
+            if self._signals.count and not is_noted:
+                is_noted = True
+                progress.note("draining: open windows are being written; again to stop at once")
+            self._end_if_too_many_are_rejected()
+            self._show_notes()
+            progress.show()
+            death = self._runner.death(0)
+            if death:
+                break
+        else:
+            death = self._runner.death(_DEATH_SECONDS) if isinstance(self._failure, grpc.RpcError) else None
+        if death:
+            self._failure = RuntimeError(death)
+        self._signals.on_first = None
+        progress.clear()
+        self._show_notes()
+        counts = self._counters(NAMESPACE, COUNTS)
+        progress.note(summary(counts, time.monotonic() - began))
+        self._tell_rejected(counts)
+        if self._failure is not None:
+            return fail(explain(self._failure))
+        if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
+            return fail("the counts do not balance; please report this")
+        files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
+        try:
+            check_results(self._options, files)
+            self._lines.look()
+            if not self._signals.count and not board.failures():
+                self._lines.finish(is_all_lost=is_all_lost(counts))
+        except SinkError as error:
+            return fail(str(error))
+        self._show_notes()
+        for line in where_written(self._options, files, counts, self._lines):
+            progress.note(line)
+        self._tell_columns()
+        if not (counts[READ] or board.failures()):
+            progress.note(tell_unread([address.text for address in self._options.inputs]))
+        faults = find_faults(counts, self._options.rejected_limit, self._form)
+        if faults or board.failures():
+            return fail("; ".join([*board.failures(), *faults]))
+        return self._signals.status if self._signals.count else OK
+
+    def close(self) -> None:
+        """Lets go of the files that were written to."""
+        self._lines.let_go()
+
+    def _end_if_too_many_are_rejected(self) -> None:
+        """Drains a live job that has failed already, which might go on for ever; a replay writes all that it has."""
+        limit, options = self._options.rejected_limit, self._options
+        if limit is None or not (self._runner.is_local and options.needs_clock) or drain.draining():
+            return
+        if limit.is_exceeded_for_good(board.counts()[REJECTED]):
+            self._progress.note(f"draining: more records were rejected than --max-rejected {limit} allows")
+            drain.drain()
+
+    def _tell_rejected(self, counts: Counter[str]) -> None:
+        """Shows the first rejected record; of a run in which all was lost, the first ones, even if it is quiet."""
+        is_all = is_all_lost(counts)
+        for line in tell_rejected(board.first_rejected(), counts[REJECTED], self._options.rejected, is_all=is_all):
+            self._progress.note(line, is_due=is_all)
+
+    def _tell_columns(self) -> None:
+        """Shows which columns were left out, or asked for in vain."""
+        for line in tell_columns(self._counters(COLUMNS, [])):
+            self._progress.note(line, is_due=True)
+
+    def _show_notes(self) -> None:
+        for line in board.take_notes():
+            self._progress.note(line)
+
+    def _work(self) -> None:
+        try:
+            pipeline = beam.Pipeline(options=self._options)
+            self._build(pipeline)
+            self._lines.hold(pipeline, self._options.destinations)
+            self._result = pipeline.run()
+            state = self._result.wait_until_finish()
+            if state != PipelineState.DONE:
+                raise RuntimeError(f"the job ended as {state}")
+        except BaseException as error:  # noqa: BLE001 (whatever it was, the main thread has to tell it)
+            self._failure = error
+        finally:
+            self._done.set()
+
+    def _end(self) -> None:
+        """Drains the readers of this process; a job elsewhere can only be cancelled."""
+        if self._runner.is_local:
+            drain.drain()
+        elif isinstance(self._result, PipelineResult):
+            threading.Thread(target=self._result.cancel, daemon=True).start()
+        else:
+            raise KeyboardInterrupt
+
+    def _counters(self, namespace: str, names: Sequence[str]) -> Counter[str]:
+        """Return what Beam's metrics have counted, or this process where that is more.
+
+        A job that failed may have no metrics, and Prism (2.77) leaves out those of bundles that end late on a busy
+        machine, though it has their results. Where the work is done elsewhere this process has counted nothing.
+        """
+        counts: Counter[str] = Counter()
+        try:
+            found = self._result.metrics().query(MetricsFilter().with_namespace(namespace))["counters"]
+        except Exception:  # noqa: BLE001 (a job that failed may have no metrics, or no server to ask)
+            found = []
+        for metric in found:
+            counts[metric.key.metric.name] += max(metric.committed or 0, metric.attempted or 0)
+        here = board.counts()
+        return Counter({name: max(counts[name], here[name]) for name in {*counts, *names}})
+
+
+def fail(reason: str) -> int:
+    """Print why a run has failed, in one line, and return the exit status for that."""
+    print(f"failed: {reason}", file=sys.stderr, flush=True)
+    return FAILED
