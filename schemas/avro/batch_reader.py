@@ -1,4 +1,4 @@
-"""Reading many Avro bodies of one schema at once, as JSON lines: column by column, with numpy and polars.
+"""Reading many Avro bodies of one schema at once: column by column, with numpy and polars.
 
 Only flat records of the usual types, and only what is ordinary in them. Whatever is not is left to
 :mod:`schemas.avro.reader`, body by body, which decides what it is; so this has to be right about the rest only.
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from schemas.avro.schema import AvroSchema
+from schemas.avro.schema import DECIMAL_DIGITS, AvroSchema
 from schemas.times import to_micros
 
 _Ints = npt.NDArray[np.int64]
@@ -26,12 +26,12 @@ _Bools = npt.NDArray[np.bool_]
 _MOST_NUMBER_BYTES = 9
 #: Decimals of more bytes are not ordinary.
 _MOST_DECIMAL_BYTES = 8
-#: Digits that a scale can shift 64 bits by.
-_MOST_SCALE = 18
 _MORE, _LOW, _BITS = 0x80, 0x7F, 7
-_BLANK, _QUOTE, _BACKSLASH = 0x20, 0x22, 0x5C
+_BLANK = 0x20
 _FIRST_MOMENT = to_micros(datetime(1, 1, 1, tzinfo=timezone.utc))
 _LAST_MOMENT = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc))
+#: What JSON has in place of a character.
+_ESCAPES = {character: encode_basestring(character)[1:-1] for character in (*map(chr, range(_BLANK)), '"', "\\")}
 
 
 class _Bodies:
@@ -42,7 +42,6 @@ class _Bodies:
         at: where the next value of each begins.
         ends: where each ends.
         is_odd: which ones are not ordinary; what is read of them means nothing.
-        columns: what was read.
     """
 
     def __init__(self, values: Sequence[bytes], head: int) -> None:
@@ -51,21 +50,15 @@ class _Bodies:
         self.ends = sizes.cumsum()
         self.at = self.ends - sizes + head
         self.is_odd: _Bools = np.zeros(len(values), np.bool_)
-        self.columns: list[pl.Series] = []
         self.doubt(self.at > self.ends)
 
     def doubt(self, is_odd: _Bools) -> None:
-        """Takes note of bodies that are not ordinary, and reads them no further than their end."""
+        """Mark bodies that are not ordinary, and read them no further than their end."""
         self.is_odd |= is_odd
         self.at = np.minimum(self.at, self.ends)
 
-    def keep(self, values: npt.NDArray[Any] | pl.Series) -> pl.Expr:
-        """Adds a column, and gives how to name it."""
-        self.columns.append(pl.Series(str(len(self.columns)), values))
-        return pl.col(self.columns[-1].name)
-
     def whole(self, among: _Bools | None = None) -> _Ints:
-        """Reads a number of variable length, whose lowest bit is its sign, of all bodies or of those among them."""
+        """Read a number of variable length, whose lowest bit is its sign, of all bodies or of those among them."""
         wanted = np.arange(len(self.at)) if among is None else np.flatnonzero(among)
         found = np.zeros(len(self.at), np.uint64)
         goes_on = wanted
@@ -83,7 +76,7 @@ class _Bodies:
         return half ^ -(found & np.uint64(1)).astype(np.int64)
 
     def skip(self, sizes: _Ints, among: _Bools) -> _Ints:
-        """Passes over bytes, and gives where they began."""
+        """Pass over bytes; return where they began."""
         starts = self.at.copy()
         is_odd = among & ((sizes < 0) | (sizes > self.ends - self.at))
         self.at = np.where(among & ~is_odd, self.at + sizes, self.at)
@@ -91,18 +84,12 @@ class _Bodies:
         return starts
 
 
-#: Reads a field of those bodies that have it, and gives its JSON; nobody looks at that of the others.
-_ReadColumn = Callable[[_Bodies, _Bools], pl.Expr]
+#: Reads a field of those bodies that have it; nobody looks at that of the others.
+_ReadColumn = Callable[[_Bodies, _Bools], pl.Series]
 
 
 class _Field(NamedTuple):
-    """A field of a record.
-
-    Attributes:
-        name: as JSON has it.
-        read: reads it.
-        null: which branch of its union is null; None for none.
-    """
+    """A field of a record: its name, what reads it, and which branch of its union is null (None for none)."""
 
     name: str
     read: _ReadColumn
@@ -113,35 +100,49 @@ class BlockReader:
     """Reads bodies of one schema, many at once."""
 
     def __init__(self, fields: Sequence[_Field]) -> None:
-        """Takes what :func:`block_reader` has made of a schema."""
+        """Take what :func:`block_reader` has made of a schema."""
         self._fields = fields
 
-    def __call__(self, values: Sequence[bytes], head: int = 0) -> list[bytes | None]:
-        """Gives the JSON of each value's body, which begins behind so many bytes; None for one that is not ordinary."""
+    def columns(self, values: Sequence[bytes], head: int = 0) -> tuple[pl.DataFrame, _Bools]:
+        """Return a row for each value, whose body begins behind so many bytes, and which ones are not ordinary.
+
+        The rows of those that are not mean nothing.
+        """
         bodies = _Bodies(values, head)
-        parts: list[pl.Expr] = []
-        for place, field in enumerate(self._fields):
+        columns: list[pl.Series] = []
+        for field in self._fields:
             is_there = ~bodies.is_odd
-            is_null = None
             if field.null is not None:
                 branch = bodies.whole()
                 bodies.doubt((branch < 0) | (branch > 1))
-                is_null = branch == field.null
-                is_there = ~bodies.is_odd & ~is_null
-            text = field.read(bodies, is_there)
-            if is_null is not None:
-                text = pl.when(bodies.keep(is_null)).then(pl.lit("null")).otherwise(text)
-            parts += pl.lit(f"{',' if place else '{'}{field.name}:"), text
-        is_odd = bodies.is_odd | (bodies.at != bodies.ends)
+                is_there = ~bodies.is_odd & (branch != field.null)
+            column = field.read(bodies, is_there).alias(field.name)
+            columns.append(column if field.null is None else column.set(pl.Series(~is_there), None))
+        return pl.DataFrame(columns), bodies.is_odd | (bodies.at != bodies.ends)
+
+    def __call__(self, values: Sequence[bytes], head: int = 0) -> list[bytes | None]:
+        """Return the JSON of each value's body, as :mod:`schemas.avro.reader` has it; None if it is not ordinary."""
+        rows, is_odd = self.columns(values, head)
+        parts: list[pl.Expr] = []
+        for name, dtype in rows.schema.items():
+            parts += pl.lit(f"{',' if parts else '{'}{encode_basestring(name)}:"), _json(name, dtype).fill_null("null")
         line = pl.concat_str([*parts, pl.lit("}")]).cast(pl.Binary)
-        found: list[bytes | None] = pl.DataFrame(bodies.columns).select(line).to_series().to_list()
-        for number in np.flatnonzero(is_odd):
-            found[number] = None
-        return found
+        return rows.select(line).to_series().set(pl.Series(is_odd), None).to_list()
+
+
+def _json(name: str, dtype: pl.DataType) -> pl.Expr:
+    value = pl.col(name)
+    if isinstance(dtype, pl.String):
+        return pl.format('"{}"', value.str.replace_many(_ESCAPES))
+    if isinstance(dtype, pl.Datetime):
+        return value.dt.strftime('"%Y-%m-%dT%H:%M:%S%.6fZ"')
+    if isinstance(dtype, pl.Decimal) and dtype.scale:
+        return value.cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
+    return value.cast(pl.String)
 
 
 def block_reader(schema: AvroSchema) -> BlockReader | None:
-    """Gives what reads bodies of a schema; None for a schema that is none of a flat record of the usual types."""
+    """Return what reads bodies of a schema; None for a schema that is none of a flat record of the usual types."""
     parsed = schema.parsed
     if not isinstance(parsed, dict) or parsed["type"] != "record" or not parsed["fields"]:
         return None
@@ -156,7 +157,7 @@ def block_reader(schema: AvroSchema) -> BlockReader | None:
         read = _reader(of)
         if read is None:
             return None
-        fields.append(_Field(encode_basestring(field["name"]), read, null))
+        fields.append(_Field(field["name"], read, null))
     return BlockReader(fields)
 
 
@@ -164,7 +165,7 @@ def _reader(of: Any) -> _ReadColumn | None:
     if isinstance(of, str):
         return _PLAIN.get(of)
     base, logical = of["type"], of.get("logicalType")
-    if logical == "decimal" and base == "bytes" and of.get("scale", 0) <= _MOST_SCALE:
+    if logical == "decimal" and base == "bytes" and of.get("scale", 0) <= DECIMAL_DIGITS:
         scale = of.get("scale", 0)
         return lambda bodies, among: _decimals(bodies, among, scale)
     if logical == "timestamp-micros" and base == "long":
@@ -172,25 +173,24 @@ def _reader(of: Any) -> _ReadColumn | None:
     return _PLAIN.get(base) if logical is None and isinstance(base, str) else None
 
 
-def _longs(bodies: _Bodies, among: _Bools) -> pl.Expr:
-    return bodies.keep(bodies.whole(among)).cast(pl.String)
+def _longs(bodies: _Bodies, among: _Bools) -> pl.Series:
+    return pl.Series(bodies.whole(among))
 
 
-def _booleans(bodies: _Bodies, among: _Bools) -> pl.Expr:
+def _booleans(bodies: _Bodies, among: _Bools) -> pl.Series:
     starts = bodies.skip(np.ones(len(among), np.int64), among)
     byte = bodies.data[starts]
     bodies.doubt(among & (byte > 1))
-    return pl.when(bodies.keep(byte == 1)).then(pl.lit("true")).otherwise(pl.lit("false"))
+    return pl.Series(byte == 1)
 
 
-def _moments(bodies: _Bodies, among: _Bools) -> pl.Expr:
+def _moments(bodies: _Bodies, among: _Bools) -> pl.Series:
     micros = bodies.whole(among)
     bodies.doubt(among & ((micros < _FIRST_MOMENT) | (micros > _LAST_MOMENT)))
-    can_be = np.where(bodies.is_odd, 0, micros)
-    return bodies.keep(can_be).cast(pl.Datetime("us")).dt.strftime('"%Y-%m-%dT%H:%M:%S%.6fZ"')
+    return pl.Series(np.where(bodies.is_odd, 0, micros)).cast(pl.Datetime("us", "UTC"))
 
 
-def _decimals(bodies: _Bodies, among: _Bools, scale: int) -> pl.Expr:
+def _decimals(bodies: _Bodies, among: _Bools, scale: int) -> pl.Series:
     sizes = bodies.whole(among)
     bodies.doubt(among & (sizes > _MOST_DECIMAL_BYTES))
     starts = bodies.skip(sizes, among & ~bodies.is_odd)
@@ -202,41 +202,31 @@ def _decimals(bodies: _Bodies, among: _Bools, scale: int) -> pl.Expr:
         some = np.flatnonzero(left > place)
         units[some] = (units[some] << np.uint64(8)) | bodies.data[starts[some] + place]
     signed = units.view(np.int64)
-    bodies.doubt(signed == np.iinfo(np.int64).min)  # which has no absolute value
-    whole, part = np.divmod(np.abs(signed).view(np.uint64), np.uint64(10**scale))
-    behind = bodies.keep(part)
-    digits = pl.lit(".") + behind.cast(pl.String).str.zfill(scale).str.strip_chars_end("0")
-    return pl.concat_str(
-        pl.when(bodies.keep(signed < 0)).then(pl.lit("-")).otherwise(pl.lit("")),
-        bodies.keep(whole).cast(pl.String),
-        pl.when(behind > 0).then(digits).otherwise(pl.lit("")),
-    )
+    # Arrow has decimals as whole numbers of 128 bits, the lower half first.
+    halves = pa.py_buffer(np.stack([signed, signed >> 63], axis=1))
+    decimals = pa.Array.from_buffers(pa.decimal128(DECIMAL_DIGITS, scale), len(signed), [None, halves])
+    return pl.Series(pl.from_arrow(decimals))
 
 
-def _texts(bodies: _Bodies, among: _Bools) -> pl.Expr:
+def _texts(bodies: _Bodies, among: _Bools) -> pl.Series:
     sizes = bodies.whole(among)
     starts = bodies.skip(sizes, among & ~bodies.is_odd)
     sizes = np.where(among & ~bodies.is_odd, sizes, 0)
     ends = sizes.cumsum()
     places = np.repeat(starts - (ends - sizes), sizes) + np.arange(int(sizes.sum()))
     characters = bodies.data[places]
-    is_special = (characters < _BLANK) | (characters == _QUOTE) | (characters == _BACKSLASH)
     texts = _utf8(characters, ends)
     if texts is None:
-        is_special |= characters >= _MORE
-        characters = np.where(characters >= _MORE, _BLANK, characters).astype(np.uint8)
-        texts = _utf8(characters, ends)
-        assert texts is not None  # noqa: S101 - for the type checker: it is ASCII
-    if is_special.any():
-        owner = np.repeat(np.arange(len(sizes)), sizes)
         is_odd = np.zeros(len(sizes), np.bool_)
-        is_odd[owner[is_special]] = True
+        is_odd[np.repeat(np.arange(len(sizes)), sizes)[characters >= _MORE]] = True
         bodies.doubt(is_odd)
-    return pl.concat_str(pl.lit('"'), bodies.keep(texts), pl.lit('"'))
+        texts = _utf8(np.where(characters >= _MORE, _BLANK, characters).astype(np.uint8), ends)
+        assert texts is not None  # noqa: S101 - for the type checker: it is ASCII
+    return texts
 
 
 def _utf8(characters: npt.NDArray[np.uint8], ends: _Ints) -> pl.Series | None:
-    """Gives texts that lie one behind the other; None if they are not all UTF-8, each by itself."""
+    """Return texts that lie one behind the other; None if they are not all UTF-8, each by itself."""
     offsets = pa.py_buffer(np.concatenate([np.zeros(1, np.int64), ends]))
     texts = pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(np.ascontiguousarray(characters)))
     try:

@@ -15,18 +15,21 @@ from schemas.record_type import DECIMAL_PLACES, ColumnKind, RecordType
 #: Digits that a decimal may have: as many as the columns of frames keep.
 DECIMAL_DIGITS = 38
 _NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9_]")
-#: What each kind is in Avro. A decimal is bytes and not fixed, so that small amounts are short; its scale is that of
-#: the columns of frames, so that every number that parsing lets in is written exactly, and no sum has to be rounded.
+TIME = {"type": "long", "logicalType": "timestamp-micros"}
+
+
+def decimal_type(scale: int) -> dict[str, Any]:
+    """Return the type of decimals: bytes and not fixed, so that small amounts are short."""
+    return {"type": "bytes", "logicalType": "decimal", "precision": DECIMAL_DIGITS, "scale": scale}
+
+
+#: What each kind is in Avro. The scale of a decimal is that of the columns of frames, so that every number that parsing
+#: lets in is written exactly, and no sum has to be rounded.
 _TYPES: dict[ColumnKind, Any] = {
     "text": "string",
     "integer": "long",
-    "decimal": {
-        "type": "bytes",
-        "logicalType": "decimal",
-        "precision": DECIMAL_DIGITS,
-        "scale": DECIMAL_PLACES,
-    },
-    "time": {"type": "long", "logicalType": "timestamp-micros"},
+    "decimal": decimal_type(DECIMAL_PLACES),
+    "time": TIME,
     "ip": "string",
     "boolean": "boolean",
 }
@@ -43,7 +46,7 @@ class AvroSchema:
     text: str
 
     def __post_init__(self) -> None:
-        """Reads the schema.
+        """Read the schema.
 
         Raises:
             ValueError: it is none.
@@ -83,7 +86,7 @@ class AvroSchema:
 
 
 def shown_fingerprint(fingerprint: bytes) -> str:
-    """Gives the number that other tools show.
+    """Return the number that other tools show.
 
     >>> shown_fingerprint(AvroSchema('"int"').fingerprint)
     '7275d51a3f395c8f'
@@ -92,7 +95,7 @@ def shown_fingerprint(fingerprint: bytes) -> str:
 
 
 def schema_of(record_type: RecordType) -> AvroSchema:
-    """Gives the schema of a record type; a column that may be missing is a union with null, which is its default.
+    """Return the schema of a record type; a column that may be missing is a union with null, which is its default.
 
     >>> from schemas.bank import TRANSFERS
     >>> json.loads(schema_of(TRANSFERS).text)["fields"][0]
@@ -102,7 +105,7 @@ def schema_of(record_type: RecordType) -> AvroSchema:
 
 
 def event_schema(payloads: Iterable[RecordType]) -> AvroSchema:
-    """Gives the schema of a generic event: its type, time and key, and a payload that is one of several records."""
+    """Return the schema of a generic event: its type, time and key, and a payload that is one of several records."""
     fields = [
         {"name": "type", "type": _TYPES["text"]},
         {"name": "time", "type": _TYPES["time"]},
@@ -123,7 +126,7 @@ def _record(record_type: RecordType) -> dict[str, Any]:
 
 
 def read_schema(path: str) -> AvroSchema:
-    """Reads a schema from a file, usually one that ends in .avsc.
+    """Read a schema from a file, usually one that ends in .avsc.
 
     Raises:
         ValueError: the file cannot be read, or is no schema; the message is one line and names it.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from schemas.avro.reader import BodyReader
@@ -49,6 +49,7 @@ _SHOWN_BYTES = 4
 #: Fewer values are read one by one: columns have a price of their own.
 _LEAST_AT_ONCE = 500
 _FORMATS_KEPT = 16
+_HEADS_KEPT = 256
 
 
 class Fault(str):
@@ -299,19 +300,26 @@ class _Writer(NamedTuple):
 
 @lru_cache(_FORMATS_KEPT)
 def _writers_of(values: ValueFormat, topic: str) -> tuple[_Writer, ...]:
-    registry, subject = values.registry, f"{topic}-value"
-    if registry is not None and not values.schemas:
+    if values.registry is not None and not values.schemas:
         with suppress(UnknownSchemaError):
-            number, schema = registry.latest(subject)
+            number, schema = values.registry.latest(f"{topic}-value")
             return (_Writer(schema.name, lambda: _registered(number), BodyWriter(schema)),)
     schemas = list(map(AvroSchema, values.schemas)) or own_schemas()
+    return tuple(
+        _Writer(schema.name, partial(value_head, values, topic, schema), BodyWriter(schema)) for schema in schemas
+    )
 
-    def head(schema: AvroSchema) -> bytes:
-        if registry is None:
-            return SINGLE_OBJECT + schema.fingerprint
-        return _registered(registry.number(subject, schema))
 
-    return tuple(_Writer(schema.name, cache(partial(head, schema)), BodyWriter(schema)) for schema in schemas)
+@lru_cache(_HEADS_KEPT)
+def value_head(values: ValueFormat, topic: str, schema: AvroSchema) -> bytes:
+    """Return what the values of a topic begin with that have this schema; a registry is asked once.
+
+    Raises:
+        RegistryError: the registry is away or refuses; the message is one line.
+    """
+    if values.registry is None:
+        return SINGLE_OBJECT + schema.fingerprint
+    return _registered(values.registry.number(f"{topic}-value", schema))
 
 
 def _registered(number: int) -> bytes:

@@ -1,11 +1,13 @@
-"""Writing JSON lines as Avro bodies: every value is checked against the schema on its way, so that an error has a name.
+"""Writing JSON lines as Avro bodies, by fastavro, which is given what Avro stores: decimals as bytes, times as numbers.
 
-Numbers are exact: a decimal that has more digits than its type is refused, never rounded. A field that the schema does
-not have is refused, too: it would be lost.
+Every value is checked against the schema before, so that an error has a name: fastavro lets numbers of more than 32
+bits into an ``int``, and anything into a ``boolean``. Numbers are exact: a decimal that has more digits than its type
+is refused, never rounded. A field that the schema does not have is refused, too: it would be lost.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from collections.abc import Callable
@@ -17,12 +19,9 @@ from typing import Any
 from schemas.avro.schema import AvroSchema
 from schemas.times import read_iso_time, to_micros
 
-#: Writes a value; a ValueError says why it cannot, without the name of the field.
-_Write = Callable[[Any], bytes]
+#: Makes of a JSON value what Avro stores; a ValueError says why it cannot, without the name of the field.
+_Fit = Callable[[Any], Any]
 
-_NOT_THERE = object()
-_LOW, _MORE = 0x7F, 0x80
-_SHORT = [bytes([number]) for number in range(_MORE)]
 _BITS = {"int": 32, "long": 64}
 _MICROS = {"timestamp-millis": 1_000, "timestamp-micros": 1}
 _MICROS |= {f"local-{name}": unit for name, unit in _MICROS.items()}
@@ -41,44 +40,49 @@ class BodyWriter:
     """
 
     def __init__(self, schema: AvroSchema) -> None:
-        self._named: dict[str, _Write] = {}
-        self._write = self._writer(schema.parsed)
+        import fastavro  # noqa: PLC0415 (costs 0.1 s, and few messages are Avro)
+
+        self._schema, self._write = schema.parsed, fastavro.schemaless_writer
+        self._named: dict[str, _Fit] = {}
+        self._fit = self._fitting(schema.parsed)
 
     def __call__(self, value: Any) -> bytes:
-        """Gives the body of a value that :func:`read_line` gave.
+        """Return the body of a value that :func:`read_line` gave.
 
         Raises:
             ValueError: it does not fit; the message names the field and says why.
         """
+        body = io.BytesIO()
         try:
-            return self._write(value)
+            self._write(body, self._schema, self._fit(value), strict=True)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+        return body.getvalue()
 
-    def _writer(self, schema: Any) -> _Write:
+    def _fitting(self, schema: Any) -> _Fit:
         if isinstance(schema, list):
-            return _union([(branch == "null", self._writer(branch)) for branch in schema])
+            return _union([(_branch(branch), self._fitting(branch)) for branch in schema])
         if isinstance(schema, str):
             return _PLAIN.get(schema) or self._later(schema)
         made = _logical(schema)
         if made is None:
             of = schema["type"]
-            made = _COMPOUND[of](schema, self._writer) if of in _COMPOUND else self._writer(of)
+            made = _COMPOUND[of](schema, self._fitting) if of in _COMPOUND else self._fitting(of)
         if "name" in schema:
             self._named[schema["name"]] = made
         return made
 
-    def _later(self, name: str) -> _Write:
-        """Writes a type by its name: one that contains itself is asked for before it is there."""
+    def _later(self, name: str) -> _Fit:
+        """Return what fits a type by its name: one that contains itself is asked for before it is there."""
 
-        def later(value: Any) -> bytes:
+        def later(value: Any) -> Any:
             return self._named[name](value)
 
         return later
 
 
 def read_line(line: bytes) -> Any:
-    """Gives the value of a JSON line, its numbers as ``int`` and ``Decimal``.
+    """Return the value of a JSON line, its numbers as ``int`` and ``Decimal``.
 
     Raises:
         ValueError: this is no JSON.
@@ -102,8 +106,8 @@ def _refuse(constant: str) -> Any:
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse)
 
 
-def _logical(schema: dict[str, Any]) -> _Write | None:
-    """Gives the writer of a type that means more than it stands on."""
+def _logical(schema: dict[str, Any]) -> _Fit | None:
+    """Return what fits a type that means more than it stands on."""
     of, logical = schema["type"], schema.get("logicalType")
     if logical == "decimal" and of in {"bytes", "fixed"}:
         return _decimal(schema.get("scale", 0), schema["precision"], schema.get("size"))
@@ -112,61 +116,65 @@ def _logical(schema: dict[str, Any]) -> _Write | None:
     return _day if of == "int" and logical == "date" else None
 
 
-#: The name of a field, what writes it, and what it is where a record does not have it.
-_Field = tuple[str, _Write, Callable[[], bytes] | None]
+#: The name of a field, what fits it, and what it is where a record does not have it.
+_Field = tuple[str, _Fit, Callable[[], Any] | None]
 
 
-def _field(field: dict[str, Any], write: _Write) -> _Field:
+def _field(field: dict[str, Any], fit: _Fit) -> _Field:
     if "default" not in field:
-        return field["name"], write, None
+        return field["name"], fit, None
     of, default = field["type"], field["default"]
     # The default of bytes is a text, whatever they mean.
     is_bytes = isinstance(of, dict) and of["type"] == "bytes"
-    return field["name"], write, cache(lambda: (_bytes if is_bytes else write)(default))
+    return field["name"], fit, cache(lambda: (_latin if is_bytes else fit)(default))
 
 
-def _record(fields: list[_Field]) -> _Write:
+def _record(fields: list[_Field]) -> _Fit:
     names = {name for name, *_ in fields}
 
-    def record(value: Any) -> bytes:
+    def record(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise ValueError(f"is no object: {_shown(value)}")
-        parts: list[bytes] = []
-        defaults = 0
+        found: dict[str, Any] = {}
         name = ""
         try:
-            for name, write, default in fields:
-                found = value.get(name, _NOT_THERE)
-                if found is not _NOT_THERE:
-                    parts.append(write(found))
+            for name, fit, default in fields:
+                if name in value:
+                    found[name] = fit(value[name])
                 elif default is not None:
-                    parts.append(default())
-                    defaults += 1
+                    found[name] = default()
                 else:
                     raise ValueError("is missing")
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
-        if len(value) + defaults > len(fields):
+        if not value.keys() <= names:
             unknown = next(name for name in value if name not in names)
             raise ValueError(f"{unknown} is not in the schema")
-        return b"".join(parts)
+        return found
 
     return record
 
 
-def _union(branches: list[tuple[bool, _Write]]) -> _Write:
-    """Writes a value as the first of the branches that it fits."""
-    marked = [(_number(place), is_null, write) for place, (is_null, write) in enumerate(branches)]
-    null = next((mark for mark, is_null, _ in marked if is_null), None)
-    others = [(mark, write) for mark, is_null, write in marked if not is_null]
+def _branch(schema: Any) -> str:
+    """Return the name by which fastavro knows a branch of a union."""
+    of = schema if isinstance(schema, str) else str(schema["type"])
+    return str(schema["name"]) if of in {"record", "enum", "fixed"} else of
 
-    def union(value: Any) -> bytes:
-        if value is None and null is not None:
-            return null
+
+def _union(branches: list[tuple[str, _Fit]]) -> _Fit:
+    """Takes the first of the branches that a value fits, and tells fastavro which one that is."""
+    names = [name for name, _ in branches]
+    if len({*names}) < len(names):
+        raise ValueError(f"a union has two of one type, which Avro does not allow: {', '.join(names)}")
+    others = [(name, fit) for name, fit in branches if name != "null"]
+
+    def union(value: Any) -> tuple[str, Any] | None:
+        if value is None and "null" in names:
+            return None
         reasons: list[str] = []
-        for mark, write in others:
+        for name, fit in others:
             try:
-                return mark + write(value)
+                return name, fit(value)
             except ValueError as error:
                 reasons.append(str(error))
         raise ValueError(reasons[0] if len(reasons) == 1 else f"fits nothing in its union: {_shown(value)}")
@@ -174,41 +182,35 @@ def _union(branches: list[tuple[bool, _Write]]) -> _Write:
     return union
 
 
-def _array(write: _Write) -> _Write:
-    def array(value: Any) -> bytes:
+def _array(fit: _Fit) -> _Fit:
+    def array(value: Any) -> list[Any]:
         if type(value) is not list:
             raise ValueError(f"is no list: {_shown(value)}")
-        return _block([write(item) for item in value])
+        return [fit(item) for item in value]
 
     return array
 
 
-def _map(write: _Write) -> _Write:
-    def mapping(value: Any) -> bytes:
+def _map(fit: _Fit) -> _Fit:
+    def mapping(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise ValueError(f"is no object: {_shown(value)}")
-        return _block([_text(key) + write(item) for key, item in value.items()])
+        return {_text(key): fit(item) for key, item in value.items()}
 
     return mapping
 
 
-def _block(items: list[bytes]) -> bytes:
-    return _number(len(items)) + b"".join(items) + b"\0" if items else b"\0"
-
-
-def _enum(symbols: list[str]) -> _Write:
-    numbers = {symbol: _number(place) for place, symbol in enumerate(symbols)}
-
-    def enum(value: Any) -> bytes:
-        if type(value) is not str or value not in numbers:
+def _enum(symbols: list[str]) -> _Fit:
+    def enum(value: Any) -> str:
+        if type(value) is not str or value not in symbols:
             raise ValueError(f"is none of {', '.join(symbols)}: {_shown(value)}")
-        return numbers[value]
+        return value
 
     return enum
 
 
-def _decimal(scale: int, precision: int, size: int | None) -> _Write:
-    """Writes a number as a whole one of so small a unit; ``size`` is that of a fixed type."""
+def _decimal(scale: int, precision: int, size: int | None) -> _Fit:
+    """Makes of a number the bytes of a whole one of so small a unit; ``size`` is that of a fixed type."""
     context = Context(prec=precision, traps=[Inexact])
 
     @lru_cache(_DECIMALS_KEPT)
@@ -221,11 +223,9 @@ def _decimal(scale: int, precision: int, size: int | None) -> _Write:
         except Inexact:
             raise ValueError(f"has more than {scale} decimals: {_shown(value)}") from None
         needed = units.bit_length() // 8 + 1
-        if size is None:
-            return _number(needed) + units.to_bytes(needed, "big", signed=True)
-        if needed > size:
+        if size is not None and needed > size:
             raise ValueError(f"does not fit {size} bytes: {_shown(value)}")
-        return units.to_bytes(size, "big", signed=True)
+        return units.to_bytes(needed if size is None else size, "big", signed=True)
 
     def decimal(value: Any) -> bytes:
         of = type(value)
@@ -238,7 +238,7 @@ def _decimal(scale: int, precision: int, size: int | None) -> _Write:
     return decimal
 
 
-def _fixed(size: int) -> _Write:
+def _fixed(size: int) -> _Fit:
     def fixed(value: Any) -> bytes:
         found = _latin(value)
         if len(found) != size:
@@ -248,8 +248,8 @@ def _fixed(size: int) -> _Write:
     return fixed
 
 
-def _time(unit: int) -> _Write:
-    def time(value: Any) -> bytes:
+def _time(unit: int) -> _Fit:
+    def time(value: Any) -> int:
         if type(value) is not str:
             raise ValueError(f"is no time: {_shown(value)}")
         try:
@@ -258,52 +258,39 @@ def _time(unit: int) -> _Write:
             raise ValueError(f"is {error}") from None
         if rest:
             raise ValueError(f"has more than milliseconds: {_shown(value)}")
-        return _number(moment)
+        return moment
 
     return time
 
 
-def _day(value: Any) -> bytes:
+def _day(value: Any) -> int:
     if type(value) is not str:
         raise ValueError(f"is no day: {_shown(value)}")
     try:
-        return _number(date.fromisoformat(value).toordinal() - _FIRST_DAY)
+        return date.fromisoformat(value).toordinal() - _FIRST_DAY
     except ValueError:
         raise ValueError(f"is no day such as 2019-05-06: {_shown(value)}") from None
 
 
-def _number(value: int) -> bytes:
-    """Writes a number of 64 bits in a variable length, its sign in its lowest bit."""
-    left = (value << 1) ^ (value >> 63)
-    if left < _MORE:
-        return _SHORT[left]
-    written = bytearray()
-    while left >= _MORE:
-        written.append(left & _LOW | _MORE)
-        left >>= 7
-    written.append(left)
-    return bytes(written)
-
-
-def _integer(bits: int) -> _Write:
-    def integer(value: Any) -> bytes:
+def _integer(bits: int) -> _Fit:
+    def integer(value: Any) -> int:
         if type(value) is not int:
             raise ValueError(f"is no whole number: {_shown(value)}")
         if not -1 << (bits - 1) <= value < 1 << (bits - 1):
             raise ValueError(f"is a number of more than {bits} bits: {_shown(value)}")
-        return _number(value)
+        return value
 
     return integer
 
 
-def _text(value: Any) -> bytes:
+def _text(value: Any) -> str:
     if type(value) is not str:
         raise ValueError(f"is no text: {_shown(value)}")
     try:
-        found = value.encode()
+        value.encode()
     except UnicodeEncodeError:
         raise ValueError(f"has half a character: {_shown(value)}") from None
-    return _number(len(found)) + found
+    return value
 
 
 def _latin(value: Any) -> bytes:
@@ -315,39 +302,35 @@ def _latin(value: Any) -> bytes:
         raise ValueError(f"is no text with a character for each byte: {_shown(value)}") from None
 
 
-def _bytes(value: Any) -> bytes:
-    found = _latin(value)
-    return _number(len(found)) + found
-
-
-def _boolean(value: Any) -> bytes:
+def _boolean(value: Any) -> bool:
     if type(value) is not bool:
         raise ValueError(f"is neither true nor false: {_shown(value)}")
-    return b"\1" if value else b"\0"
+    return value
 
 
-def _floating(form: str) -> _Write:
+def _floating(form: str) -> _Fit:
     pack = struct.Struct(form).pack
 
-    def floating(value: Any) -> bytes:
+    def floating(value: Any) -> float:
         if type(value) not in {int, Decimal}:
             raise ValueError(f"is no number: {_shown(value)}")
         try:
-            return pack(float(value))
+            found = float(value)
+            pack(found)  # which refuses what fastavro would write as infinite
         except OverflowError:
             raise ValueError(f"is too big: {_shown(value)}") from None
+        return found
 
     return floating
 
 
-def _null(value: Any) -> bytes:
+def _null(value: Any) -> None:
     if value is not None:
         raise ValueError(f"is not null: {_shown(value)}")
-    return b""
 
 
 def _shown(value: Any) -> str:
-    """Gives what a message shows of a value."""
+    """Return what a message shows of a value."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -356,22 +339,22 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-_PLAIN: dict[str, _Write] = {
+_PLAIN: dict[str, _Fit] = {
     "null": _null,
     "boolean": _boolean,
     "int": _integer(_BITS["int"]),
     "long": _integer(_BITS["long"]),
     "float": _floating("<f"),
     "double": _floating("<d"),
-    "bytes": _bytes,
+    "bytes": _latin,
     "string": _text,
 }
 
 #: The types that have more to them than their name.
-_COMPOUND: dict[str, Callable[[dict[str, Any], Callable[[Any], _Write]], _Write]] = {
-    "record": lambda schema, writer: _record([_field(field, writer(field["type"])) for field in schema["fields"]]),
-    "array": lambda schema, writer: _array(writer(schema["items"])),
-    "map": lambda schema, writer: _map(writer(schema["values"])),
+_COMPOUND: dict[str, Callable[[dict[str, Any], Callable[[Any], _Fit]], _Fit]] = {
+    "record": lambda schema, fitting: _record([_field(field, fitting(field["type"])) for field in schema["fields"]]),
+    "array": lambda schema, fitting: _array(fitting(schema["items"])),
+    "map": lambda schema, fitting: _map(fitting(schema["values"])),
     "enum": lambda schema, _: _enum(schema["symbols"]),
     "fixed": lambda schema, _: _fixed(schema["size"]),
 }

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import polars as pl
 from apache_beam.transforms.window import GlobalWindows
 
+from schemas.avro.columns import encode_bodies, frame_schema
 from schemas.avro.registry import RegistryError
-from schemas.avro.wire_format import ValueFormat, make_encoder
+from schemas.avro.wire_format import ValueFormat, make_encoder, value_head
 from schemas.elements.frames import Batch, Result, Written
 from sinks.files.atomic import SinkError
-from sinks.files.avro import avro_schema
 from sinks.files.json_text import json_by_key, json_lines, json_text
 from sinks.files.table_layout import lay_out, lay_out_all, require
 from sinks.kafka.producer import ProducerSettings, Sender
@@ -41,14 +40,6 @@ class Messages(NamedTuple):
 
     values: Sequence[bytes]
     keys: Sequence[bytes | None] | None = None
-
-
-#: Makes values of lines of JSON; of rows, it is told the columns.
-Encode = Callable[[Sequence[bytes], pl.Schema | None], Sequence[bytes]]
-
-
-def _as_json(lines: Sequence[bytes], _: pl.Schema | None) -> Sequence[bytes]:
-    return lines
 
 
 #: Rows of results are sent when so many have gathered, or the bundle ends.
@@ -76,6 +67,36 @@ class Topic:
     def address(self) -> str:
         """How messages to people name it."""
         return f"{self.producer.brokers.address}/{self.name}"
+
+    def encode_lines(self, lines: bytes) -> Sequence[bytes]:
+        """Return a value for each line of JSON.
+
+        Raises:
+            SinkError: a record does not fit its schema, or the registry is not there; the message is one line.
+        """
+        with self._told():
+            return make_encoder(self.values, self.name)(lines.split(b"\n")[:-1])
+
+    def encode_rows(self, rows: pl.DataFrame) -> Sequence[bytes]:
+        """Return a value for each row; a schema follows from the columns if none was given.
+
+        Raises:
+            SinkError: Avro cannot have these columns, a row does not fit a given schema, or the registry is not there.
+        """
+        if self.values.is_json or self.values.schemas:
+            return self.encode_lines(json_lines(rows))
+        name = _NO_NAME_CHARACTER.sub("_", self.name)
+        with self._told():
+            schema = frame_schema(rows.schema, f"_{name}" if name[0].isdigit() else name)
+            head = value_head(self.values, self.name, schema)
+            return [head + body for body in encode_bodies(rows, schema)]
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, RegistryError) as error:
+            raise SinkError(f"cannot write to {self.address}: {error}") from error
 
 
 @beam.typehints.with_output_types(Written)
@@ -132,34 +153,13 @@ class _SendFn(beam.DoFn):
         return replace(self._topic.producer, transactional_id=f"{self._topic.name}-{uuid.uuid4().hex}").open()
 
 
-def encoded(topic: Topic, lines: Sequence[bytes], columns: pl.Schema | None) -> Sequence[bytes]:
-    """Gives values in the format of a topic; a schema of rows follows from their columns if none was given.
-
-    Raises:
-        SinkError: a record does not fit its schema, or the registry is not there; the message is one line.
-    """
-    how = topic.values
-    if how.is_json:
-        return lines
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what brokers say into an error of a sink."""
     try:
-        if columns is not None and not how.schemas:
-            name = _NO_NAME_CHARACTER.sub("_", topic.name)
-            schema = avro_schema(columns, f"_{name}" if name[0].isdigit() else name)
-            how = replace(how, schemas=(json.dumps(schema),))
-        return make_encoder(how, topic.name)(lines)
-    except (ValueError, RegistryError) as error:
-        raise SinkError(f"cannot write to {topic.address}: {error}") from error
-
-
-class _one_line_errors:  # noqa: N801 - used as a function
-    """Turns what brokers say into an error of a sink."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _type: object, error: object, _trace: object) -> None:
-        if isinstance(error, BrokerError):
-            raise SinkError(str(error)) from error
+        yield
+    except BrokerError as error:
+        raise SinkError(str(error)) from error
 
 
 class _Borrowed(NamedTuple):
@@ -226,8 +226,8 @@ class WriteTopic(beam.PTransform):
         return results | "AllTime" >> beam.WindowInto(GlobalWindows()) | "SendRows" >> beam.ParDo(_ResultsFn(self))
 
 
-def result_messages(results: Sequence[Result], key: tuple[str, ...], encode: Encode = _as_json) -> Messages:
-    """Gives the messages of the rows of results.
+def result_messages(topic: Topic, results: Sequence[Result], key: tuple[str, ...]) -> Messages:
+    """Return the messages of the rows of results.
 
     Raises:
         ValueError: a column is missing.
@@ -237,7 +237,7 @@ def result_messages(results: Sequence[Result], key: tuple[str, ...], encode: Enc
         pl.Series(PANE, [result.pane for result in results], pl.Int64).gather(place),
         pl.Series(FINAL, [result.final for result in results], pl.Boolean).gather(place),
     )
-    return Messages(encode(json_lines(marked).split(b"\n")[:-1], marked.schema), _keys(rows, key))
+    return Messages(topic.encode_rows(marked), _keys(rows, key))
 
 
 def document_message(result: Result, key: str, columns: tuple[str, ...]) -> Messages:
@@ -282,7 +282,7 @@ class _ResultsFn(_SendFn):
             for result in results:
                 self.send(document_message(result, self._key[0], self._document))
         elif results:
-            self.send(result_messages(results, self._key, partial(encoded, self._topic)))
+            self.send(result_messages(self._topic, results, self._key))
 
 
 @beam.typehints.with_input_types(Batch)
@@ -317,15 +317,12 @@ class WriteMessages(beam.PTransform):
         return _BatchesFn(self)
 
 
-def record_messages(batch: Batch, layout: Layout | None, key: str = "", encode: Encode = _as_json) -> Messages:
-    """Gives the messages of a batch."""
-    columns = None
+def record_messages(topic: Topic, batch: Batch, layout: Layout | None, key: str = "") -> Messages:
+    """Return the messages of a batch."""
     if layout is None:
-        rows = batch.rows.select(name for name in batch.rows.columns if not name.startswith("_"))
-        lines, columns = json_lines(rows), rows.schema
+        values = topic.encode_rows(batch.rows.select(name for name in batch.rows.columns if not name.startswith("_")))
     else:
-        lines = render_lines(batch, layout)
-    values = encode(lines.split(b"\n")[:-1], columns)
+        values = topic.encode_lines(render_lines(batch, layout))
     keys = _keys(batch.rows, (FIELD + key if FIELD + key in batch.rows.columns else key,)) if key else None
     return Messages(values, keys)
 
@@ -341,7 +338,7 @@ class _BatchesFn(_SendFn):
         self._receipts.clear()
 
     def process(self, element: Batch) -> None:
-        self.send(record_messages(element, self._layout, self._key, partial(encoded, self._topic)))
+        self.send(record_messages(self._topic, element, self._layout, self._key))
         self._receipts[element.block.receipt] += element.rows.height
 
     def finish_bundle(self) -> Iterator[Any]:

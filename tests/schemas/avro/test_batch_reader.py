@@ -100,6 +100,14 @@ def test_what_is_ordinary_is_read_at_once(found: list[dict]) -> None:
     assert reader()([b"head" + data for data in bodies], 4) == [one_by_one(data) for data in bodies]
 
 
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    hurt = bytearray(whole)
+    where = draw(st.integers(0, max(0, len(hurt) - 1)))
+    hurt[where : where + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+    return bytes(hurt)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(records(VALUES), min_size=1, max_size=4).map(lambda found: [body(record) for record in found]),
@@ -108,10 +116,7 @@ def test_what_is_ordinary_is_read_at_once(found: list[dict]) -> None:
 def test_damage_is_never_taken_for_a_record(bodies: list[bytes], data: st.DataObject) -> None:
     """Neither that body's own nor, read beyond its end, that of its neighbours."""
     place = data.draw(st.integers(0, len(bodies) - 1))
-    hurt = bytearray(bodies[place])
-    where = data.draw(st.integers(0, max(0, len(hurt) - 1)))
-    hurt[where : where + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    bodies[place] = bytes(hurt)
+    bodies[place] = data.draw(damaged(bodies[place]))
     for line, each in zip(reader()(bodies), bodies, strict=True):
         assert line in {None, one_by_one(each)}
 
@@ -121,6 +126,47 @@ def test_damage_is_never_taken_for_a_record(bodies: list[bytes], data: st.DataOb
 def test_garbage_is_what_it_is_one_by_one(bodies: list[bytes], schema: AvroSchema) -> None:
     for line, data in zip(reader(schema)(bodies), bodies, strict=True):
         assert line in {None, one_by_one(data, schema)}
+
+
+@st.composite
+def schemas_with_records(draw: st.DrawFn) -> tuple[AvroSchema, list[dict]]:
+    """Draws any schema that is read at once, and records of it."""
+    fields, values = [], {}
+    for number, kind in enumerate(draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=6))):
+        null = draw(st.sampled_from([None, 0, 1]))
+        of = FIELDS[kind] if null is None else [FIELDS[kind]]
+        if null is not None:
+            of.insert(null, "null")
+        fields.append({"name": f"f{number}", "type": of})
+        values[f"f{number}"] = VALUES[kind] if null is None else VALUES[kind] | st.none()
+    schema = AvroSchema(json.dumps({"type": "record", "name": "any", "fields": fields}))
+    return schema, draw(st.lists(st.fixed_dictionaries(values), min_size=1, max_size=5))
+
+
+def by_fastavro(data: bytes, schema: AvroSchema) -> dict | None:
+    file = io.BytesIO(data)
+    try:
+        found = fastavro.schemaless_reader(file, schema.parsed)
+    except (EOFError, ValueError, IndexError, OverflowError):
+        return None
+    return found if file.tell() == len(data) else None
+
+
+@settings(max_examples=200, deadline=None)
+@given(schemas_with_records(), st.data())
+def test_what_is_read_at_once_is_what_fastavro_reads_whatever_the_schema_and_the_damage(
+    of: tuple[AvroSchema, list[dict]], data: st.DataObject
+) -> None:
+    schema, found = of
+    bodies = [body(record, schema) for record in found]
+    for place in data.draw(st.sets(st.integers(0, len(bodies) - 1))):
+        bodies[place] = data.draw(damaged(bodies[place]))
+    read = block_reader(schema)
+    assert read is not None
+    rows, is_odd = read.columns(bodies)
+    for record, odd, line, each in zip(rows.to_dicts(), is_odd, read(bodies), bodies, strict=True):
+        assert odd or record == by_fastavro(each, schema)
+        assert line == (None if odd else one_by_one(each, schema))
 
 
 @pytest.mark.parametrize(

@@ -356,6 +356,13 @@ def test_what_does_not_fit_a_type_of_a_given_schema_is_refused(field: dict, valu
         make_encoder(ValueFormat("avro", (schema,)), "topic")([f'{{"x":{value}}}'.encode()])
 
 
+def test_a_union_that_fastavro_could_not_tell_apart_is_refused() -> None:
+    cents = {"type": "bytes", "logicalType": "decimal", "precision": 9}
+    schema = json.dumps({"type": "record", "name": "r", "fields": [{"name": "x", "type": ["bytes", cents]}]})
+    with pytest.raises(ValueError, match="a union has two of one type, which Avro does not allow: bytes, bytes"):
+        make_encoder(ValueFormat("avro", (schema,)), "topic")([b'{"x":1}'])
+
+
 def test_a_field_that_is_not_there_has_its_default() -> None:
     fields = [
         {"name": "a", "type": "long", "default": 7},

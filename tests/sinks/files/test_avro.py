@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 
-from sinks.files.avro import avro_schema, encode_avro
+from sinks.files.avro import encode_avro
 from tests.sinks.frames import SCHEMA, frames
 
 
@@ -21,35 +21,6 @@ def test_rows_read_back_equal(rows):
 @given(frames())
 def test_the_same_rows_give_the_same_bytes(rows):
     assert encode_avro(rows) == encode_avro(pl.DataFrame(rows.to_dicts(), schema=SCHEMA, orient="row"))
-
-
-def test_the_schema_follows_from_the_types_alone():
-    assert avro_schema(SCHEMA, "Totals") == {
-        "type": "record",
-        "name": "Totals",
-        "fields": [
-            {"name": "upc", "type": ["null", "string"]},
-            {"name": "description", "type": ["null", "string"]},
-            {"name": "quantity", "type": ["null", decimal_type(9)]},
-            {"name": "whole", "type": ["null", decimal_type(0)]},
-            {"name": "count", "type": ["null", "long"]},
-            {"name": "small", "type": ["null", "int"]},
-            {"name": "ratio", "type": ["null", "double"]},
-            {"name": "local", "type": ["null", "boolean"]},
-            {"name": "day", "type": ["null", {"type": "int", "logicalType": "date"}]},
-            {"name": "seen", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}]},
-            {"name": "top", "type": ["null", {"type": "array", "items": ["null", top_type()]}]},
-        ],
-    }
-
-
-def decimal_type(scale):
-    return {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": scale}
-
-
-def top_type():
-    fields = [{"name": "by", "type": ["null", decimal_type(9)]}, {"name": "value", "type": ["null", "string"]}]
-    return {"type": "record", "name": "Totals_top", "fields": fields}
 
 
 def test_blocks_are_deflated():

@@ -7,8 +7,8 @@ import json
 import pickle
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 
 import apache_beam as beam
 import polars as pl
@@ -17,12 +17,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 
+from schemas.avro.columns import frame_schema
 from schemas.avro.wire_format import ValueFormat, make_decoder
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import RECORD, Batch, Result
 from schemas.times import read_iso_time
 from sinks.files.atomic import SinkError
-from sinks.files.avro import avro_schema
 from sinks.files.json_text import json_lines
 from sinks.files.table_layout import lay_out
 from sinks.kafka.producer import ProducerSettings
@@ -31,7 +31,6 @@ from sinks.kafka.write import (
     WriteMessages,
     WriteTopic,
     document_message,
-    encoded,
     record_messages,
     result_messages,
 )
@@ -43,6 +42,7 @@ from tests.sinks.frames import frames
 from transforms.untyped.fields import FIELD
 
 HOUR = 3_600_000_000
+NOWHERE = Topic(ProducerSettings(Brokers("127.0.0.1:1")), "2.totals")
 
 
 def topic_of(broker: Broker, name: str, *, transactional: bool = False) -> Topic:
@@ -71,7 +71,7 @@ def batch(*values: str) -> Batch:
 @settings(deadline=None)
 def test_each_row_is_a_message_with_what_files_have_and_when_it_was_given(rows: pl.DataFrame) -> None:
     given_early = Result(0, HOUR, 0, 1, 3, False, rows)
-    values, keys = result_messages([given_early], ("upc",))
+    values, keys = result_messages(NOWHERE, [given_early], ("upc",))
     marked = lay_out(given_early, ("upc",)).with_columns(
         pl.lit(3, pl.Int64).alias("pane"), pl.lit(value=False).alias("final")
     )
@@ -86,7 +86,7 @@ def test_a_key_of_several_columns_has_them_in_order() -> None:
     rows = pl.DataFrame(
         {"rank": [1, 2], "ranking": ["count", None], "at": [None, None]}, schema_overrides={"at": pl.Date}
     )
-    found = result_messages([Result(None, None, 0, 1, 0, True, rows)], ("ranking", "rank", "at"))
+    found = result_messages(NOWHERE, [Result(None, None, 0, 1, 0, True, rows)], ("ranking", "rank", "at"))
     assert found.keys is not None
     assert set(found.keys) == {b"count|1|", b"|2|"}
 
@@ -104,15 +104,15 @@ def test_a_document_of_a_part_of_a_window_is_refused() -> None:
 
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(ValueError, match="no column 'sku'"):
-        result_messages([result(0, 1)], ("sku",))
+        result_messages(NOWHERE, [result(0, 1)], ("sku",))
 
 
 def test_records_leave_as_they_came_with_a_key_or_without() -> None:
-    assert record_messages(batch("b", "a"), Layout()) == ([b"b", b"a"], None)
-    assert record_messages(batch("b", "a"), Layout(), "k") == ([b"b", b"a"], [b"b", b"a"])
+    assert record_messages(NOWHERE, batch("b", "a"), Layout()) == ([b"b", b"a"], None)
+    assert record_messages(NOWHERE, batch("b", "a"), Layout(), "k") == ([b"b", b"a"], [b"b", b"a"])
     rows = pl.DataFrame({"item": ["x"], "price": [Decimal("1.50")], "_hidden": [1]})
     plain = Batch(rows, batch("x").block)
-    assert record_messages(plain, None, "item") == ([b'{"item":"x","price":1.5}'], [b"x"])
+    assert record_messages(NOWHERE, plain, None, "item") == ([b'{"item":"x","price":1.5}'], [b"x"])
 
 
 @pytest.mark.parametrize("transactional", [False, True])
@@ -203,16 +203,15 @@ def test_transforms_travel_and_show_no_password() -> None:
 @given(frames())
 @settings(deadline=None)
 def test_rows_in_avro_say_what_they_say_in_json(rows: pl.DataFrame) -> None:
-    topic = Topic(ProducerSettings(Brokers("127.0.0.1:1")), "2.totals", values=ValueFormat("avro"))
     given_early = Result(0, HOUR, 0, 1, 3, False, rows)
-    plain = result_messages([given_early], ("upc",))
-    sent = result_messages([given_early], ("upc",), partial(encoded, topic))
+    plain = result_messages(NOWHERE, [given_early], ("upc",))
+    sent = result_messages(replace(NOWHERE, values=ValueFormat("avro")), [given_early], ("upc",))
     assert sent.keys == plain.keys
     marked = lay_out(given_early, ("upc",)).with_columns(
         pl.lit(3, pl.Int64).alias("pane"), pl.lit(value=False).alias("final")
     )
-    schema = json.dumps(avro_schema(marked.schema, "_2_totals"))
-    found = make_decoder(ValueFormat("avro", (schema,)))(sent.values)
+    schema = frame_schema(marked.schema, "_2_totals")
+    found = make_decoder(ValueFormat("avro", (schema.text,)))(sent.values)
     assert [with_micros(line) for line in found] == [with_micros(line) for line in plain.values]
 
 
@@ -230,4 +229,4 @@ def test_a_record_that_does_not_fit_is_told_with_the_topic() -> None:
     with pytest.raises(
         SinkError, match=r"cannot write to kafka://127\.0\.0\.1:1/sales: a record fits none of our own Avro"
     ):
-        record_messages(batch('{"a":1}'), Layout(), "", partial(encoded, topic))
+        record_messages(topic, batch('{"a":1}'), Layout())

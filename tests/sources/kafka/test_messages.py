@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.avro.wire_format import Fault
+from schemas.avro import wire_format
+from schemas.avro.wire_format import Fault, ValueFormat, make_decoder, make_encoder
+from schemas.bank import TRANSFERS
 from schemas.elements.block import Block
 from sources.kafka.messages import EMPTY, LINE_BREAK, Cut, MessageCutter, Portion
 from sources.kafka.partitions import PartitionId
+from tests.strategies import json_records
 
 
 class Message:
@@ -163,3 +167,26 @@ def test_values_are_decoded_by_topic_and_those_that_cannot_be_are_faults_with_th
     messages = [Message("a", 0, 0, b"1"), Message("a", 0, 1, b"\x00\n"), Message("b", 0, 0, b"2")]
     portions, _ = cut(*messages, decode=decode)
     assert located(portions) == [("a[0]@0", b"a1", ""), ("a[0]@1", b"\x00\n", "odd"), ("b[0]@0", b"b2", "")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(json_records(TRANSFERS), min_size=3, max_size=8), st.booleans(), st.data())
+def test_a_damaged_body_in_mid_block_rejects_only_itself_with_its_bytes(
+    lines: list[bytes], at_once: bool, data: st.DataObject
+) -> None:
+    avro = ValueFormat("avro")
+    values = make_encoder(avro, "t", [TRANSFERS])(lines)
+    whole = make_decoder(avro)(values)
+    place = data.draw(st.integers(1, len(values) - 2))
+    body = values[place][10:]
+    cut_off = st.integers(0, len(body) - 1).map(lambda size: body[:size])
+    added = st.binary(min_size=1, max_size=3).map(lambda more: body + more)
+    values[place] = values[place][:10] + data.draw(cut_off | added | st.just(b"\xff" * len(body)))
+    messages = [Message("t", 0, number, value) for number, value in enumerate(values)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire_format, "_LEAST_AT_ONCE", 2 if at_once else 100)
+        found = located(cut(*messages, decode=make_decoder(avro)).portions)
+    expected = [(f"t[0]@{number}", line, "") for number, line in enumerate(whole)]
+    assert found[:place] + found[place + 1 :] == expected[:place] + expected[place + 1 :]
+    assert found[place][:2] == (f"t[0]@{place}", values[place])
+    assert found[place].fault.startswith("no Avro of its schema: ")
