@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
+from schemas.elements.frames import Result
+
+HOUR = 3_600_000_000
 SCALE = 9
 TIME = pl.Datetime("us", "UTC")
 SCHEMA = pl.Schema(
@@ -27,7 +31,9 @@ SCHEMA = pl.Schema(
     }
 )
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+#: What some format or other needs to mark, or cannot have.
+_ODD = "\0\n\r\t\x1b\"'\\,;|\x7f\x85\u2028\u2029\ufeff ab"
+TEXTS = st.text(_ODD, max_size=12) | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _INT64 = 2**63
 
 
@@ -62,3 +68,16 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
         {"upc": key} | {name: draw(st.none() | values) for name, values in _VALUES.items()} for key in keys
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+@st.composite
+def results(draw: st.DrawFn) -> list[Result]:
+    """The results of one window, early ones and the final one, in one shard or in two, in any order."""
+    rows, shards, early = draw(frames()), draw(st.integers(1, 2)), draw(st.integers(0, 2))
+    found = []
+    for shard, pane in itertools.product(range(shards), range(early + 1)):
+        part, final = rows[shard::shards], pane == early
+        if not final:  # keys come, and values change
+            part = part.head(draw(st.integers(0, 6))).with_columns(pl.lit(pane, pl.Int64).alias("count"))
+        found.append(Result(0, HOUR, shard, shards, pane, final, part))
+    return draw(st.permutations(found))

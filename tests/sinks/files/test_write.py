@@ -12,12 +12,10 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from polars.testing import assert_frame_equal
 
 from schemas.elements.frames import Result, Written
 from schemas.times import to_micros
 from sinks.files.atomic import SinkError
-from sinks.files.table_layout import lay_out
 from sinks.files.write import WriteResults
 from tests.sinks.conftest import HOUR, TIME, micros, result, totals
 from tests.sinks.frames import frames
@@ -30,10 +28,6 @@ ROWS = totals(
 
 
 ENDINGS = ("jsonl", "avro", "parquet")
-
-
-def in_avro(encoded: bytes, schema: pl.Schema) -> pl.DataFrame:
-    return pl.DataFrame(list(fastavro.reader(io.BytesIO(encoded))), schema=schema, orient="row")
 
 
 def test_all_time_goes_to_the_very_path():
@@ -61,24 +55,10 @@ def test_rows_as_json_lines():
     )
 
 
-def test_rows_of_all_time_have_no_window():
-    first = json.loads(WriteResults("x.jsonl").encode(result(ROWS)).split(b"\n")[0])
-    assert list(first.items())[:3] == [("window_start", None), ("window_end", None), ("upc", "4011")]
-
-
 def test_by_key_is_one_document_in_one_line():
     encoded = WriteResults("x.json", shape="by_key").encode(result(ROWS))
     assert encoded == b'{"4011":["BANANAS",3,2.66,2.37],"94237":["LETTUCE",1,0,1.99]}\n'
     assert WriteResults("x.json", shape="by_key").encode(result(totals())) == b"{}\n"
-
-
-@settings(max_examples=40)
-@given(frames(), st.sampled_from([(None, None), DAY]))
-def test_avro_and_parquet_read_back_equal(rows, window):
-    given_result = result(rows, window)
-    laid = lay_out(given_result, ("upc",))
-    assert_frame_equal(in_avro(WriteResults("x.avro").encode(given_result), laid.schema), laid)
-    assert_frame_equal(pl.read_parquet(io.BytesIO(WriteResults("x.parquet").encode(given_result))), laid)
 
 
 @settings(max_examples=20)

@@ -7,7 +7,6 @@ import json
 import pickle
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import apache_beam as beam
@@ -17,11 +16,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 
-from schemas.avro.columns import frame_schema
-from schemas.avro.wire_format import ValueFormat, make_decoder
+from schemas.avro.wire_format import ValueFormat
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import RECORD, Batch, Result
-from schemas.times import read_iso_time
 from sinks.files.atomic import SinkError
 from sinks.files.json_text import json_lines
 from sinks.files.table_layout import lay_out
@@ -198,30 +195,6 @@ def test_transforms_travel_and_show_no_password() -> None:
     assert pickle.loads(pickle.dumps(topic)) == topic
     assert topic.address == "kafka://127.0.0.1:1/sales"
     assert "s3cret-word" not in f"{topic!r} {WriteTopic(topic, ('upc',))!r} {WriteMessages(topic)!r}"
-
-
-@given(frames())
-@settings(deadline=None)
-def test_rows_in_avro_say_what_they_say_in_json(rows: pl.DataFrame) -> None:
-    given_early = Result(0, HOUR, 0, 1, 3, False, rows)
-    plain = result_messages(NOWHERE, [given_early], ("upc",))
-    sent = result_messages(replace(NOWHERE, values=ValueFormat("avro")), [given_early], ("upc",))
-    assert sent.keys == plain.keys
-    marked = lay_out(given_early, ("upc",)).with_columns(
-        pl.lit(3, pl.Int64).alias("pane"), pl.lit(value=False).alias("final")
-    )
-    schema = frame_schema(marked.schema, "_2_totals")
-    found = make_decoder(ValueFormat("avro", (schema.text,)))(sent.values)
-    assert [with_micros(line) for line in found] == [with_micros(line) for line in plain.values]
-
-
-def with_micros(line: bytes) -> dict:
-    fields = json.loads(line, parse_float=Decimal)
-    return fields | {name: read_iso_time(text) for name, text in fields.items() if is_time(text)}
-
-
-def is_time(value: object) -> bool:
-    return isinstance(value, str) and "T" in value and value.endswith("Z") and value[:4].isdigit()
 
 
 def test_a_record_that_does_not_fit_is_told_with_the_topic() -> None:

@@ -1,14 +1,12 @@
 import contextlib
 import itertools
-import json
 import re
-from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import datetime, timedelta, timezone
 
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinks.files.table_layout import lay_out
@@ -17,7 +15,6 @@ from sinks.sql.upsert import Upsert, column_type, moment_text
 from sinks.sql.url import POSTGRESQL, SQLITE, parse_sql
 from sinks.sql.write import newest_rows
 from tests.sinks.conftest import TIME, micros, result, totals
-from tests.sinks.frames import frames
 
 DAY = (micros(2011, 4, 1), micros(2011, 4, 2))
 SHARED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,45 +31,6 @@ def stored(url: str, rows: pl.DataFrame, table: str) -> list[dict]:
             assert not database.transact(upsert.prepare)
         database.transact(lambda connection: upsert.write(connection, upsert.in_sql(rows)))
         return database.transact(lambda connection: [row._asdict() for row in connection.execute(everything)])
-
-
-def read_back(row: dict, schema: pl.Schema) -> dict:
-    """What a program makes of a row: numbers, times and lists out of texts."""
-    back = dict(row)
-    for name, dtype in schema.items():
-        value = row[name]
-        if value is None:
-            continue
-        if isinstance(dtype, pl.Decimal):
-            back[name] = Decimal(value)
-        elif isinstance(dtype, pl.Boolean):
-            back[name] = bool(value)
-        elif isinstance(dtype, pl.Datetime) and isinstance(value, str):
-            back[name] = datetime.fromisoformat(value)
-        elif isinstance(dtype, pl.Date) and isinstance(value, str):
-            back[name] = date.fromisoformat(value)
-        elif isinstance(dtype, pl.List):
-            back[name] = json.loads(value, parse_float=Decimal, parse_int=Decimal)
-    return back
-
-
-@SHARED
-@given(rows=frames(), window=st.sampled_from([(None, None), DAY]))
-def test_every_value_comes_back_to_the_last_digit(url, rows, window):
-    laid = newest_rows([result(rows, window)], ("upc",), 0, whole_windows=False)
-    if url.startswith("postgresql"):  # it has no texts with that character
-        clean = laid.with_columns(pl.col("upc", "description").str.replace_all("\0", "\ufffd", literal=True))
-        assume(not clean["upc"].is_duplicated().any())
-        laid = clean
-    back = [read_back(row, laid.schema) for row in stored(url, laid, next(_tables))]
-    assert sorted(back, key=lambda row: (row["upc"] is None, row["upc"])) == sorted(
-        laid.to_dicts(), key=lambda row: (row["upc"] is None, row["upc"])
-    )
-
-
-def test_a_text_that_postgresql_has_no_place_for_is_marked(postgres):
-    rows = newest_rows([result(totals(("1", "a\0b", "1", "0", "2")))], ("upc",), 0, whole_windows=False)
-    assert stored(postgres.empty(), rows, "t")[0]["description"] == "a\ufffdb"
 
 
 @given(st.lists(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)), min_size=1))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from decimal import Decimal
 
 import apache_beam as beam
 import polars as pl
@@ -156,15 +155,6 @@ def test_several_keys_tell_rows_apart(url):
         for _ in range(2):
             write(writer, [result(rows)])
     assert sorted(query(url, "SELECT n, b FROM t")) == [(1, 1), (2, None)]
-
-
-def test_decimals_are_exact(url):
-    with writers(1, url, "t") as (writer,):
-        write(writer, [result(ROWS)])
-    assert [Decimal(spend) for (spend,) in query(url, "SELECT spend FROM t ORDER BY upc")] == [
-        Decimal("0.01"),
-        Decimal("12345678901234567890.123456789"),
-    ]
 
 
 def test_readers_read_on_while_a_writer_writes(tmp_path):
