@@ -18,7 +18,17 @@ from benchmarks.report import code_block, environment, table, this_command
 from tests.kills.ground import Toll
 from tests.kills.rows import ROWS
 
-_HEADER = ("killed", "kills", "records", "lost", "doubled lines", "of these told", "doubled rows", "left behind", "s")
+_HEADER = (
+    "killed",
+    "kills",
+    "records",
+    "lost",
+    "duplicate lines",
+    "of these reported",
+    "duplicate rows",
+    "left behind",
+    "s",
+)
 
 
 def main() -> int:

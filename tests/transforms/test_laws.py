@@ -6,7 +6,6 @@ The steps of the main job are run by hand, as a runner would in its worst mood.
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -21,12 +20,12 @@ from schemas.record_type import Dialect
 from schemas.tape import TAPE
 from sources import progress as board
 from tests import oracle
+from tests.real_tape import REAL_TAPE, needs_real_tape
 from tests.strategies import merged_by_any_tree, shuffled_cuts, tape_rows
 from transforms.aggregate.aggregate import FrameCombine, MergeFramesFn, ReduceFn
 from transforms.parse.delimited import Parser
 from transforms.windows import Windows
 
-REAL_TAPE = Path(__file__).parents[2].parent / "shared" / "data" / "wedge_head.txt"
 WINDOWS = ["all", "10m", "1d", "10m/5m", "15m/10m"]
 reduction = FrameCombine(("upc",), TOTALS)
 
@@ -99,7 +98,7 @@ def test_what_is_read_is_used_filtered_or_rejected(lines, random):
     assert read == used + filtered + rejected == len([line for line in lines if line])
 
 
-@pytest.mark.skipif(not REAL_TAPE.exists(), reason="the real register tape is not there")
+@needs_real_tape
 @pytest.mark.parametrize("text", ["all", "1d", "1h", "1h/20m"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_real_tape_gives_the_totals_of_the_oracle(text, seed):

@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +21,7 @@ from schemas.record_type import Column, Dialect, RecordType
 from schemas.tape import COLUMNS, TAPE
 from schemas.text.dialect import SEPARATORS, sniff_dialect, split_record
 from sources.files.chunks import ByteRange, read_chunks
+from tests.real_tape import REAL_TAPE, needs_real_tape
 from tests.strategies import SALE
 from transforms.parse.delimited import Parser
 
@@ -296,12 +296,9 @@ def test_what_the_csv_module_writes_splits_into_the_same_fields(fields: list[str
     assert split_record(file.getvalue(), separator, quoted=True) == fields
 
 
-@pytest.mark.parametrize("name", ["wedge_head.txt"])
-def test_real_tape_is_recognised(name: str) -> None:
-    path = Path(__file__).parents[4] / "shared" / "data" / name
-    if not path.exists():
-        pytest.skip(f"{name} is not here")
-    assert sniff_dialect(path.read_bytes()[: 1 << 18], TAPE) == Dialect("\t")
+@needs_real_tape
+def test_real_tape_is_recognised() -> None:
+    assert sniff_dialect(REAL_TAPE.read_bytes()[: 1 << 18], TAPE) == Dialect("\t")
 
 
 @pytest.mark.parametrize("record_type", [RESPONSES, ACCESS_LOG])

@@ -13,10 +13,9 @@ from schemas.record_type import Dialect
 from schemas.tape import COLUMNS, DEPARTMENTS
 from simulators.registers import write_tape
 from simulators.tape.tape import Tape
+from tests.real_tape import REAL_TAPE, needs_real_tape
 from tests.simulators.tools import rows_of
 
-#: Where a piece of the real tape is, on machines that have one.
-REAL_TAPE = Path(__file__).parents[3].parent / "shared" / "data" / "wedge_head.txt"
 ROWS = 30_000
 
 
@@ -100,9 +99,8 @@ def test_every_field_looks_as_on_the_real_tape(rows: list[dict[str, str]]) -> No
         assert int(row["department"]) in {0, *DEPARTMENTS}
 
 
+@needs_real_tape
 def test_numbers_stand_where_the_real_tape_has_them(rows: list[dict[str, str]]) -> None:
-    if not REAL_TAPE.is_file():
-        pytest.skip("the real tape is not here: it is no part of the project")
     lines = REAL_TAPE.read_text("latin-1").splitlines()
     real = [dict(zip(COLUMNS, line.split("\t"), strict=True)) for line in lines]
     for name in COLUMNS:
