@@ -18,7 +18,7 @@ from sinks.address import Output
 from sinks.files.atomic import SinkError
 from sinks.files.rejected import WriteRejected
 from sinks.lines.line_file import FileLines, LineFile
-from sinks.lines.write import WriteLines, borrow, give_back
+from sinks.lines.write import OUTLETS, WriteLines
 from sources import progress as board
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ class LineFiles(PipelineVisitor):
         """
         pipeline.visit(self)
         for place in dict.fromkeys((*self.outputs, *self.others)):
-            self._files[place] = cast(LineFile, borrow(place))
+            self._files[place] = cast(LineFile, OUTLETS.borrow(place))
             if place.is_stream:
                 self._files[place].make()
         for output in outputs:
             if output.url is not None:
-                from sinks.sql.database import borrow as borrow_database  # noqa: PLC0415 (costs 0.2 s)
+                from sinks.sql.database import DATABASES  # noqa: PLC0415 (costs 0.2 s)
 
-                self._databases.append(borrow_database(output.url))
+                self._databases.append(DATABASES.borrow(output.url))
 
     def look(self) -> None:
         """See that the files that were written to are there, and those of databases.
@@ -115,11 +115,12 @@ class LineFiles(PipelineVisitor):
     def let_go(self) -> None:
         """Close the files."""
         while self._files:
-            give_back(self._files.popitem()[0])
+            OUTLETS.give_back(*self._files.popitem())
         while self._databases:
-            from sinks.sql.database import give_back as give_back_database  # noqa: PLC0415
+            from sinks.sql.database import DATABASES  # noqa: PLC0415
 
-            give_back_database(self._databases.pop())
+            database = self._databases.pop()
+            DATABASES.give_back(database.url, database)
 
     def finish(self, *, is_all_lost: bool) -> None:
         """Make the files that no record came to, or replace what is in them, after a run that came to its end.

@@ -12,7 +12,7 @@ import apache_beam as beam
 
 from schemas.record_type import Rejected
 from sinks.lines.line_file import FileLines
-from sinks.lines.write import Outlet, borrow, give_back
+from sinks.lines.write import OUTLETS, Outlet
 from sources.positions import delivery
 
 _BUFFER_BYTES = 1 << 20
@@ -90,7 +90,7 @@ class _AppendFn(beam.DoFn):
     def _flush(self) -> None:
         if self._lines:
             if self._outlet is None:
-                self._outlet = borrow(self._place)
+                self._outlet = OUTLETS.borrow(self._place)
             standing = self._outlet.write(b"".join(self._lines))
             if standing is not None:
                 delivery.log(self._place.name, standing, self._receipts)
@@ -101,5 +101,5 @@ class _AppendFn(beam.DoFn):
 
     def teardown(self) -> None:
         if self._outlet is not None:
+            OUTLETS.give_back(self._place, self._outlet)
             self._outlet = None
-            give_back(self._place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from sinks.files.json_text import json_by_key, json_lines, json_text
 from sinks.files.table_layout import lay_out, lay_out_all, require
 from sinks.kafka.producer import ProducerSettings, Sender
 from sinks.lines.render import Layout, render_lines
+from sinks.shared import Shared
 from sources.kafka.client import BrokerError
 from sources.positions import delivery
 from transforms.untyped.fields import FIELD
@@ -145,11 +145,11 @@ class _SendFn(beam.DoFn):
             sender.abort()
             sender.close()
         else:
-            _give_back(self._topic.producer, sender)
+            _SENDERS.give_back(self._topic.producer, sender)
 
     def _open(self) -> Sender:
         if not self._topic.transactional:
-            return _borrow(self._topic.producer)
+            return _SENDERS.borrow(self._topic.producer)
         return replace(self._topic.producer, transactional_id=f"{self._topic.name}-{uuid.uuid4().hex}").open()
 
 
@@ -162,34 +162,9 @@ def _one_line_errors() -> Iterator[None]:
         raise SinkError(str(error)) from error
 
 
-class _Borrowed(NamedTuple):
-    sender: Sender
-    times: int
-
-
-#: A runner may have several of the same step at once; one sender keeps their messages in order, and batches fuller.
-_open: dict[ProducerSettings, _Borrowed] = {}
-_guard = threading.Lock()
-
-
-def _borrow(producer: ProducerSettings) -> Sender:
-    with _guard:
-        known = _open.get(producer)
-        if known is None or known.sender.has_failed:
-            known = _Borrowed(producer.open(), 0)  # so that a bundle can be tried again
-        _open[producer] = known._replace(times=known.times + 1)
-        return known.sender
-
-
-def _give_back(producer: ProducerSettings, sender: Sender) -> None:
-    with _guard:
-        known = _open.get(producer)
-        if known is not None and known.sender is sender:
-            if known.times > 1:
-                _open[producer] = known._replace(times=known.times - 1)
-                return
-            del _open[producer]
-    sender.close()
+#: A runner may have several of the same step at once; one sender keeps their messages in order, and batches fuller. One
+#: that has failed is left to those who have it, so that a bundle can be tried again.
+_SENDERS: Shared[ProducerSettings, Sender] = Shared(ProducerSettings.open, Sender.close, lambda one: one.has_failed)
 
 
 @beam.typehints.with_input_types(Result)

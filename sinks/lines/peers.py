@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sinks.files.atomic import SinkError
 from sinks.lines.write import Destination, Outlet
+from sinks.patience import Patience
 from sources import progress as board
 from sources.address import Address
 from sources.drain import draining
@@ -21,10 +22,6 @@ _log = logging.getLogger(__name__)
 
 #: How long a peer may be away before its lines are given up, and the job with them.
 RETRY_SECONDS = 60.0
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 2.0
-#: What passes sooner is not worth a word.
-_TELL_AFTER_SECONDS = 1.0
 _CONNECT_SECONDS = 10.0
 #: A peer that takes nothing for so long is as good as gone only if we are asked to end.
 _LOOK_SECONDS = 0.2
@@ -101,7 +98,7 @@ class _TcpOutlet(Outlet):
         return sent
 
     def _connect(self) -> socket.socket:
-        address, began, pause, is_told = self._peer.address, time.monotonic(), _FIRST_PAUSE_SECONDS, False
+        address, patience = self._peer.address, Patience(self._peer.name, self._peer.retry_seconds)
         while True:
             try:
                 sock = socket.create_connection((address.host, address.port), _CONNECT_SECONDS)
@@ -117,14 +114,8 @@ class _TcpOutlet(Outlet):
                     return sock
                 sock.close()
                 reason = "nobody listens"
-            left = began + self._peer.retry_seconds - time.monotonic()
-            if left <= 0 or draining():
-                raise self._failure(f"{reason}; tried for {time.monotonic() - began:.1f} s")
-            if not is_told and time.monotonic() > began + _TELL_AFTER_SECONDS:
-                is_told = True
-                _log.warning("%s: %s; trying again for %.0f s", self._peer.name, reason, left)
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            if draining() or not patience.wait(reason):
+                raise self._failure(f"{reason}; tried for {patience.elapsed_seconds:.1f} s")
 
     def _failure(self, reason: str) -> SinkError:
         return SinkError(f"cannot send to {self._peer.name}: {reason}")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 
 from schemas.elements.frames import Written
 from sinks.console.tables import print_bytes
 from sinks.files.atomic import SinkError
+from sinks.shared import Shared
 from sources.drain import drain
 from sources.positions import delivery
 from sources.positions.delivery import Standing
@@ -89,7 +89,7 @@ class _WriteFn(beam.DoFn):
 
     def process(self, element: Any) -> Iterator[Written]:
         if self._outlet is None:
-            self._outlet = borrow(self._place)
+            self._outlet = OUTLETS.borrow(self._place)
         lines: bytes = element if self._render is None else self._render(element)
         standing = self._outlet.write(lines)
         number = lines.count(b"\n")
@@ -102,42 +102,12 @@ class _WriteFn(beam.DoFn):
 
     def teardown(self) -> None:
         if self._outlet is not None:
+            OUTLETS.give_back(self._place, self._outlet)
             self._outlet = None
-            give_back(self._place)
-
-
-class _Borrowed(NamedTuple):
-    outlet: Outlet
-    times: int
 
 
 #: A runner may have several of the same step at once; they share what they write to, or the order would be lost.
-_open: dict[Destination, _Borrowed] = {}
-_guard = threading.Lock()
-
-
-def borrow(place: Destination) -> Outlet:
-    """Return this process's outlet of a place, open; to be given back as often.
-
-    Raises:
-        SinkError: it cannot be opened.
-    """
-    with _guard:
-        known = _open.get(place)
-        outlet, times = known or _Borrowed(place.open(), 0)
-        _open[place] = _Borrowed(outlet, times + 1)
-        return outlet
-
-
-def give_back(place: Destination) -> None:
-    """Close the outlet of a place, once everybody has given it back."""
-    with _guard:
-        outlet, times = _open[place]
-        if times > 1:
-            _open[place] = _Borrowed(outlet, times - 1)
-            return
-        del _open[place]
-    outlet.close()
+OUTLETS: Shared[Destination, Outlet] = Shared(lambda place: place.open(), lambda outlet: outlet.close())
 
 
 @dataclass(frozen=True)

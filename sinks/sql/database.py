@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from sinks.files.atomic import SinkError, make_folder, one_line_errors, temporary_beside
+from sinks.patience import Patience
+from sinks.shared import Shared
 from sinks.sql.url import SQLITE, address_of, shown
 
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
 
 #: How long a database may be away before results are given up, and the job with them.
 RETRY_SECONDS = 60.0
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 2.0
-#: What passes sooner is not worth a word.
-_TELL_AFTER_SECONDS = 1.0
 #: How long SQLite itself waits for another writer, before we try again.
 _BUSY_SECONDS = 5.0
 #: So that a server that is gone from the network is noticed; an address may say otherwise.
@@ -65,7 +60,7 @@ class Database:
         Raises:
             SinkError: it cannot be done; the message is one line, and says nothing of the password.
         """
-        pause, began, is_told = _FIRST_PAUSE_SECONDS, 0.0, False
+        patience: Patience | None = None
         while True:
             with self._lock:
                 try:
@@ -73,18 +68,11 @@ class Database:
                 except DBAPIError as error:
                     self._hang_up()
                     reason, is_passing = self._reason(error), _is_passing(error)
-            now = time.monotonic()
             if not is_passing or not retry_seconds:
                 raise self.error(reason)
-            began = began or now
-            left = began + retry_seconds - now
-            if left <= 0:
+            patience = patience or Patience(shown(self.url), retry_seconds)
+            if not patience.wait(reason):
                 raise self.error(f"{reason}; tried for {retry_seconds:g} s")
-            if not is_told and now >= began + _TELL_AFTER_SECONDS:
-                is_told = True
-                _log.warning("%s: %s; trying again for %.0f s", shown(self.url), reason, left)
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Closes the connection, if there is one."""
@@ -155,32 +143,8 @@ class Database:
         return line.replace(password, "***") if password else line
 
 
-class _Borrowed(NamedTuple):
-    database: Database
-    times: int
-
-
-_databases: dict[sa.URL, _Borrowed] = {}
-_guard = threading.Lock()
-
-
-def borrow(url: sa.URL) -> Database:
-    """Gives this process's database of that address; to be given back as often."""
-    with _guard:
-        database, times = _databases.get(url, _Borrowed(Database(url), 0))
-        _databases[url] = _Borrowed(database, times + 1)
-    return database
-
-
-def give_back(database: Database) -> None:
-    """Closes the database, once everybody has given it back."""
-    with _guard:
-        times = _databases[database.url].times - 1
-        if times:
-            _databases[database.url] = _Borrowed(database, times)
-            return
-        del _databases[database.url]
-    database.close()
+#: Steps of a process share a connection; each process has its own.
+DATABASES: Shared[sa.URL, Database] = Shared(Database, Database.close)
 
 
 def _file_of(url: sa.URL) -> tuple[int, int] | None:

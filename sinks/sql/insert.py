@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.elements.frames import RECORD, Batch, Written
 from schemas.text.lines import find_lines
-from sinks.sql.database import RETRY_SECONDS, Database, borrow, give_back
+from sinks.sql.database import DATABASES, RETRY_SECONDS, Database
 from sinks.sql.url import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
 from sources.positions import delivery
 from transforms.untyped.fields import FIELD
@@ -148,14 +148,14 @@ class _InsertFn(beam.DoFn):
 
     def teardown(self) -> None:
         if self._database is not None:
-            give_back(self._database)
+            DATABASES.give_back(self._options.address, self._database)
         self._database = None
 
     def _flush(self) -> Written:
         options, gathered = self._options, pl.concat(self._frames)
         self._frames, self._rows = [], 0
         if self._database is None:
-            self._database = borrow(options.address)
+            self._database = DATABASES.borrow(options.address)
         is_new = self._table is None
         table = self._table or _Table(
             options.address.get_backend_name(), options.table, gathered.columns, options.numbers

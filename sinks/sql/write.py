@@ -14,7 +14,7 @@ from apache_beam.transforms.window import GlobalWindows
 from schemas.elements.frames import Result, Written
 from schemas.times import to_datetime
 from sinks.files.table_layout import WINDOW_COLUMNS, lay_out_all
-from sinks.sql.database import RETRY_SECONDS, Database, borrow, give_back
+from sinks.sql.database import DATABASES, RETRY_SECONDS, Database
 from sinks.sql.upsert import FINAL, OWN_COLUMNS, PANE, RUN, Upsert, Window
 from sinks.sql.url import address_of, check_table, shown
 
@@ -153,7 +153,7 @@ class _UpsertFn(beam.DoFn):
 
     def teardown(self) -> None:
         if self._database is not None:
-            give_back(self._database)
+            DATABASES.give_back(self._options.address, self._database)
         self._database = None
 
     def _flush(self) -> Written:
@@ -161,7 +161,7 @@ class _UpsertFn(beam.DoFn):
         options, results = self._options, self._results
         self._results, self._rows = [], 0
         if self._database is None:
-            self._database = borrow(options.address)
+            self._database = DATABASES.borrow(options.address)
         database = self._database
         rows = newest_rows(results, options.key, options.run, whole_windows=options.replace_window)
         is_new = self._upsert is None or self._upsert[0] != rows.schema

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from sinks import patience
 from sinks.files.atomic import SinkError
 from sinks.sql import database
-from sinks.sql.database import Database, borrow, check_sql, give_back
+from sinks.sql.database import DATABASES, Database, check_sql
 from sinks.sql.url import parse_sql
 from tests.servers import PASSWORD
 
@@ -74,7 +75,7 @@ def test_a_file_that_somebody_never_lets_go_is_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("after", "told"), [(0.1, ["database is locked; trying again for 60 s"]), (5, [])])
 def test_a_file_that_somebody_lets_go_is_written(tmp_path, monkeypatch, caplog, after, told):
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(database, "_TELL_AFTER_SECONDS", after)
+    monkeypatch.setattr(patience, "_TELL_AFTER_SECONDS", after)
     with (
         contextlib.closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)) as other,
         at(f"sqlite:///{tmp_path}/x.db") as mine,
@@ -142,13 +143,13 @@ def test_a_server_that_stays_away_is_one_line_after_some_time(postgres, caplog):
 
 def test_a_process_has_one_connection_for_all_who_borrow_it(tmp_path):
     url, _ = parse_sql(f"sqlite:///{tmp_path}/x.db")
-    first, second = borrow(url), borrow(url)
+    first, second = DATABASES.borrow(url), DATABASES.borrow(url)
     assert first is second
-    give_back(first)
+    DATABASES.give_back(url, first)
     assert second.transact(version) == 1
-    give_back(second)
-    third = borrow(url)
-    give_back(third)
+    DATABASES.give_back(url, second)
+    third = DATABASES.borrow(url)
+    DATABASES.give_back(url, third)
     assert third is not first
 
 
