@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
-from command_line.registry_credentials import read_registry
+from command_line.credentials import read_registry
 from schemas.avro.registry import Registry
 from schemas.avro.schema import read_schema
 from schemas.avro.wire_format import FORMS, ValueFormat

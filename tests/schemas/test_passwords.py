@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_line.credentials import read_security
-from command_line.registry_credentials import read_registry
+from command_line.credentials import read_registry, read_security
 from schemas.passwords import Password, exposed, hold, in_variable, withhold
 from sinks.sql.url import parse_sql
 from tests.simulators.tools import ROOT

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line.credentials import read_security
-from command_line.registry_credentials import read_registry
+from command_line.credentials import read_registry, read_security
 from schemas.avro import registry as registry_module
 from schemas.avro.registry import Registry, RegistryError, UnknownSchemaError
 from schemas.avro.schema import AvroSchema, schema_of
@@ -221,9 +220,12 @@ def test_who_we_are_is_in_the_environment_or_in_the_file_of_kafka(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('user = "me"', "unknown name 'user': expected some of username, password, ca, password_env"),
+        ('user = "me"', "unknown name 'user': did you mean username"),
         ("password = 5", "password must be a text in quotes"),
-        ('password = "s3cret"\npassword_env = "OTHER"', "password and password_env say the same, got both"),
+        (
+            'password = "s3cret"\npassword_env = "OTHER"',
+            "password and password_env are two ways to say the same, got both",
+        ),
         ('password_env = "NOBODY"', "password_env names NOBODY, which is not set"),
         ('username = "a:b"', "a user of a schema registry has no ':' in its name"),
         ('ca = "nowhere.pem"', r"cannot read the certificates of the schema registry: no file .*nowhere\.pem"),
