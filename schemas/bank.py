@@ -44,7 +44,7 @@ REGIONS: Mapping[str, float] = {
 
 
 def check_regions(regions: Mapping[str, object]) -> dict[str, float]:
-    """Gives names and probabilities as they are, if they can be.
+    """Return names and probabilities as they are, if they can be.
 
     Raises:
         ValueError: there are none, one has no name or no probability, or the probabilities do not add up to 1.
@@ -65,7 +65,7 @@ def check_regions(regions: Mapping[str, object]) -> dict[str, float]:
 
 
 def read_regions(path: Path | str) -> dict[str, float]:
-    r"""Reads a TOML file with a table ``[regions]`` of names and probabilities, and gives them in its order.
+    r"""Read a TOML file with a table ``[regions]`` of names and probabilities, and return them in its order.
 
     Raises:
         ValueError: the file cannot be read, is no such TOML, or its regions cannot be (:func:`check_regions`).

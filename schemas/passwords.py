@@ -25,6 +25,8 @@ _STAND_IN = re.compile(r"held-by-this-process-([0-9a-f]{16})")
 _IN_ADDRESS = re.compile(r"((?:--[\w-]+=)?(?:postgres|postgresql)://[^:/@]*:)([^@]+)(@[^@]*)")
 #: What a file with a password in it has.
 _IN_FILE = re.compile(r"^\s*(?:sasl_)?password\s*[=:]\s*\S|(?:postgres|postgresql)://[^:/@\s]*:[^@\s]+@", re.MULTILINE)
+#: What was typed in, or given as a text, by the key that stands for it. A global, since it must not leave the process:
+#: a worker elsewhere is told so by :func:`_find`.
 _held: dict[str, str] = {}
 
 

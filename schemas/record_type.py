@@ -91,7 +91,7 @@ class RecordType:
     other_times: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks that the typed columns and the event time are among the names."""
+        """Check that the typed columns and the event time are among the names."""
         for column in (*(c.name for c in self.columns), self.event_time):
             if column not in self.names and column:
                 raise ValueError(f"{self.name} has no column {column!r}, only {', '.join(self.names)}")
@@ -102,11 +102,11 @@ class RecordType:
         return {column.name: column for column in self.columns}
 
     def column(self, name: str) -> Column:
-        """Gives the column of that name; one that was not typed is text."""
+        """Return the column of that name; one that was not typed is text."""
         return self.typed.get(name, Column(name))
 
     def order(self, dialect: Dialect) -> tuple[str, ...]:
-        """Gives the columns in the order in which they stand in records of that dialect."""
+        """Return the columns in the order in which they stand in records of that dialect."""
         return dialect.header or self.names
 
     @property
@@ -120,7 +120,7 @@ class RecordType:
         return not (self.event_time and self.column(self.event_time).required)
 
     def event_micros(self, record: bytes, dialect: Dialect, arrival: int | None = None) -> int | None:
-        """Gives the event time of one raw record in microseconds, or None where it cannot be read.
+        """Return the event time of one raw record in microseconds, or None where it cannot be read.
 
         It is ``arrival`` where the record has none and its type allows that. This is for watermarks, a record or two a
         block; parsing reads the rest.
@@ -134,7 +134,7 @@ class RecordType:
         return to_micros(moment)
 
     def _event_time(self, record: bytes, dialect: Dialect) -> datetime | None:
-        """Gives the event time of a record, None where it has none.
+        """Return the event time of a record, None where it has none.
 
         Raises:
             ValueError: it cannot be read.

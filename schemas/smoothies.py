@@ -151,7 +151,7 @@ TELLING = {
 
 
 def name_topics(*texts: str) -> dict[str, str]:
-    """Gives the topics by kind; those that are named as ``KIND=NAME`` have other names than usual.
+    """Return the topics by kind; those that are named as ``KIND=NAME`` have other names than usual.
 
     >>> name_topics("purchases=shop.sold")["purchases"]
     'shop.sold'

@@ -17,7 +17,7 @@ _MOST_HOURS, _MOST_MINUTES = 23, 59
 
 
 def read_iso_time(text: str) -> datetime:
-    """Gives the time of a text such as ``2019-05-06 17:24:53``, ``2019-05-06T17:24:53.25+02:00`` or ``...Z``.
+    """Return the time of a text such as ``2019-05-06 17:24:53``, ``2019-05-06T17:24:53.25+02:00`` or ``...Z``.
 
     Up to six decimals of a second; without a zone it is read as UTC.
 
@@ -34,7 +34,7 @@ def read_iso_time(text: str) -> datetime:
 
 
 def read_log_time(text: str) -> datetime:
-    """Gives the time of a text such as ``06/May/2019:17:24:53 +0200``.
+    """Return the time of a text such as ``06/May/2019:17:24:53 +0200``.
 
     Raises:
         ValueError: the text is no such time.
@@ -48,7 +48,7 @@ def read_log_time(text: str) -> datetime:
 
 
 def _moved(local: datetime, zone: str | None) -> datetime:
-    """Gives the UTC time of a local one; ``zone`` is its offset."""
+    """Return the UTC time of a local one; ``zone`` is its offset."""
     if zone is None or zone == "Z":
         return local
     hours, minutes = int(zone[1:3]), int(zone[-2:])
@@ -76,7 +76,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def parse_duration(text: str) -> int:
-    """Gives the microseconds of a duration such as ``10m``, ``0.5s``, ``250ms``, ``1d``; a bare number is seconds.
+    """Return the microseconds of a duration such as ``10m``, ``0.5s``, ``250ms``, ``1d``; a bare number is seconds.
 
     Raises:
         ValueError: the text is no duration, or names a part of a microsecond.
@@ -91,7 +91,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(micros: int) -> str:
-    """Gives the shortest text that :func:`parse_duration` reads back as ``micros``."""
+    """Return the shortest text that :func:`parse_duration` reads back as ``micros``."""
     for unit in ("w", "d", "h", "m", "s", "ms", "us"):
         size = _UNIT_MICROS[unit]
         if micros % size == 0 and (micros or unit == "s"):
@@ -100,7 +100,7 @@ def format_duration(micros: int) -> str:
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """Gives the bounds, in seconds, of an interval such as ``1..3``; a single number is both bounds.
+    """Return the bounds, in seconds, of an interval such as ``1..3``; a single number is both bounds.
 
     Raises:
         ValueError: not one or two durations, or the first is the longer one.
@@ -119,11 +119,11 @@ def parse_range(text: str) -> tuple[float, float]:
 
 
 def to_datetime(micros: int) -> datetime:
-    """Gives the UTC datetime of microseconds since the epoch, exactly."""
+    """Return the UTC datetime of microseconds since the epoch, exactly."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def to_micros(moment: datetime) -> int:
-    """Gives microseconds since the epoch, exactly; a naive datetime is read as UTC."""
+    """Return microseconds since the epoch, exactly; a naive datetime is read as UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH) // timedelta(microseconds=1)

@@ -48,7 +48,7 @@ class Section:
 def read_section(
     path: str | Path, mode: str | None, exclusive: Sequence[Collection[str]] = (), together: Collection[str] = ()
 ) -> Section:
-    """Reads the values for a mode: those for all modes, and over them its own.
+    """Read the values for a mode: those for all modes, and over them its own.
 
     Args:
         path: of the file; its ending tells TOML from INI.
@@ -74,7 +74,7 @@ def read_section(
 
 
 def read_values(path: str | Path, section: str = "", others: Collection[str] = ()) -> dict[str, Any]:
-    """Reads the values of a file of TOML that stand before its sections, or those of one section.
+    """Read the values of a file of TOML that stand before its sections, or those of one section.
 
     Args:
         path: of the file.
@@ -96,7 +96,7 @@ def read_values(path: str | Path, section: str = "", others: Collection[str] = (
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Gives the values for all modes, and those of each."""
+    """Return the values for all modes, and those of each."""
     ending = file.suffix.lower()
     if ending not in {".toml", ".ini"}:
         raise ValueError(f"expected a file ending in .toml or .ini, got {str(file)!r}")
@@ -148,7 +148,7 @@ def _broken(file: Path, line: int, what: str) -> ValueError:
 
 
 def _together(file: Path, sections: Mapping[str, dict[str, Any]], known: Collection[str]) -> dict[str, Any]:
-    """Gives the values of all sections as those of one."""
+    """Return the values of all sections as those of one."""
     for section in sections:
         if section not in known:
             raise ValueError(f"unknown section [{section}] in {file}: expected {_list(known)}")
@@ -191,6 +191,6 @@ def option_name(text: str) -> str:
 
 
 def with_rivals(names: Iterable[str], exclusive: Sequence[Collection[str]]) -> set[str]:
-    """Gives the names, and those that each rules out."""
+    """Return the names, and those that each rules out."""
     found = set(names)
     return found.union(*(group for group in exclusive if found & set(group)))

@@ -22,7 +22,7 @@ DEFAULT_OUTPUT = "tcp-listen://127.0.0.1:9999"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only banks have."""
+    """Add what only banks have."""
     rows = f"transfers, 0 for no end (default: into a file or a pipe {DEFAULT_ROWS}, over a network no end)"
     what = what_is_sent(parser, rows)
     what.add_argument(
@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the transfers that the options ask for.
+    """Make the transfers that the options ask for.
 
     Raises:
         ValueError: an option is out of its range.
@@ -88,7 +88,7 @@ COMMAND = Command(
     default_pace=Pace(interval=DEFAULT_GAP),
     record_types=(TRANSFERS,),
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

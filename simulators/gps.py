@@ -18,7 +18,7 @@ __all__ = ["COMMAND", "Fixes", "main"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only vehicles have."""
+    """Add what only vehicles have."""
     rows = f"fixes, 0 for no end (default: into a file or a pipe {DEFAULT_ROWS}, over a network no end)"
     what = what_is_sent(parser, rows)
     what.add_argument(
@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the fixes that the options ask for.
+    """Make the fixes that the options ask for.
 
     Raises:
         ValueError: an option is out of its range.
@@ -75,7 +75,7 @@ COMMAND = Command(
     default_pace=Pace(speed=1),
     record_types=(FIXES,),
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

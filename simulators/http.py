@@ -20,7 +20,7 @@ WEB = "web"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only web servers have."""
+    """Add what only web servers have."""
     rows = f"responses, 0 for no end (default: of visitors {DEFAULT_ROWS}; of scripts 1 and 2 {SCRIPTS['1'].rows}, "
     what = what_is_sent(parser, rows + f"of script test {SCRIPTS['test'].rows})")
     what.add_argument(
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the visitors or the script that the options ask for.
+    """Make the visitors or the script that the options ask for.
 
     Raises:
         ValueError: an option is out of its range, or not for that script.
@@ -66,7 +66,7 @@ COMMAND = Command(
     truth="responses, faults, and the visitors that met an error by date and hour",
     record_types=(RESPONSES,),
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

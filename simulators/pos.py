@@ -16,7 +16,7 @@ __all__ = ["COMMAND", "Sales", "main"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only shops have."""
+    """Add what only shops have."""
     what = what_is_sent(parser, f"sales, 0 for no end (default {DEFAULT_ROWS})")
     what.add_argument(
         "--stores",
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the sales that the options ask for.
+    """Make the sales that the options ask for.
 
     Raises:
         ValueError: an option is out of its range.
@@ -61,7 +61,7 @@ COMMAND = Command(
     truth="sales, faults, and exact sums by store and by UPC",
     record_types=(SALES,),
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

@@ -15,7 +15,7 @@ from simulators.engine.files import replaced
 from simulators.tape.catalogue import catalogue
 from simulators.tape.replay import Replay
 from simulators.tape.tape import DEFAULT_REGISTERS, DEFAULT_ROWS, DEFAULT_START, Tape
-from simulators.tape.truth import Takings
+from simulators.tape.truth import TapeTruth
 
 __all__ = ["COMMAND", "Tape", "main", "write_tape"]
 
@@ -31,7 +31,7 @@ def write_tape(
     start: date = DEFAULT_START,
     dialect: Dialect = Dialect(),  # noqa: B008 - a NamedTuple does not change
 ) -> Path:
-    """Writes a tape into a file (compressed if its name ends in ``.gz`` or ``.zst``) and gives the file's path.
+    """Write a tape into a file (compressed if its name ends in ``.gz`` or ``.zst``) and return the file's path.
 
     The file gets its name when it is whole.
 
@@ -54,7 +54,7 @@ def write_tape(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only registers have."""
+    """Add what only registers have."""
     rows = f"rows of tape, 0 for no end (default {DEFAULT_ROWS}; of a replay all, and 0 goes round and round)"
     what = what_is_sent(parser, rows)
     what.add_argument(
@@ -85,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the tape or the replay that the options ask for.
+    """Make the tape or the replay that the options ask for.
 
     Raises:
         ValueError: an option is out of its range.
@@ -94,10 +94,10 @@ def simulate(args: argparse.Namespace) -> Simulation:
     damage = DelimitedDamage(TAPE, dialect, "department")
     if args.replay:
         replay = Replay(tuple(args.replay), TAPE, dialect, args.rows)
-        return Simulation(replay, damage, lambda: Takings(replay.upcs))
+        return Simulation(replay, damage, lambda: TapeTruth(replay.upcs))
     rows = DEFAULT_ROWS if args.rows is None else args.rows
     tape = Tape(rows, args.seed, args.registers, args.start, dialect)
-    return Simulation(tape, damage, lambda: Takings([product.upc for product in catalogue().products]))
+    return Simulation(tape, damage, lambda: TapeTruth([product.upc for product in catalogue().products]))
 
 
 COMMAND = Command(
@@ -108,7 +108,7 @@ COMMAND = Command(
     noun="rows",
     truth="rows, faults, and exact sums by department and by UPC of produce",
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

@@ -19,7 +19,6 @@ from simulators.shop.counter import Habits
 from simulators.shop.crowds import Calendar
 from simulators.shop.damage import ShopDamage
 from simulators.shop.incidents import parse_anomaly, parse_trouble
-from simulators.shop.ledger import Ledger
 from simulators.shop.menu import MENU, read_menu
 from simulators.shop.messages import KINDS
 from simulators.shop.opening import Hours, parse_holidays, parse_hours
@@ -33,6 +32,7 @@ from simulators.shop.shop import (
     DEFAULT_START,
     Shop,
 )
+from simulators.shop.truth import ShopTruth
 from sources.address import Address
 from sources.pacing import Pace
 
@@ -55,7 +55,7 @@ class Ways:
     products: Sequence[str]
 
     def __call__(self, batch: Batch) -> Routes:
-        """Tells the ways of a batch.
+        """Return the ways of a batch.
 
         Raises:
             ValueError: the batch has no facts.
@@ -68,7 +68,7 @@ class Ways:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what only smoothie shops have."""
+    """Add what only smoothie shops have."""
     rows = f"messages, 0 for no end (default: into a file or a pipe {DEFAULT_ROWS}, else no end)"
     what = what_is_sent(parser, f"{rows}; --number-of-sales and --to end it, too")
     what.add_argument(
@@ -142,7 +142,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(args: argparse.Namespace) -> Simulation:
-    """Makes the shop that the options ask for.
+    """Make the shop that the options ask for.
 
     Raises:
         ValueError: an option is out of its range, or does not go with another.
@@ -179,7 +179,7 @@ def simulate(args: argparse.Namespace) -> Simulation:
     )
     ways = Ways(args.output.topics or topics, [product.product_id for product in menu])
     has_keys = args.output.scheme == "kafka" or _has_ways(args.output)
-    return Simulation(shop, ShopDamage(in_one), lambda: Ledger(menu, args.stores), ways if has_keys else None)
+    return Simulation(shop, ShopDamage(in_one), lambda: ShopTruth(menu, args.stores), ways if has_keys else None)
 
 
 def _end(text: str) -> int:
@@ -198,7 +198,7 @@ def _rows(args: argparse.Namespace) -> int:
 
 
 def _has_ways(output: Address) -> bool:
-    """Whether messages of different kinds go different ways there: to topics, or to the files of a folder."""
+    """Return whether messages of different kinds go different ways there: to topics, or to the files of a folder."""
     return is_folder(output) or (output.scheme == "kafka" and not output.topics)
 
 
@@ -215,7 +215,7 @@ COMMAND = Command(
     translate=translated,
     record_types=(MESSAGES,),
 )
-#: Runs the simulator; gives its exit code.
+#: Runs the simulator; returns its exit code.
 main = COMMAND.main
 
 

@@ -266,6 +266,7 @@ class _Easel:
                 self.not_before = ended + (ended - began) * (1 / _PART_OF_TIME - 1)
 
 
+#: By pipeline and path: the steps that draw into one file share what they have drawn, each process for itself.
 _easels: dict[str, _Easel] = {}
 _EASELS_LOCK = threading.Lock()
 

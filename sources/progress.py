@@ -16,6 +16,7 @@ from schemas.record_type import Rejected
 MAX_REJECTED = 3
 #: Notes that nobody has taken yet: so many of the latest.
 _MAX_NOTES = 1_000
+#: Globals, as the progress line of a process shows all of it; workers elsewhere have their own, which nobody looks at.
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
 _watermark: list[int] = []

@@ -22,7 +22,7 @@ from schemas.avro.schema import AvroSchema
 if TYPE_CHECKING:
     from schemas.avro.batch_reader import BlockReader
 
-#: Reads the value at a place of a body: gives its JSON and the place behind it.
+#: Reads the value at a place of a body: returns its JSON and the place behind it.
 _Read = Callable[[bytes, int], tuple[str, int]]
 
 _EPOCH = datetime(1970, 1, 1)
@@ -56,7 +56,7 @@ class BodyReader:
         self._read = self._reader(schema.parsed)
 
     def __call__(self, data: bytes, start: int = 0) -> str:
-        """Gives the JSON of the body that begins at ``start`` and takes the rest of the data.
+        """Return the JSON of the body that begins at ``start`` and takes the rest of the data.
 
         Raises:
             ValueError: this is none; the message names the field and says why.
@@ -92,7 +92,7 @@ class BodyReader:
         return made
 
     def _later(self, name: str) -> _Read:
-        """Reads a type by its name: one that contains itself is asked for before it is there."""
+        """Read a type by its name: one that contains itself is asked for before it is there."""
 
         def later(data: bytes, at: int) -> tuple[str, int]:
             return self._named[name](data, at)
@@ -101,7 +101,7 @@ class BodyReader:
 
 
 def _logical(schema: dict[str, Any]) -> _Read | None:
-    """Gives the reader of a type that means more than it stands on."""
+    """Return the reader of a type that means more than it stands on."""
     of, logical = schema["type"], schema.get("logicalType")
     if logical == "decimal" and of in {"bytes", "fixed"}:
         return _decimal(_bytes if of == "bytes" else _fixed(schema["size"]), schema.get("scale", 0))
@@ -236,7 +236,7 @@ def _day(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _whole(data: bytes, at: int) -> tuple[int, int]:
-    """Reads a number of variable length, whose lowest bit is its sign."""
+    """Read a number of variable length, whose lowest bit is its sign."""
     byte = data[at]
     at += 1
     if byte < _MORE:

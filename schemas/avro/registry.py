@@ -53,7 +53,7 @@ class Registry:
     ca: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the address.
+        """Check the address.
 
         Raises:
             ValueError: it is none, or has a password in it.
@@ -74,7 +74,7 @@ class Registry:
             object.__setattr__(self, "password", hold(self.password))
 
     def check(self) -> None:
-        """Asks for something that every registry has.
+        """Ask for something that every registry has.
 
         Raises:
             RegistryError: it is not there, or refuses.
@@ -84,7 +84,7 @@ class Registry:
             client.get_schema_types()
 
     def schema(self, number: int) -> AvroSchema:
-        """Gives the schema of that number.
+        """Return the schema of that number.
 
         Raises:
             UnknownSchemaError: there is none.
@@ -96,7 +96,7 @@ class Registry:
         return _avro(found, f"schema {number}")
 
     def latest(self, subject: str) -> tuple[int, AvroSchema]:
-        """Gives the latest schema of a subject, and its number.
+        """Return the latest schema of a subject, and its number.
 
         Raises:
             UnknownSchemaError: it has none.
@@ -108,7 +108,7 @@ class Registry:
         return _number(found.schema_id), _avro(found.schema, f"the latest schema of {subject}")
 
     def number(self, subject: str, schema: AvroSchema) -> int:
-        """Gives the number of a schema under a subject, where it is registered unless it already is.
+        """Return the number of a schema under a subject, where it is registered unless it already is.
 
         Raises:
             RegistryError: the registry is not there, or refuses: the schema may not go with earlier ones.
@@ -125,7 +125,7 @@ class Registry:
 
     @contextmanager
     def _asked(self, what: str) -> Iterator[SchemaRegistryClient]:
-        """Gives a client, and turns what goes wrong into one line."""
+        """Return a client, and turn what goes wrong into one line."""
         try:
             from confluent_kafka.schema_registry import (  # noqa: PLC0415 (an extra)
                 SchemaRegistryClient,
@@ -173,7 +173,7 @@ def _number(schema_id: int | None) -> int:
 
 
 def _explained(asked: str, status: int, message: str) -> RegistryError:
-    """Gives what an answer that is an error means."""
+    """Return what an answer that is an error means."""
     if status in {_UNAUTHORIZED, _FORBIDDEN}:
         return RegistryError(
             f"{asked}, refuses the user or password ({status}): see SCHEMA_REGISTRY_USERNAME and _PASSWORD"

@@ -76,7 +76,7 @@ class ValueFormat:
     registry: Registry | None = None
 
     def __post_init__(self) -> None:
-        """Checks that the parts belong together.
+        """Check that the parts belong together.
 
         Raises:
             ValueError: they do not.
@@ -101,7 +101,7 @@ class ValueFormat:
 
 @dataclass(frozen=True)
 class Decoder:
-    """Gives the JSON line, without line end, of each value, or why there is none.
+    """Returns the JSON line, without line end, of each value, or why there is none.
 
     A value of JSON is given as it is.
 
@@ -112,7 +112,7 @@ class Decoder:
     values: ValueFormat
 
     def __call__(self, values: Sequence[bytes], topic: str = "") -> list[bytes | Fault]:  # noqa: ARG002
-        """Reads the values of messages of one topic.
+        """Read the values of messages of one topic.
 
         Raises:
             OSError: the registry is away or refuses; the message is one line.
@@ -133,7 +133,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Gives the value of each JSON line.
+    """Returns the value of each JSON line.
 
     Attributes:
         values: how they are to be written.
@@ -144,7 +144,7 @@ class Encoder:
     topic: str = ""
 
     def __call__(self, lines: Sequence[bytes]) -> list[bytes]:
-        """Writes JSON lines; their line ends do not matter.
+        """Write JSON lines; their line ends do not matter.
 
         Raises:
             ValueError: a record does not fit; the message is one line and names the field.
@@ -161,7 +161,7 @@ class Encoder:
 
 
 def make_decoder(values: ValueFormat) -> Decoder:
-    """Gives what reads values.
+    """Return what reads values.
 
     >>> make_decoder(ValueFormat("avro"))([b"oops"], "topic")
     ['no Avro single object: it begins with 6f6f7073']
@@ -170,7 +170,7 @@ def make_decoder(values: ValueFormat) -> Decoder:
 
 
 def make_encoder(values: ValueFormat, topic: str, record_types: Sequence[RecordType] = ()) -> Encoder:
-    """Gives what writes values of a topic.
+    """Return what writes values of a topic.
 
     Args:
         values: how they are to be written.
@@ -183,7 +183,7 @@ def make_encoder(values: ValueFormat, topic: str, record_types: Sequence[RecordT
 
 
 def own_schemas(record_types: Sequence[RecordType] = (*_SINGLE, MESSAGES)) -> list[AvroSchema]:
-    """Gives the schemas of record types, of all that we have if none is given.
+    """Return the schemas of record types, of all that we have if none is given.
 
     What a shop of smoothies tells has one for each kind of message, and one for generic events of all kinds.
     """
@@ -209,7 +209,7 @@ class _Known:
         return {schema.fingerprint: BodyReader(schema) for schema in schemas}
 
     def block_reader(self, head: bytes) -> BlockReader | None:
-        """Gives what reads many values at once that begin so; None where they are to be read one by one."""
+        """Return what reads many values at once that begin so; None where they are to be read one by one."""
         if self.values.form == "avro":
             reader = self.fingerprints.get(head[len(SINGLE_OBJECT) :]) if head.startswith(SINGLE_OBJECT) else None
         else:
@@ -218,7 +218,7 @@ class _Known:
         return None if reader is None else reader.at_once
 
     def fetch(self, number: int) -> BodyReader | Fault:
-        """Gives what reads the body of a value with that number of a schema; asks the registry once."""
+        """Return what reads the body of a value with that number of a schema; ask the registry once."""
         registry = self.values.registry
         if registry is None:
             raise ValueError("numbers of schemas are the registry's, and there is none")
@@ -243,12 +243,12 @@ class _Known:
 
 @lru_cache(_FORMATS_KEPT)
 def _schemas_of(values: ValueFormat) -> _Known:
-    """Gives what readers know; the threads of a process share it."""
+    """Return what readers know; the threads of a process share it."""
     return _Known(values)
 
 
 def _read_alike(values: Sequence[bytes], body: int, known: _Known) -> dict[int, bytes]:
-    """Reads those values at once that have the schema of the first one, and are ordinary; gives them by place."""
+    """Read those values at once that have the schema of the first one, and are ordinary; return them by place."""
     head = values[0][:body]
     alike = [place for place, value in enumerate(values) if value[:body] == head]
     read = known.block_reader(head) if len(alike) >= _LEAST_AT_ONCE else None
@@ -334,7 +334,7 @@ def _written(line: bytes, writer: _Writer) -> bytes:
 
 
 def _first_written(line: bytes, writers: Sequence[_Writer], *, are_own: bool) -> bytes:
-    """Writes a record with the first schema that it fits."""
+    """Write a record with the first schema that it fits."""
     record = read_line(line)
     reasons: list[str] = []
     for writer in writers:

@@ -162,7 +162,7 @@ def _branch(schema: Any) -> str:
 
 
 def _union(branches: list[tuple[str, _Fit]]) -> _Fit:
-    """Takes the first of the branches that a value fits, and tells fastavro which one that is."""
+    """Take the first of the branches that a value fits, and tell fastavro which one that is."""
     names = [name for name, _ in branches]
     if len({*names}) < len(names):
         raise ValueError(f"a union has two of one type, which Avro does not allow: {', '.join(names)}")
@@ -210,7 +210,7 @@ def _enum(symbols: list[str]) -> _Fit:
 
 
 def _decimal(scale: int, precision: int, size: int | None) -> _Fit:
-    """Makes of a number the bytes of a whole one of so small a unit; ``size`` is that of a fixed type."""
+    """Make of a number the bytes of a whole one of so small a unit; ``size`` is that of a fixed type."""
     context = Context(prec=precision, traps=[Inexact])
 
     @lru_cache(_DECIMALS_KEPT)

@@ -32,7 +32,7 @@ _with_completed = iobase.RestrictionProgress.with_completed
 
 
 def _with_known_completed(self: Any, completed: float) -> Any:
-    """Takes what is completed if it is known."""
+    """Take what is completed if it is known."""
     return self if math.isnan(completed) else _with_completed(self, completed)
 
 
@@ -41,7 +41,7 @@ _try_split = BundleProcessor.try_split
 
 
 def _split_without_state(self: Any, request: Any) -> Any:
-    """Splits a bundle, unless it has state."""
+    """Split a bundle, unless it has state."""
     for transform in self.process_bundle_descriptor.transforms.values():
         if transform.spec.urn == _PAR_DO:
             payload = beam_runner_api_pb2.ParDoPayload.FromString(transform.spec.payload)

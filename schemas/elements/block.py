@@ -29,7 +29,7 @@ PLAUSIBLE_AHEAD_MICROS = 86_400 * MICROS_PER_SECOND
 
 
 def now_micros() -> int:
-    """Gives the wall clock in microseconds of UTC."""
+    """Return the wall clock in microseconds of UTC."""
     return time.time_ns() // 1_000
 
 
@@ -90,7 +90,7 @@ class Block(NamedTuple):
     receipt: str = ""
 
     def locate(self, offset: int) -> tuple[str, int]:
-        """Gives origin and position there of the byte at ``offset`` of the block.
+        """Return origin and position there of the byte at ``offset`` of the block.
 
         A numbered message is an origin of its own: ``sales[0]@17`` is that of the offset 17 in a partition of Kafka.
         """
@@ -130,7 +130,7 @@ class Block(NamedTuple):
         return origins, np.where(is_numbered, within, positions)
 
     def rejected(self, start: int, stop: int, reason: str) -> Rejected:
-        r"""Gives the record at ``data[start:stop]`` as a rejected one; its line end is left out."""
+        r"""Return the record at ``data[start:stop]`` as a rejected one; its line end is left out."""
         origin, position = self.locate(start)
         return Rejected(origin, position, reason, self.data[start:stop].rstrip(b"\r\n"), self.receipt)
 
@@ -150,17 +150,17 @@ class BlockCoder(Coder):
         self._rows = RowCoder(typing_to_runner_api(Block).row_type.schema)
 
     def encode(self, value: Block) -> bytes:
-        """Gives the bytes of the row."""
+        """Return the bytes of the row."""
         return cast(bytes, self._rows.encode(value))
 
     def decode(self, encoded: bytes) -> Block:
-        """Gives the block; Beam's rows have lists where blocks have tuples."""
+        """Return the block; Beam's rows have lists where blocks have tuples."""
         row = Block(*self._rows.decode(encoded))
         dialect = row.dialect._replace(header=tuple(row.dialect.header))
         return row._replace(spans=tuple(row.spans), dialect=dialect)
 
     def estimate_size(self, value: Block) -> int:
-        """Gives about the bytes of the encoded block: Beam asks that of most elements, and shall not encode them."""
+        """Estimate the size in bytes: Beam asks for that of most elements, and shall not encode them."""
         return len(value.data)
 
     def is_deterministic(self) -> bool:
@@ -168,7 +168,7 @@ class BlockCoder(Coder):
         return True
 
     def to_type_hint(self) -> type:
-        """What it encodes."""
+        """Return what it encodes."""
         return Block
 
 

@@ -9,7 +9,7 @@ from apache_beam.coders import registry
 
 
 def register_row(row_type: Any) -> None:
-    """Registers a NamedTuple type for Beam's row coder, with the true types of its fields.
+    """Register a NamedTuple type for Beam's row coder, with the true types of its fields.
 
     Beam takes neither postponed annotations nor ``X | None`` for a type; it would pickle such fields, and could not use
     the rows as keys. So they are resolved first.

@@ -21,7 +21,7 @@ COMPRESS_BYTES = 1 << 20
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
-    """Gives the frame as an Arrow IPC stream."""
+    """Return the frame as an Arrow IPC stream."""
     sink = io.BytesIO()
     # polars locks a frame that it writes, and then waits for the interpreter; another thread that has the interpreter
     # and looks at the same frame would wait for ever. A clone has the same columns and a lock of its own.
@@ -32,7 +32,7 @@ def encode_frame(frame: pl.DataFrame) -> bytes:
 
 
 def decode_frame(encoded: bytes) -> pl.DataFrame:
-    """Gives back the frame of :func:`encode_frame`."""
+    """Return the frame of :func:`encode_frame`."""
     return pl.read_ipc_stream(io.BytesIO(encoded))
 
 
@@ -90,23 +90,23 @@ class FrameCoder(Coder):
     """Encodes a polars frame as an Arrow IPC stream."""
 
     def encode(self, value: pl.DataFrame) -> bytes:
-        """Gives the stream."""
+        """Return the stream."""
         return encode_frame(value)
 
     def decode(self, encoded: bytes) -> pl.DataFrame:
-        """Gives the frame."""
+        """Return the frame."""
         return decode_frame(encoded)
 
     def estimate_size(self, value: pl.DataFrame) -> int:
-        """Gives about the bytes of the stream: Beam asks for those of most elements, and shall not encode them."""
+        """Estimate the size in bytes: Beam asks for that of most elements, and shall not encode them."""
         return int(value.estimated_size())
 
     def is_deterministic(self) -> bool:
-        """A frame is never a key."""
+        """Return False: a frame is never a key."""
         return False
 
     def to_type_hint(self) -> type:
-        """What it encodes."""
+        """Return what it encodes."""
         return pl.DataFrame
 
 
@@ -118,15 +118,15 @@ class FramesCoder(Coder):
     """Encodes frames by name, each as FrameCoder does."""
 
     def __init__(self) -> None:
-        """Takes Beam's coder of plain values for the names and the streams."""
+        """Take Beam's coder of plain values for the names and the streams."""
         self._plain = FastPrimitivesCoder()
 
     def encode(self, value: Frames) -> bytes:
-        """Gives the names and the streams."""
+        """Return the names and the streams."""
         return cast(bytes, self._plain.encode({name: encode_frame(frame) for name, frame in value.items()}))
 
     def decode(self, encoded: bytes) -> Frames:
-        """Gives the frames."""
+        """Return the frames."""
         return {name: decode_frame(stream) for name, stream in self._plain.decode(encoded).items()}
 
     def is_deterministic(self) -> bool:
@@ -177,7 +177,7 @@ EDGES = ("window_start", "window_end")
 
 
 def edges(start: pl.Expr, end: pl.Expr) -> list[pl.Expr]:
-    """Gives the columns of a window's bounds from expressions of microseconds."""
+    """Return the columns of a window's bounds from expressions of microseconds."""
     return [
         micros.cast(pl.Int64).cast(pl.Datetime("us", "UTC")).alias(name)
         for name, micros in zip(EDGES, (start, end), strict=True)

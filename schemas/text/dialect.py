@@ -15,7 +15,7 @@ _MAX_LINES = 2_000
 
 
 def split_record(line: str, separator: str, quoted: bool) -> list[str]:
-    r"""Splits one record without its line end into fields: the rule that all faster ways have to equal.
+    r"""Split one record without its line end into fields: the rule that all faster ways have to equal.
 
     In a quoted dialect a field that begins with a double quote runs to the next lone double quote, which a separator or
     the end must follow; a double quote within is doubled. A double quote elsewhere is an ordinary character.
@@ -45,7 +45,7 @@ def split_record(line: str, separator: str, quoted: bool) -> list[str]:
 
 
 def _quoted_field(line: str, place: int) -> tuple[str, int]:
-    """Gives the text of the field whose opening quote is behind us, and the place after its closing quote."""
+    """Return the text of the field whose opening quote is behind us, and the place after its closing quote."""
     text = ""
     while True:
         stop = line.find('"', place)
@@ -59,7 +59,7 @@ def _quoted_field(line: str, place: int) -> tuple[str, int]:
 
 
 def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
-    """Finds separator, quoting, encoding and header row from the first bytes of a file or connection.
+    """Find separator, quoting, encoding and header row from the first bytes of a file or connection.
 
     Where the sample does not tell (it is empty, or garbage), the dialect is the record type's own. A sample without
     quotes does not tell whether there may be some later: where a comma or semicolon separates, there may, because
@@ -104,7 +104,7 @@ def _wanted(record_type: RecordType) -> set[str]:
 
 
 def _fields(line: bytes, separator: str) -> Iterator[list[str]]:
-    """Gives the ways in which a line may be split: as it stands, and with quotes understood."""
+    """Return the ways in which a line may be split: as it stands, and with quotes understood."""
     text = line.decode("latin-1")
     yield text.split(separator)
     if '"' in text:
@@ -147,7 +147,7 @@ def _encoding(lines: list[bytes], separator: str, width: int) -> str:
 
 
 def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]] | None:
-    """Gives separator and names where the line is a header row."""
+    """Return separator and names where the line is a header row."""
     known = {_plain_name(name): name for name in record_type.names}
     for separator in SEPARATORS:
         for fields in reversed(list(_fields(line, separator))):
@@ -168,7 +168,7 @@ def _header(line: bytes, record_type: RecordType) -> tuple[str, tuple[str, ...]]
 
 
 def as_utf8(text: str) -> str:
-    """Gives a text whose bytes were read as Latin-1 as UTF-8, where they are that."""
+    """Return a text whose bytes were read as Latin-1 as UTF-8, where they are that."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeDecodeError:
@@ -181,7 +181,7 @@ def _plain_name(name: str) -> str:
 
 
 def _mapped(names: tuple[str, ...], record_type: RecordType) -> tuple[str, ...]:
-    """Gives the names in their order, or none where the columns stand as usual, however some are called here."""
+    """Return the names in their order, or none where the columns stand as usual, however some are called here."""
     order = record_type.names
     is_usual = len(names) == len(order) and all(
         name == usual or name not in order for name, usual in zip(names, order, strict=True)

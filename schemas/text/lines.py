@@ -23,7 +23,7 @@ _WORD_BITS = 64
 
 
 def find_bits(data: bytes, byte: int) -> Words:
-    """Gives a bit for each byte, whether it is that one, 64 in a word; there is at least one bit behind the last byte.
+    """Return a bit for each byte, whether it is that one, 64 in a word; there is at least one bit behind the last byte.
 
     It looks through the bytes once: some 3 ms for 16 MB, without the interpreter's lock.
     """
@@ -36,28 +36,28 @@ def find_bits(data: bytes, byte: int) -> Words:
 
 
 def _bits_at(offsets: Offsets, words: int) -> Words:
-    """Gives so many words in which the bits at the offsets are set."""
+    """Return so many words in which the bits at the offsets are set."""
     bits = np.zeros(words, np.uint64)
     np.bitwise_or.at(bits, offsets // _WORD_BITS, np.uint64(1) << (offsets % _WORD_BITS).astype(np.uint64))
     return bits
 
 
 def _behind(bits: Words) -> Words:
-    """Moves each bit to the offset behind it."""
+    """Move each bit to the offset behind it."""
     moved = bits << np.uint64(1)
     moved[1:] |= bits[:-1] >> np.uint64(_WORD_BITS - 1)
     return moved
 
 
 def _ahead(bits: Words) -> Words:
-    """Moves each bit to the offset before it."""
+    """Move each bit to the offset before it."""
     moved = bits >> np.uint64(1)
     moved[:-1] |= bits[1:] << np.uint64(_WORD_BITS - 1)
     return moved
 
 
 def _odd_before(bits: Words) -> Words:
-    """Sets each bit before which the number of bits set is odd.
+    """Set each bit before which the number of bits set is odd.
 
     The sum of a word's bits by doubling steps, without carry, is how simdjson finds what is inside quotes (Langdale and
     Lemire, "Parsing Gigabytes of JSON per Second", 2019).
@@ -79,13 +79,13 @@ class Ranks:
         self._before_word = np.cumsum(counts, dtype=np.int64) - counts
 
     def before(self, offsets: Offsets) -> Offsets:
-        """Gives the count of bits before each offset."""
+        """Return the count of bits before each offset."""
         word, bit = offsets // _WORD_BITS, (offsets % _WORD_BITS).astype(np.uint64)
         below = (np.uint64(1) << bit) - np.uint64(1)
         return self._before_word[word] + np.bitwise_count(self._bits[word] & below)
 
     def within(self, lines: Lines) -> Offsets:
-        """Gives the count of bits in each line, its line end left out."""
+        """Return the count of bits in each line, its line end left out."""
         return self.before(lines.stops) - self.before(lines.starts)
 
 
@@ -96,12 +96,12 @@ class Lines(NamedTuple):
     stops: Offsets
 
     def only(self, which: Flags) -> Lines:
-        """Gives some of the lines."""
+        """Return some of the lines."""
         return Lines(self.starts[which], self.stops[which])
 
 
 def find_byte(data: bytes, byte: int) -> Offsets:
-    """Gives the offsets of a byte, ascending."""
+    """Return the offsets of a byte, ascending."""
     bits = find_bits(data, byte)
     words = np.flatnonzero(bits)
     left = bits[words]
@@ -116,7 +116,7 @@ def find_byte(data: bytes, byte: int) -> Offsets:
 
 
 def find_lines(data: bytes) -> Lines:
-    r"""Finds the lines that have something in them. One ``\r`` before the ``\n`` belongs to the line end."""
+    r"""Find the lines that have something in them. One ``\r`` before the ``\n`` belongs to the line end."""
     view = np.frombuffer(data, np.uint8)
     ends = find_byte(data, NEWLINE)
     if data and not data.endswith(b"\n"):
@@ -130,12 +130,12 @@ def find_lines(data: bytes) -> Lines:
 
 
 def count_in_lines(data: bytes, byte: int, lines: Lines) -> Offsets:
-    """Counts a byte in each line, its line end left out."""
+    """Count a byte in each line, its line end left out."""
     return Ranks(find_bits(data, byte)).within(lines)
 
 
 def are_plain(data: bytes, lines: Lines, dialect: Dialect, width: int) -> Flags:
-    """Tells which lines have the right number of fields, beyond doubt, and so may go to a fast parser.
+    """Return which lines have the right number of fields, beyond doubt, and so may go to a fast parser.
 
     Without quotes in the line the separators settle it. A line with quotes is plain if its quotes are, in turn, right
     after and right before a separator or the line's border, which rules out doubled and stray ones.
@@ -158,7 +158,7 @@ def are_plain(data: bytes, lines: Lines, dialect: Dialect, width: int) -> Flags:
 
 
 def are_utf8(data: bytes, lines: Lines) -> Flags:
-    """Tells which lines are UTF-8; only those with bytes beyond ASCII are looked at."""
+    """Return which lines are UTF-8; only those with bytes beyond ASCII are looked at."""
     found = np.flatnonzero(np.frombuffer(data, np.uint8) > 0x7F)  # noqa: PLR2004
     is_utf8 = np.ones(len(lines.starts), bool)
     for number in np.unique(np.searchsorted(lines.starts, found, side="right") - 1).tolist():
@@ -170,7 +170,7 @@ def are_utf8(data: bytes, lines: Lines) -> Flags:
 
 
 def join_lines(data: bytes, lines: Lines, which: Flags) -> bytes:
-    """Gives the bytes of some of the lines with their line ends, copying runs of them; nothing is copied for all."""
+    """Return the bytes of some of the lines with their line ends, copying runs of them; nothing is copied for all."""
     starts, stops = lines.only(which)
     view = np.frombuffer(data, np.uint8)
     has_return = view[np.minimum(stops, len(data) - 1)] == RETURN
@@ -190,7 +190,7 @@ def event_times(
     otherwise: int = 0,
     latest: int = sys.maxsize,
 ) -> Offsets:
-    """Gives the event time of each line in microseconds; a line without a readable one has that of the line before.
+    """Return the event time of each line in microseconds; a line without a readable one has that of the line before.
 
     So has a line with one later than ``latest``, which nobody believes. The first ones have that of the line behind
     them, and where no line has one, all are ``otherwise``.
@@ -215,7 +215,7 @@ def event_times(
 
 
 def _read_times(texts: pl.Series, record_type: RecordType, dialect: Dialect) -> pl.Series:
-    """Gives the event times of raw records; null where one cannot be read."""
+    """Return the event times of raw records; null where one cannot be read."""
     if record_type.form == "json":
         names = "|".join(map(pl.escape_regex, (record_type.event_time, *record_type.other_times)))
         return read_iso_times(texts.str.extract(rf'"(?:{names})"\s*:\s*"([^"]*)"'))

@@ -15,7 +15,7 @@ _UTC = ord("Z")
 
 
 def read_iso_times(texts: pl.Series) -> pl.Series:
-    """Gives the times, as :func:`schemas.times.read_iso_time` does, for texts that it takes, and otherwise anything."""
+    """Read times as :func:`schemas.times.read_iso_time` does; texts that it refuses become anything."""
     alike = _read_alike(texts)
     if alike is not None:
         return alike
@@ -44,7 +44,7 @@ def read_iso_times(texts: pl.Series) -> pl.Series:
 
 
 def iso_of_log_times(texts: pl.Series) -> pl.Series:
-    """Writes texts such as ``06/May/2019:17:24:53 +0200`` as ISO 8601 does; null where one does not begin that way."""
+    """Write texts such as ``06/May/2019:17:24:53 +0200`` as ISO 8601 does; null where one does not begin that way."""
     groups = texts.str.extract_groups(r"^([0-9]{2})/([A-Za-z]{3})/([0-9]{4}):([0-9:]{8}) (.*)$").struct
     months = {name: f"{number:02}" for number, name in enumerate(MONTHS, 1)}
     month = groups[1].replace_strict(months, default=None, return_dtype=pl.String)
@@ -52,7 +52,7 @@ def iso_of_log_times(texts: pl.Series) -> pl.Series:
 
 
 def _read_alike(texts: pl.Series) -> pl.Series | None:
-    """Gives the times of texts that are all as long, have no zone but Z, and are all right; None for any others.
+    """Return the times of texts that are all as long, have no zone but Z, and are all right; None for any others.
 
     A program writes all its times alike, and numpy reads such texts faster than polars does.
     """

@@ -46,7 +46,7 @@ class Batch:
         return np.flatnonzero(np.frombuffer(self.data, np.uint8) == _NEWLINE) + 1
 
     def cut(self, start: int, stop: int) -> Batch:
-        """Gives the records from ``start`` up to ``stop``, without copying them."""
+        """Return the records from ``start`` up to ``stop``, without copying them."""
         if start <= 0 and stop >= self.rows:
             return self
         stop = min(stop, self.rows)
@@ -60,12 +60,12 @@ class Batch:
         )
 
     def records(self) -> list[bytes]:
-        """Gives the records one by one, without their line feeds."""
+        """Return the records one by one, without their line feeds."""
         return bytes(self.data).split(b"\n")[:-1]
 
 
 def first_rows(batches: Iterable[Batch], rows: int) -> Iterator[Batch]:
-    """Yields the first so many records of batches; 0 for all."""
+    """Yield the first so many records of batches; 0 for all."""
     if not rows:
         yield from batches
         return
@@ -96,7 +96,7 @@ Route = Callable[[Batch], Routes]
 
 
 def _nothing(_: Batch) -> None:
-    """Is what a stream does that nobody watches."""
+    """Do nothing, as a stream that nobody watches."""
 
 
 @dataclass(frozen=True)

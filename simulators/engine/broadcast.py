@@ -33,7 +33,7 @@ _CHUNK_BYTES = 65_536
 def serve_shared(
     stream: Stream, address: Address, pace: Pace, clock: Clock, announce: Callable[[Address], None]
 ) -> int:
-    """Sends each record to every client that is there, until the stream ends, and gives the number of records sent.
+    """Send each record to every client that is there, until the stream ends, and return the number of records sent.
 
     Raises:
         OSError: the address cannot be listened on, or making the records fails.
@@ -64,7 +64,7 @@ class _Audience:
         self._come = threading.Condition()
 
     def welcome(self, client: socket.socket) -> None:
-        """Lets a client in, from the next record on."""
+        """Let a client in, from the next record on."""
         client.settimeout(SEND_TIMEOUT_SECONDS)
         with self._come:
             # Under the lock, so that who has been greeted gets the next record.
@@ -75,7 +75,7 @@ class _Audience:
                 client.close()
 
     def wait(self, clock: Clock) -> bool:
-        """Waits until a client is there; gives False if the clock was stopped before."""
+        """Wait until a client is there; return False if the clock was stopped before."""
         with self._come:
             while not self._clients:
                 if clock.is_stopped:
@@ -84,7 +84,7 @@ class _Audience:
         return True
 
     def tell(self, data: bytes | memoryview) -> bool:
-        """Sends whole records to all, lets those go that are gone, and gives whether anybody has got them."""
+        """Send whole records to all, let those go that are gone, and return whether anybody has got them."""
         with self._come:
             present = list(self._clients)
         view = memoryview(data)
@@ -97,7 +97,7 @@ class _Audience:
         return len(gone) < len(present)
 
     def leave(self) -> None:
-        """Says to all that nothing more comes."""
+        """Say to all that nothing more comes."""
         with self._come:
             clients, self._clients = self._clients, []
         for client in clients:
@@ -111,7 +111,7 @@ class _Audience:
 
 @contextmanager
 def _welcoming(audience: _Audience, server: socket.socket) -> Iterator[None]:
-    """Lets clients in while it is entered."""
+    """Let clients in while it is entered."""
     done = threading.Event()
 
     def welcome_all() -> None:

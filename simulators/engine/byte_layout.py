@@ -20,7 +20,7 @@ _BLOCK_ROWS = 2_048
 
 
 def table(texts: Iterable[str]) -> Texts:
-    """Gives a table of texts, which must have no zero bytes."""
+    """Return a table of texts, which must have no zero bytes."""
     return np.array([text.encode() for text in texts])
 
 
@@ -30,7 +30,7 @@ SECONDS_OF_DAY = np.char.add(_MINUTES[:, np.newaxis], table(f":{second:02}" for 
 
 
 def lay_out(pieces: list[Piece], rows: int) -> bytes:
-    """Puts the pieces of every row next to each other, some thousand rows at a time so that they stay in the cache."""
+    """Put the pieces of every row next to each other, some thousand rows at a time so that they stay in the cache."""
     pieces = [piece for piece in pieces if piece]
     kinds = [f"S{len(piece)}" if isinstance(piece, str) else piece[0].dtype.str for piece in pieces]
     layout = np.dtype([(f"f{place}", kind) for place, kind in enumerate(kinds)])

@@ -56,7 +56,7 @@ class Source(Protocol):
         """Bytes that go before the first record, such as a header row."""
 
     def batches(self, *, facts: bool = False, times: bool = False) -> Iterator[Batch]:
-        """Yields the records from the beginning, the same ones each time it is called.
+        """Yield the records from the beginning, the same ones each time it is called.
 
         Args:
             facts: whether each batch needs the facts that the summary adds up (with them, the times too).
@@ -112,7 +112,7 @@ class Command:
     record_types: tuple[RecordType, ...] = ()
 
     def parser(self) -> argparse.ArgumentParser:
-        """Gives the parser of all options."""
+        """Return the parser of all options."""
         parser = _Parser(
             prog=f"python -m simulators.{self.name}",
             description=self.description,
@@ -128,7 +128,7 @@ class Command:
         return parser
 
     def main(self, argv: Sequence[str] | None = None) -> int:
-        """Runs the simulator; gives its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
+        """Run the simulator; return its exit code: 1 for a failure, 130 for Ctrl-C. Wrong use exits with 2."""
         parser = self.parser()
         try:
             given = sys.argv[1:] if argv is None else argv
@@ -159,7 +159,7 @@ class Command:
 
 
 def what_is_sent(parser: argparse.ArgumentParser, rows_help: str) -> argparse._ArgumentGroup:
-    """Adds the group of options on what is sent, with ``--rows`` and ``--seed`` in it, and gives it for more.
+    """Add the group of options on what is sent, with ``--rows`` and ``--seed`` in it, and return it for more.
 
     ``rows`` is None where it is not given; 0 means no end.
     """
@@ -172,7 +172,7 @@ def what_is_sent(parser: argparse.ArgumentParser, rows_help: str) -> argparse._A
 
 
 def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Lets argparse show what the parser says of a bad value."""
+    """Let argparse show what the parser says of a bad value."""
 
     def parse_checked(text: str) -> T:
         try:
@@ -184,19 +184,19 @@ def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def is_network(address: Address) -> bool:
-    """Whether what goes there leaves the machine, or might."""
+    """Return whether what goes there leaves the machine, or might."""
     return address.scheme not in {"file", "-"}
 
 
 def whole(text: str) -> int:
-    """Reads a whole number that is not negative."""
+    """Read a whole number that is not negative."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"expected a whole number, 0 or more, got {text!r}")
     return int(text)
 
 
 def number(text: str) -> float:
-    """Reads a number."""
+    """Read a number."""
     try:
         return float(text)
     except ValueError:
@@ -204,7 +204,7 @@ def number(text: str) -> float:
 
 
 def day(text: str) -> date:
-    """Reads a date."""
+    """Read a date."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -377,7 +377,7 @@ def _check_paths(args: argparse.Namespace) -> None:
 
 
 def _security(args: argparse.Namespace) -> KafkaSecurity:
-    """Gives how to get in at the brokers, once they have let us in.
+    """Return how to get in at the brokers, once they have let us in.
 
     Raises:
         BrokerError: nobody answers, or they refuse.
@@ -394,7 +394,7 @@ def _security(args: argparse.Namespace) -> KafkaSecurity:
 
 
 def _values(args: argparse.Namespace, record_types: Sequence[RecordType]) -> ValueFormat:
-    """Gives how values of messages are written, once the schema registry has let us in.
+    """Return how values of messages are written, once the schema registry has let us in.
 
     Raises:
         RegistryError: it is not there, or refuses.
@@ -426,7 +426,7 @@ def _faults(args: argparse.Namespace) -> Faults:
 
 
 def _streams(simulation: Simulation, faults: Faults, truth: Path | None, *, needs_times: bool) -> Callable[[], Stream]:
-    """Gives what starts the stream from its beginning, again and again."""
+    """Return what starts the stream from its beginning, again and again."""
     source = simulation.source
     file = None if truth is None else TruthFile(truth)
 

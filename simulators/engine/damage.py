@@ -36,7 +36,7 @@ class DelimitedDamage:
     number: str
 
     def __call__(self, line: bytes, rng: np.random.Generator) -> bytes:
-        """Gives a damaged record; never one with a line feed in it."""
+        """Return a damaged record; never one with a line feed in it."""
         separator = self.dialect.separator.encode()
         fields = line.split(separator)
         kind = int(rng.integers(_KINDS))
@@ -78,7 +78,7 @@ class JsonDamage:
     record: RecordType
 
     def __call__(self, line: bytes, rng: np.random.Generator) -> bytes:
-        """Gives a damaged record; never one with a line feed in it."""
+        """Return a damaged record; never one with a line feed in it."""
         kind = int(rng.integers(5))
         if kind == 0:
             return line[: int(rng.integers(1, len(line)))]

@@ -19,7 +19,7 @@ MAX_DATAGRAM_BYTES = 65_507
 
 @contextmanager
 def datagrams_to(address: Address) -> Iterator[Callable[[bytes | memoryview], None]]:
-    """Opens a socket and gives what sends one datagram.
+    """Open a socket and return what sends one datagram.
 
     It is not connected, so that a receiver that is not there (yet, or any more) is no error: UDP does not tell.
 
@@ -43,7 +43,7 @@ def datagrams_to(address: Address) -> Iterator[Callable[[bytes | memoryview], No
 
 
 def packed(batch: Batch, most_bytes: int) -> Iterator[bytes | memoryview]:
-    """Yields the records of a batch in their order, several in one datagram up to that size, and one at least."""
+    """Yield the records of a batch in their order, several in one datagram up to that size, and one at least."""
     data = memoryview(batch.data)
     ends = batch.ends
     first = start = 0

@@ -69,7 +69,7 @@ def _to_file(stream: Stream, outlet: Outlet) -> int:
 
 
 def _to_stdout(stream: Stream, outlet: Outlet) -> int:
-    """Writes to the standard output; that the reader has gone away is a way to end, not an error."""
+    """Write to the standard output; that the reader has gone away is a way to end, not an error."""
     out = sys.stdout.buffer
 
     def write(data: bytes | memoryview) -> None:
@@ -116,7 +116,7 @@ def _to_datagrams(stream: Stream, outlet: Outlet) -> int:
 
 
 def _connect(outlet: Outlet) -> socket.socket:
-    """Connects, and tries again for as long as the outlet allows."""
+    """Connect, and try again for as long as the outlet allows."""
     address, clock = outlet.address, outlet.clock
     began = clock.now()
     back_off = FIRST_BACK_OFF_SECONDS

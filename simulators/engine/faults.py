@@ -44,7 +44,7 @@ class Faults:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: a share is not between 0 and 1, all add up to more than 1, or a delay is not positive.
@@ -65,7 +65,7 @@ class Faults:
         return any(getattr(self, name) for name in _SHARES)
 
     def apply(self, batches: Iterator[Batch], damage: Damage) -> Iterator[Batch]:
-        """Yields the records again with their faults; what is held back at the end comes last.
+        """Yield the records again with their faults; what is held back at the end comes last.
 
         It is the place of a batch in the stream that seeds its faults: the same batches give the same bytes.
         """
@@ -79,7 +79,7 @@ class Faults:
     def _strike(
         self, batch: Batch, rng: np.random.Generator, damage: Damage, latest: int
     ) -> tuple[Times, list[bytes], Times, Facts | None, Marks]:
-        """Gives the moment at which each record leaves, and the records."""
+        """Return the moment at which each record leaves, and the records."""
         draw = rng.random(batch.rows)
         limits = np.cumsum([0.0, *(getattr(self, name) for name in _SHARES)])
         late, twice, moved, garbage = ((low <= draw) & (draw < high) for low, high in pairwise(limits))
@@ -113,7 +113,7 @@ class _Held:
     latest: int = np.iinfo(np.int64).min
 
     def exchange(self, leaves: Times, records: list[bytes], times: Times, facts: Facts | None, marks: Marks) -> Batch:
-        """Takes records in and gives out those whose moment has come."""
+        """Take records in and hand out those whose moment has come."""
         self.latest = int(times.max(initial=self.latest))
         self.leaves = np.concatenate([self.leaves, leaves])
         self.records += records
@@ -126,7 +126,7 @@ class _Held:
         return self._split(order[:ready], order[ready:])
 
     def rest(self) -> Batch:
-        """Gives all that is left."""
+        """Return all that is left."""
         order = np.argsort(self.leaves, kind="stable")
         return self._split(order, order[:0])
 

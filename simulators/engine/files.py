@@ -19,7 +19,7 @@ _GZIP_LEVEL = 4
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file for writing under a temporary name beside it, and gives it its name once all is written.
+    """Open a file for writing under a temporary name beside it; give it its name once all is written.
 
     Its folder is made where it is missing. A name that ends in ``.gz`` or ``.zst`` is compressed. What fails leaves no
     trace. A device or a pipe is written to as it is.
@@ -40,7 +40,7 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Opens a plain, ``.gz`` or ``.zst`` file for reading.
+    """Open a plain, ``.gz`` or ``.zst`` file for reading.
 
     Raises:
         OSError: as opening does.

@@ -27,7 +27,7 @@ _DRAIN_BYTES = 65_536
 def serve_streams(
     streams: Streams, address: Address, pace: Pace, clock: Clock, announce: Callable[[Address], None], *, once: bool
 ) -> int:
-    """Sends each client a full stream of its own; with ``once`` ends after the first that got all of it.
+    """Send each client a full stream of its own; with ``once`` end after the first that got all of it.
 
     With ``once`` they are served one after the other, for a client that has got all may be back at once for more.
     Without, it ends when the clock is stopped. A client that goes away ends its own stream only.
@@ -62,7 +62,7 @@ def serve_streams(
 def serve_pieces(
     stream: Stream, address: Address, pace: Pace, clock: Clock, announce: Callable[[Address], None], *, records: int
 ) -> int:
-    """Sends so many records over each connection, closes it and goes on with the next, until the stream ends.
+    """Send so many records over each connection, close it and go on with the next, until the stream ends.
 
     Connections are served in the order in which they came. Records that a client did not take go to the next one.
 
@@ -92,7 +92,7 @@ def serve_pieces(
 
 
 def _serve_one(streams: Streams, client: socket.socket, pace: Pace, clock: Clock) -> int | None:
-    """Gives the number of records sent, or None if the client went away before the end."""
+    """Return the number of records sent, or None if the client went away before the end."""
     stream = streams()
     rows = 0
     try:
@@ -124,7 +124,7 @@ def _serve_few(client: socket.socket, stream: Stream, supply: Supply, records: i
 
 
 def deliver(client: socket.socket, data: bytes | memoryview) -> bool:
-    """Sends, and says whether the client is still there."""
+    """Send, and say whether the client is still there."""
     try:
         client.sendall(data)
     except OSError:
@@ -133,7 +133,7 @@ def deliver(client: socket.socket, data: bytes | memoryview) -> bool:
 
 
 def hang_up(client: socket.socket, patience_seconds: float) -> bool:
-    """Says that nothing more comes, waits for the client to close, and gives False if it left too early.
+    """Say that nothing more comes, wait for the client to close, and return False if it left too early.
 
     What the client said meanwhile is taken: closing with that unread would cut off the end of what we sent.
     """
@@ -150,7 +150,7 @@ def hang_up(client: socket.socket, patience_seconds: float) -> bool:
 
 
 def accept_one(server: socket.socket) -> socket.socket | None:
-    """Waits a moment for a client."""
+    """Wait a moment for a client."""
     try:
         client, _ = server.accept()
     except (TimeoutError, ConnectionError):
@@ -161,7 +161,7 @@ def accept_one(server: socket.socket) -> socket.socket | None:
 
 @contextmanager
 def listening(address: Address, announce: Callable[[Address], None]) -> Iterator[socket.socket]:
-    """Listens, and says where.
+    """Listen, and say where.
 
     Raises:
         OSError: the address cannot be listened on.

@@ -20,15 +20,15 @@ class Clock:
         self._stopped = threading.Event()
 
     def now(self) -> float:
-        """Gives seconds since some fixed moment; they never go back."""
+        """Return seconds since some fixed moment; they never go back."""
         return time.monotonic()
 
     def rest(self, seconds: float) -> None:
-        """Waits, but no longer than until the stop."""
+        """Wait, but no longer than until the stop."""
         self._stopped.wait(seconds)
 
     def stop(self) -> None:
-        """Ends every rest, now and from now on."""
+        """End every rest, now and from now on."""
         self._stopped.set()
 
     @property
@@ -38,7 +38,7 @@ class Clock:
 
 
 def metered(batches: Iterable[Batch], pace: Pace, clock: Clock) -> Iterator[Batch]:
-    """Yields the records of batches in their order, none before it is due; ends when the clock is stopped.
+    """Yield the records of batches in their order, none before it is due; end when the clock is stopped.
 
     Time begins to count when the first batch has been made. A taker that is too slow gets what has become due
     meanwhile at once.
@@ -70,13 +70,13 @@ class Supply:
     """
 
     def __init__(self, pieces: Iterator[Batch]) -> None:
-        """The pieces are those of :func:`metered`."""
+        """Return the pieces are those of :func:`metered`."""
         self._pieces = pieces
         self._piece: Batch | None = None
         self._at = 0
 
     def take(self, most: int) -> Batch | None:
-        """Gives the next records, at least one and at most ``most``; waits until they are due."""
+        """Return the next records, at least one and at most ``most``; wait until they are due."""
         if not self.has_more():
             return None
         assert self._piece is not None  # noqa: S101 - for the type checker
@@ -85,11 +85,11 @@ class Supply:
         return taken
 
     def put_back(self, taken: Batch) -> None:
-        """Takes back what the last ``take`` gave, so that the next one gives it again."""
+        """Take back what the last ``take`` gave, so that the next one gives it again."""
         self._at -= taken.rows
 
     def has_more(self) -> bool:
-        """Whether a record is left; waits until it is due."""
+        """Return whether a record is left; wait until it is due."""
         while self._piece is None or self._at >= self._piece.rows:
             self._piece = next(self._pieces, None)
             self._at = 0

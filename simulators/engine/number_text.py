@@ -25,7 +25,7 @@ _POINT = {digits: np.char.add(b".", texts) for digits, texts in _PADDED.items()}
 
 
 def whole(values: Ints) -> list[Piece]:
-    """Prints whole numbers from 0 up."""
+    """Print whole numbers from 0 up."""
     groups: list[Ints] = []
     rest = values
     while not groups or rest.any():
@@ -41,7 +41,7 @@ def whole(values: Ints) -> list[Piece]:
 
 
 def padded(values: Ints, digits: int) -> list[Piece]:
-    """Prints whole numbers that have no more than so many digits, with zeros before them."""
+    """Print whole numbers that have no more than so many digits, with zeros before them."""
     if digits <= _GROUP_DIGITS:
         return [(_PADDED[digits], values)]
     high, low = np.divmod(values, _GROUP)
@@ -49,7 +49,7 @@ def padded(values: Ints, digits: int) -> list[Piece]:
 
 
 def fixed(units: Ints, places: int) -> list[Piece]:
-    """Prints decimals with that many digits behind the point: 1250 units of 3 places are ``1.250``."""
+    """Print decimals with that many digits behind the point: 1250 units of 3 places are ``1.250``."""
     part, fraction = np.divmod(np.abs(units), 10**places)
     pieces = [*_sign(units), *whole(part)]
     if places <= _GROUP_DIGITS:
@@ -59,13 +59,13 @@ def fixed(units: Ints, places: int) -> list[Piece]:
 
 
 def cents_as_json(cents: Ints) -> list[Piece]:
-    """Prints hundredths the way that ``json.dumps`` does: ``4310.27``, ``4310.2``, ``4310.0``."""
+    """Print hundredths the way that ``json.dumps`` does: ``4310.27``, ``4310.2``, ``4310.0``."""
     part, fraction = np.divmod(np.abs(cents), 100)
     return [*_sign(cents), *whole(part), (_CENTS_AS_JSON, fraction)]
 
 
 def millionths(values: Ints) -> list[Piece]:
-    """Prints millionths with as many digits behind the point as they need: ``2.66``, ``1``, ``-0.729614``."""
+    """Print millionths with as many digits behind the point as they need: ``2.66``, ``1``, ``-0.729614``."""
     part, fraction = np.divmod(np.abs(values), 10**6)
     high, low = np.divmod(fraction, _THOUSAND)
     pieces = [*_sign(values), *whole(part)]
@@ -75,12 +75,12 @@ def millionths(values: Ints) -> list[Piece]:
 
 
 def utc(times: Ints) -> list[Piece]:
-    """Prints times in microseconds, none before 1970, as ``2024-01-01T12:30:00.250000Z``."""
+    """Print times in microseconds, none before 1970, as ``2024-01-01T12:30:00.250000Z``."""
     return [*stamps(times, "T"), "Z"]
 
 
 def stamps(times: Ints, between: str = " ") -> list[Piece]:
-    """Prints times in microseconds, none before 1970, as ``2024-01-01 12:30:00.250000``."""
+    """Print times in microseconds, none before 1970, as ``2024-01-01 12:30:00.250000``."""
     seconds, micros = np.divmod(times, MICROS_PER_SECOND)
     days, second = np.divmod(seconds, _SECONDS_PER_DAY)
     dates, day = np.unique(days, return_inverse=True)

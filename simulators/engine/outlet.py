@@ -50,7 +50,7 @@ class Outlet:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        """Checks that the options fit the address.
+        """Check that the options fit the address.
 
         Raises:
             ValueError: they do not.
@@ -80,5 +80,5 @@ class Outlet:
 
 
 def is_folder(address: Address) -> bool:
-    """Whether an address is that of a folder, to be."""
+    """Return whether an address is that of a folder, to be."""
     return address.scheme == "file" and address.path.endswith("/")

@@ -16,7 +16,7 @@ _SHORT_FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M")
 
 
 def read_start(text: str) -> int | None:
-    """Reads a date or a time, and gives microseconds since the epoch; None is now, whenever the stream begins.
+    """Read a date or a time, and return microseconds since the epoch; None is now, whenever the stream begins.
 
     Raises:
         ValueError: the text is neither, or the time is before 1970.
@@ -36,12 +36,12 @@ def read_start(text: str) -> int | None:
 
 
 def begun(start: int | None) -> int:
-    """Gives the microseconds at which a stream begins that begins now."""
+    """Return the microseconds at which a stream begins that begins now."""
     return time.time_ns() * MICROS_PER_SECOND // 10**9 if start is None else start
 
 
 def check_start(start: int | None) -> None:
-    """Checks a start.
+    """Check a start.
 
     Raises:
         ValueError: it is before 1970 or after 9999.

@@ -11,7 +11,7 @@ from simulators.engine.byte_layout import Ints
 
 
 def sums_by(key: Ints, *values: Ints) -> Iterator[tuple[int, ...]]:
-    """Yields each key, the number of its records, and the sums of their values; keys in their order."""
+    """Yield each key, the number of its records, and the sums of their values; keys in their order."""
     keys, place = np.unique(key, return_inverse=True)
     columns = [keys, np.bincount(place, minlength=len(keys))]
     for value in values:
@@ -22,5 +22,5 @@ def sums_by(key: Ints, *values: Ints) -> Iterator[tuple[int, ...]]:
 
 
 def exact(units: int, places: int) -> str:
-    """Gives a whole number of smallest parts as a decimal number: 1250 units of 2 places are ``12.50``."""
+    """Return a whole number of smallest parts as a decimal number: 1250 units of 2 places are ``12.50``."""
     return f"{Decimal(units).scaleb(-places):f}"

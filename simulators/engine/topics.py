@@ -26,7 +26,7 @@ _ENDING = ".jsonl"
 
 
 def to_topics(stream: Stream, outlet: Outlet) -> int:
-    """Sends each record as a message, and gives their number.
+    """Send each record as a message, and return their number.
 
     Without a topic in the address, records go to the topics of the stream's route. What was handed over is delivered
     also when the stream is interrupted.
@@ -70,7 +70,7 @@ def to_topics(stream: Stream, outlet: Outlet) -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM wait until all is handed over and counted; who asks again does not wait."""
+    """Let Ctrl-C and SIGTERM wait until all is handed over and counted; who asks again does not wait."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -100,7 +100,7 @@ _Portion = tuple[str, list[bytes], list[bytes | None] | None, Marks | None]
 
 
 def _messages(piece: Batch, routes: Routes | None, topics: tuple[str, ...]) -> Iterator[_Portion]:
-    """Gives, for each topic, the messages of a batch in their order."""
+    """Return, for each topic, the messages of a batch in their order."""
     records, marks = piece.records(), piece.marks
     if routes is None:
         yield topics[0], records, None, marks
@@ -114,7 +114,7 @@ def _messages(piece: Batch, routes: Routes | None, topics: tuple[str, ...]) -> I
 
 
 def _values(records: list[bytes], marks: Marks | None, outlet: Outlet, topic: str) -> list[bytes]:
-    """Gives the values of messages; garbage is what it is in any format."""
+    """Return the values of messages; garbage is what it is in any format."""
     if outlet.values.is_json:
         return records
     is_sound = [True] * len(records) if marks is None else (marks & GARBAGE == 0).tolist()
@@ -132,7 +132,7 @@ def _by_topic(routes: Routes) -> Iterator[tuple[str, list[int]]]:
 
 
 def to_folder(stream: Stream, outlet: Outlet) -> int:
-    """Writes each record into the file of its topic, and gives their number. The files are whole or not there at all.
+    """Write each record into the file of its topic, and return their number. The files are whole or not there at all.
 
     Raises:
         OSError: a file cannot be written.
@@ -154,7 +154,7 @@ def to_folder(stream: Stream, outlet: Outlet) -> int:
 
 
 def _write(file: BinaryIO, piece: Batch, which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
-    """Writes some of a batch's records, run by run."""
+    """Write some of a batch's records, run by run."""
     if which.all():
         file.write(piece.data)
         return

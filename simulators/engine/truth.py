@@ -20,10 +20,10 @@ class Summary(Protocol):
     """What one simulator adds up of the well-formed records that were sent."""
 
     def add(self, facts: Facts, times: Times) -> None:
-        """Takes the facts of some records and their event times in microseconds, in the order of the sending."""
+        """Take the facts of some records and their event times in microseconds, in the order of the sending."""
 
     def to_json(self) -> dict[str, object]:
-        """Gives the sums so far as plain objects."""
+        """Return the sums so far as plain objects."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Tally:
     _latest: int = _BEGINNING
 
     def add(self, batch: Batch) -> None:
-        """Counts a batch that was sent.
+        """Count a batch that was sent.
 
         Raises:
             ValueError: the batch has no facts.
@@ -72,7 +72,7 @@ class Tally:
         self.summary.add(facts, times)
 
     def to_json(self) -> dict[str, object]:
-        """Gives the whole tally, the summary in it, as plain objects."""
+        """Return the whole tally, the summary in it, as plain objects."""
         return {
             "rows": self.rows,
             "well_formed": self.rows - self.garbage,
@@ -93,7 +93,7 @@ class TruthFile:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def offer(self, tally: Tally) -> None:
-        """Writes a tally, unless one of more rows is in the file.
+        """Write a tally, unless one of more rows is in the file.
 
         Raises:
             OSError: it cannot be written; the error names the file.

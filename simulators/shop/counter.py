@@ -57,7 +57,7 @@ class Habits:
     supplement: Decimal = Decimal("1.99")
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -78,12 +78,12 @@ class Habits:
             raise ValueError(f"club-member-discount must be a share between 0 and 1, got {self.discount}")
 
     def total(self, purchase: Purchase) -> Decimal:
-        """Gives what is paid, to the cent, half up."""
+        """Return what is paid, to the cent, half up."""
         share = 1 - self.discount * purchase.is_member
         return (self._full(purchase) * share).quantize(_CENT, ROUND_HALF_UP)
 
     def discount_given(self, purchase: Purchase) -> Decimal:
-        """Gives what is not paid because of the discount, to the cent."""
+        """Return what is not paid because of the discount, to the cent."""
         return self._full(purchase) - self.total(purchase)
 
     def _full(self, purchase: Purchase) -> Decimal:
@@ -117,7 +117,7 @@ class Queue:
     """Everybody who comes, to whichever shop, in the order of time that :mod:`simulators.shop.crowds` tells."""
 
     def __init__(self, habits: Habits, stores: int, seed: int) -> None:
-        """Begins with the first customer of each shop."""
+        """Begin with the first customer of each shop."""
         self._stores = stores
         self._low, high = (round(bound * MICROS_PER_SECOND) for bound in habits.gap)
         self._spread = high - self._low + 1
@@ -127,7 +127,7 @@ class Queue:
         self._drawn = np.empty((0, _NUMBERS))
 
     def arrivals(self, count: int) -> tuple[Ints, Ints, Floats]:
-        """Gives the next customers, about that many: when, to which shop, and their numbers; there may be none yet."""
+        """Return the next customers, about that many: when, to which shop, and their numbers; there may be none yet."""
         each = max(1, count // self._stores)
         passed, store, drawn = [self._passed], [self._store], [self._drawn]
         for place, rng in enumerate(self._rngs):
@@ -153,14 +153,14 @@ class Counter:
     """Makes baskets of what was drawn."""
 
     def __init__(self, habits: Habits, menu: Sequence[Product]) -> None:
-        """Has what is the same for all customers ready."""
+        """Prepare what is the same for all customers."""
         self._habits = habits
         self._supplements = np.array([habits.boosted if product.is_boosted else habits.plain for product in menu])
 
     def baskets(
         self, first: int, times: Times, store: Ints, drawn: Floats, moods: Ints, weights: Sequence[Ints]
     ) -> Baskets:
-        """Gives what the customers want, of whom the first has that number; a mood is a place in the weights."""
+        """Return what the customers want, of whom the first has that number; a mood is a place in the weights."""
         habits = self._habits
         several = 2 + (drawn[:, 2] * (MOST_ITEMS - 1)).astype(np.int64)
         items = np.where(_of(drawn[:, 1], OF_BASKETS) < habits.one_item, 1, several)
@@ -197,18 +197,18 @@ class Purchase(NamedTuple):
 
 
 def purchases(menu: Sequence[Product]) -> list[Purchase]:
-    """Gives all purchases that there can be, in the order of :func:`places`."""
+    """Return all purchases that there can be, in the order of :func:`places`."""
     yes_or_no = (False, True)
     return [Purchase(*each) for each in combinations(menu, range(1, MOST_QUANTITY + 1), yes_or_no, yes_or_no)]
 
 
 def places(product: Ints, quantity: Ints, member: Ints, supplement: Ints) -> Ints:
-    """Gives the places of purchases among all that there can be; a product is its place in the menu."""
+    """Return the places of purchases among all that there can be; a product is its place in the menu."""
     return ((product * MOST_QUANTITY + quantity - 1) * 2 + member) * 2 + supplement
 
 
 def cents(money: Decimal) -> int:
-    """Gives the cents of dollars and cents."""
+    """Return the cents of dollars and cents."""
     return int(money.scaleb(CENT_PLACES))
 
 
@@ -217,7 +217,7 @@ def _of(drawn: Floats, count: int) -> Ints:
 
 
 def _choose(drawn: Floats, weights: Ints) -> Ints:
-    """Gives three products for each customer, by their weights; each another one as far as there are so many."""
+    """Return three products for each customer, by their weights; each another one as far as there are so many."""
     ends = np.cumsum(weights)
     begins, total = ends - weights, int(ends[-1])
 

@@ -58,7 +58,7 @@ class Calendar:
     anomalies: Sequence[Anomaly] = ()
 
     def curves(self) -> Floats:
-        """Gives how many come in each hour of each weekday; over the opening hours of a week the mean is 1."""
+        """Return how many come in each hour of each weekday; over the opening hours of a week the mean is 1."""
         curves = _EVEN if self.is_even else _CURVES
         begins = np.arange(24) * 3_600
         is_open = np.zeros_like(curves)
@@ -72,7 +72,7 @@ class Crowds:
     """The time that runs as people come: takes moments of it, counted in microseconds, and gives those of the clock."""
 
     def __init__(self, calendar: Calendar, menu: Sequence[Product], start: int, end: int, seed: int) -> None:
-        """Begins at ``start`` and goes on until ``end``, microseconds since the epoch."""
+        """Begin at ``start`` and go on until ``end``, microseconds since the epoch."""
         self._calendar, self._start, self._end, self._seed = calendar, start, end, seed
         self._curves = calendar.curves()
         self._spans = [(anomaly, *anomaly.when.within(start)) for anomaly in calendar.anomalies]
@@ -92,7 +92,7 @@ class Crowds:
         return self._day >= date.max.toordinal() or _midnight(self._day) >= self._end
 
     def moments(self, passed: Ints) -> tuple[Times, Ints]:
-        """Gives for ascending moments of their time those of the clock, and what mood people are in.
+        """Return for ascending moments of their time those of the clock, and what mood people are in.
 
         A mood is a place in :attr:`weights`. Fewer come out where the end comes first.
         """
@@ -111,7 +111,7 @@ class Crowds:
         return times, moods
 
     def _add_days(self, passed: int) -> None:
-        """Adds days until so much of their time has passed, or some dozen."""
+        """Add days until so much of their time has passed, or some dozen."""
         days: list[tuple[Times, Times, Ints, Floats, Floats]] = []
         while self._total <= passed and len(days) < 64 and not self._is_over:  # noqa: PLR2004
             days.append(self._spread(self._day))
@@ -124,7 +124,7 @@ class Crowds:
         self._rates = np.concatenate([self._rates, rates])
 
     def _spread(self, ordinal: int) -> tuple[Times, Times, Ints, Floats, Floats]:
-        """Gives the stretches of a day in which people come evenly: from, until, mood, time passed before, and rate."""
+        """Return the parts of a day in which people come evenly: from, until, mood, time passed before, and rate."""
         day, midnight = date.fromordinal(ordinal), _midnight(ordinal)
         span = self._calendar.hours.of(day)
         opens, closes = (midnight + second * MICROS_PER_SECOND for second in span or (0, 0))
@@ -151,7 +151,7 @@ class Crowds:
         return _rounded(np.clip(rng.normal(1, _DAY_SPREAD) * rng.normal(1, _HOUR_SPREAD, 24), _LEAST, None))
 
     def _feel(self, active: tuple[int, ...]) -> tuple[int, float]:
-        """Gives the mood that some anomalies bring, and how many come because of them."""
+        """Return the mood that some anomalies bring, and how many come because of them."""
         factor = 1.0
         sizes = np.full(len(self._weights), _WEIGHT_PARTS, np.int64)
         of_products = []
@@ -172,7 +172,7 @@ class Crowds:
 
 
 def _rounded(shares: Floats) -> Floats:
-    """Takes away what another processor might compute in another way."""
+    """Take away what another processor might compute in another way."""
     return np.round(shares, _SHARE_PLACES)
 
 

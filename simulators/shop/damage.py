@@ -24,7 +24,7 @@ class ShopDamage:
     in_one: bool
 
     def __call__(self, line: bytes, rng: np.random.Generator) -> bytes:
-        """Gives a damaged message; never one with a line feed in it."""
+        """Return a damaged message; never one with a line feed in it."""
         begin = line.index(_PAYLOAD) + len(_PAYLOAD) if self.in_one else 0
         end = len(line) - 1 if self.in_one else len(line)
         message = line[begin:end]

@@ -28,7 +28,7 @@ class While:
     is_offset: bool = False
 
     def within(self, beginning: int) -> tuple[int, int]:
-        """Gives the microseconds from which and until which, of a stream that begins then."""
+        """Return the microseconds from which and until which, of a stream that begins then."""
         start = self.start + beginning * self.is_offset
         return start, start + self.length
 
@@ -64,7 +64,7 @@ class SupplyTrouble:
 
 
 def parse_anomaly(text: str) -> Anomaly:
-    """Reads ``storm@2022-09-02T16:00+2h*0.1``: a name, a start, a length, a size.
+    """Read ``storm@2022-09-02T16:00+2h*0.1``: a name, a start, a length, a size.
 
     A storm, a power-cut and a promotion have a size of their own. ``promotion/SF07@...`` is about one product. The
     start may be a length, too: since the stream began.
@@ -90,7 +90,7 @@ def parse_anomaly(text: str) -> Anomaly:
 
 
 def parse_trouble(text: str) -> SupplyTrouble:
-    """Reads ``SF07@2022-09-02T00:00+2d``: a product, a start, a length.
+    """Read ``SF07@2022-09-02T00:00+2d``: a product, a start, a length.
 
     Raises:
         ValueError: the text is no such thing.

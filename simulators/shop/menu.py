@@ -54,7 +54,7 @@ class Product:
 
 
 def propensities(menu: Sequence[Product]) -> list[int]:
-    """Gives ``propensity_to_buy`` of each product: the sum of the weights up to its own.
+    """Return ``propensity_to_buy`` of each product: the sum of the weights up to its own.
 
     A number drawn from 1 to the last of them stands for the first product that it is not above.
     """
@@ -62,7 +62,7 @@ def propensities(menu: Sequence[Product]) -> list[int]:
 
 
 def read_menu(path: Path | str) -> tuple[Product, ...]:
-    """Reads a menu from a CSV file with a header.
+    """Read a menu from a CSV file with a header.
 
     Its columns are ``ID,Category,Item,Size,COGS,Price,Inventory,ContainsFruit,ContainsVeggies,ContainsNuts,
     ContainsCaffeine,_CatWeight,_ItemWeight,_TotalWeight,_RangeWeight``, in any order; only :data:`REQUIRED` must be
@@ -101,7 +101,7 @@ def read_menu(path: Path | str) -> tuple[Product, ...]:
 
 
 def parse_money(text: str, what: str) -> Decimal:
-    """Reads dollars and cents.
+    """Read dollars and cents.
 
     Raises:
         ValueError: no such number, a negative one, or parts of a cent.
@@ -160,7 +160,7 @@ def _product(row: Mapping[str, str | None], reached: int) -> Product:
 def _range(
     key: str, category: str, cogs: str, price: str, inventory: int, drinks: Sequence[tuple[str, str, int]]
 ) -> list[Product]:
-    """Gives the drinks of a category: their names, what they contain (f, v, n, c) and their weights."""
+    """Return the drinks of a category: their names, what they contain (f, v, n, c) and their weights."""
     return [
         Product(
             f"{key}{number:02}",

@@ -54,7 +54,7 @@ class Told:
 
 
 def store_id(place: int) -> str:
-    """Gives the name of a shop."""
+    """Return the name of a shop."""
     return f"S{place + 1:02}"
 
 
@@ -64,7 +64,7 @@ class Messenger:
     def __init__(
         self, menu: Sequence[Product], habits: Habits, amount: int, stores: int, mark: str, *, in_one: bool
     ) -> None:
-        """Makes the tables.
+        """Make the tables.
 
         Args:
             menu: what is sold.
@@ -97,7 +97,7 @@ class Messenger:
         self._close = "}}\n" if in_one else "}\n"
 
     def products(self, time: int, store: int) -> bytes:
-        """Gives what a shop says of its products when it begins."""
+        """Return what a shop says of its products when it begins."""
         moment = f"{to_datetime(time):%Y-%m-%d %H:%M:%S.%f}"
         lines = []
         for key, product, reach in zip(self._keys, self._menu, propensities(self._menu), strict=True):
@@ -121,7 +121,7 @@ class Messenger:
         return "".join(lines).encode()
 
     def lines(self, told: Told) -> bytes:
-        """Gives the lines of all that is told."""
+        """Return the lines of all that is told."""
         moment = stamps(told.time)
         pieces: list[Piece] = []
         if self._in_one:
@@ -131,7 +131,7 @@ class Messenger:
         return lay_out([*pieces, self._close], len(told.time))
 
     def _number(self, told: Told) -> list[Piece]:
-        """Prints the number of a basket with eight digits, or twelve where eight are too few."""
+        """Print the number of a basket with eight digits, or twelve where eight are too few."""
         high, low = np.divmod(told.basket, _GROUP)
         groups = [low]
         top, middle = np.divmod(high, _GROUP)
@@ -142,7 +142,7 @@ class Messenger:
         return [(_DIGITS, np.where(is_delivery, _NOTHING, group)) for group in groups]
 
     def _tail(self, told: Told) -> Piece:
-        """Looks up what follows behind the time and the number: the product and all that is about it."""
+        """Look up what follows behind the time and the number: the product and all that is about it."""
         lost = self._first_lost + told.product * MOST_QUANTITY + told.quantity - 1
         sold = places(told.product, told.quantity, told.member, told.supplement)
         index = np.where(told.kind == PURCHASE, sold, lost)
@@ -183,6 +183,6 @@ def _money(dollars: Decimal) -> str:
 
 
 def _share(discount: Decimal) -> str:
-    """Gives a share exactly, with two digits at least."""
+    """Return a share exactly, with two digits at least."""
     digits = -int(discount.normalize().as_tuple().exponent)
     return f"{discount:.{max(CENT_PLACES, digits)}f}"

@@ -31,7 +31,7 @@ class Hours:
     holidays: frozenset[date | tuple[int, int]] = frozenset()
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: there are not seven days, one closes before it opens, or none is open.
@@ -45,14 +45,14 @@ class Hours:
             raise ValueError("opening hours must have a day on which the shop is open")
 
     def of(self, day: date) -> Span | None:
-        """Gives the seconds of a day from which and until which the shop is open; None is not at all."""
+        """Return the seconds of a day from which and until which the shop is open; None is not at all."""
         if day in self.holidays or (day.month, day.day) in self.holidays:
             return None
         return self.week[day.weekday()]
 
 
 def parse_hours(text: str) -> tuple[Span | None, ...]:
-    """Reads opening hours such as ``mon-fri 07:00-21:00, sat 9:00-14:00``; what is not named is closed.
+    """Read opening hours such as ``mon-fri 07:00-21:00, sat 9:00-14:00``; what is not named is closed.
 
     ``daily`` is every day and ``always`` is day and night.
 
@@ -76,7 +76,7 @@ def parse_hours(text: str) -> tuple[Span | None, ...]:
 
 
 def parse_holidays(text: str) -> frozenset[date | tuple[int, int]]:
-    """Reads days such as ``2022-09-05,12-25``: dates, and months and days of every year; ``none`` is none.
+    """Read days such as ``2022-09-05,12-25``: dates, and months and days of every year; ``none`` is none.
 
     Raises:
         ValueError: one is neither.

@@ -55,7 +55,7 @@ class Setting:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of all settings, in groups."""
+    """Add the options of all settings, in groups."""
     for section, title in (
         ("SALES", "what customers do"),
         ("INVENTORY", "what is on the shelves"),
@@ -75,7 +75,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def translated(section: Section) -> Mapping[str, Any]:
-    """Gives options for the keys of [KAFKA], [SALES] and [INVENTORY]; the other ones are options already.
+    """Return options for the keys of [KAFKA], [SALES] and [INVENTORY]; the other ones are options already.
 
     Raises:
         ValueError: in one line with the key and its section: an unknown one, or a value that cannot be.
@@ -117,7 +117,7 @@ def _check_gap(values: Mapping[str, Any], section: Section) -> None:
 
 
 def _where_to(kafka: Mapping[str, str], section: Section) -> dict[str, str]:
-    """Gives the address of the brokers and, where they want a password, the file that has it: this one."""
+    """Return the address of the brokers and, where they want a password, the file that has it: this one."""
     method = kafka.get(_METHOD, PLAINTEXT)
     if method not in {PLAINTEXT, SCRAM}:
         raise _wrong(_METHOD, "KAFKA", section, f"expected {PLAINTEXT} or {SCRAM}, got {method!r}")
@@ -185,7 +185,7 @@ def _amount(text: str) -> int:
 
 
 def read_topic(text: str) -> str:
-    """Reads the name of a topic.
+    """Read the name of a topic.
 
     Raises:
         ValueError: no topic can have it.

@@ -47,7 +47,7 @@ class Restocking:
     delay: int
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -80,13 +80,13 @@ class Shelf:
     _empty_since: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Asks for more where there is too little from the beginning."""
+        """Ask for more where there is too little from the beginning."""
         self.troubles = sorted(self.troubles)
         self._empty_since = self.opened
         self._order(self.opened)
 
     def serve(self, times: Times, asked: Ints, until: int) -> tuple[Ints, list[Delivery]]:
-        """Sells what is asked for as far as it is there.
+        """Sell what is asked for as far as it is there.
 
         Args:
             times: when, ascending, none before those of the call before.
@@ -114,7 +114,7 @@ class Shelf:
             deliveries.append(self._fill())
 
     def _sell(self, clock: list[int], before: list[int], place: int, stop: int, sold: Ints) -> int:
-        """Sells from one place on: all if something is due already, else until something has to come; gives where."""
+        """Sell from one place on: all if something is due already, else until something has to come; return where."""
         level, begun = self.level, before[place]
         if self.due == NEVER and self.restocking.below:
             enough = level - self.restocking.below
@@ -137,7 +137,7 @@ class Shelf:
         return stop
 
     def _order(self, time: int) -> None:
-        """Has more delivered if there is too little."""
+        """Have more delivered if there is too little."""
         if self.level >= self.restocking.below:
             self.due = NEVER
             return

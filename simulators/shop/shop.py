@@ -90,7 +90,7 @@ class Shop:
     customers_at_once: int = _CUSTOMERS
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range, or names a product that is not on the menu.
@@ -115,7 +115,7 @@ class Shop:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
-        """Yields the messages, with their event times and, if wanted, the facts that a ledger adds up."""
+        """Yield the messages, with their event times and, if wanted, the facts that the truth adds up."""
         yield from first_rows(_Run(self, begun(self.start)).batches(wants_facts=facts), self.rows)
 
 
@@ -180,7 +180,7 @@ class _Run:
         return Batch(data, np.full(count, self._start), facts)
 
     def _serve(self, baskets: Baskets, until: int, *, wants_facts: bool) -> Batch:
-        """Sells to some customers, and gives all that is told until then."""
+        """Sell to some customers, and return all that is told until then."""
         sold, deliveries, where, levels = self._sell(baskets, until, wants_levels=wants_facts)
         item, kind = _outcomes(sold, baskets.quantity)
         quantity = np.where(kind == PURCHASE, sold[item], (baskets.quantity - sold)[item])
@@ -212,7 +212,7 @@ class _Run:
         return Batch(self._messenger.lines(told), told.time, facts)
 
     def _sell(self, baskets: Baskets, until: int, *, wants_levels: bool) -> tuple[Ints, list[Delivery], Ints, Ints]:
-        """Gives how many of each item are sold, what is delivered and to which shelf, and the level after each item."""
+        """Return how many of each item are sold, what is delivered to which shelf, and the level after each item."""
         shelf = baskets.store * len(self._shop.menu) + baskets.product
         order = np.argsort(shelf, kind="stable")
         ends = np.searchsorted(shelf[order], np.arange(len(self._shelves)), side="right").tolist()
@@ -247,7 +247,7 @@ class _Run:
 
 
 def _outcomes(sold: Ints, asked: Ints) -> tuple[Ints, Ints]:
-    """Gives the items that are told of, and as what: a part of an item may be sold and the rest lost."""
+    """Return the items that are told of, and as what: a part of an item may be sold and the rest lost."""
     is_lost = sold < asked
     if not is_lost.any():
         return np.arange(len(sold)), np.full(len(sold), PURCHASE)
@@ -258,7 +258,7 @@ def _outcomes(sold: Ints, asked: Ints) -> tuple[Ints, Ints]:
 
 
 def _prices(menu: Sequence[Product], habits: Habits) -> tuple[Ints, Ints]:
-    """Gives what is paid and the discount on it, in cents, for all purchases that there can be."""
+    """Return what is paid and the discount on it, in cents, for all purchases that there can be."""
     paid, given = (
         np.array([cents(price(purchase)) for purchase in purchases(menu)], np.int64)
         for price in (habits.total, habits.discount_given)

@@ -20,13 +20,13 @@ class Sold:
     cents: int = 0
 
     def add(self, count: int, quantity: int, cents: int) -> None:
-        """Adds more of them."""
+        """Add more of them."""
         self.count += count
         self.quantity += quantity
         self.cents += cents
 
     def to_json(self) -> dict[str, int | str]:
-        """Gives all three, quantity and total as exact decimal text."""
+        """Return all three, quantity and total as exact decimal text."""
         return {"sales": self.count, "quantity": to_text(self.quantity), "total": exact(self.cents, CENT_PLACES)}
 
 
@@ -45,13 +45,13 @@ class Receipts:
     products: dict[int, Sold] = field(default_factory=dict)
 
     def add(self, facts: Facts, _: Times) -> None:
-        """Adds sales."""
+        """Add sales."""
         for sold, key in ((self.stores, "store"), (self.products, "product")):
             for number, *sums in sums_by(facts[key], facts["quantity"], facts["cents"]):
                 sold.setdefault(number, Sold()).add(*sums)
 
     def to_json(self) -> dict[str, object]:
-        """Gives the sums as plain objects, with the texts of the UPCs."""
+        """Return the sums as plain objects, with the texts of the UPCs."""
         products = {self.upcs[place]: sold for place, sold in self.products.items()}
         return {
             "stores": {str(number): sold.to_json() for number, sold in sorted(self.stores.items())},

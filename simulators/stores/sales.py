@@ -52,7 +52,7 @@ class Sales:
     start: date = DEFAULT_START
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -70,17 +70,17 @@ class Sales:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
-        """Yields the sales, a day a batch, with their event times and, if wanted, the facts that receipts add up."""
+        """Yield the sales, a day a batch, with their event times and, if wanted, the facts that receipts add up."""
         return first_rows(self._all(wants_facts=facts), self.rows)
 
     def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
-        printer = _Printer(catalogue())
+        encoder = _RowEncoder(catalogue())
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             sold = self._sell(date.fromordinal(ordinal))
-            yield Batch(printer.lines(sold), sold.moments, _facts(sold) if wants_facts else None)
+            yield Batch(encoder.lines(sold), sold.moments, _facts(sold) if wants_facts else None)
 
     def _sell(self, day: date) -> _Sold:
-        """Gives what all stores sold that day."""
+        """Return what all stores sold that day."""
         goods = catalogue()
         days = [make_day(goods, day, self.seed * MAX_STORES + store, self.registers) for store in range(self.stores)]
         parts = [_goods_only(goods, each, store) for store, each in enumerate(days, 1)]
@@ -118,7 +118,7 @@ def _goods_only(goods: Catalogue, day: Day, store: int) -> Ints:
     return np.stack([second, np.full_like(second, store), *others])
 
 
-class _Printer:
+class _RowEncoder:
     """Prints sales."""
 
     def __init__(self, goods: Catalogue) -> None:

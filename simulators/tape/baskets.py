@@ -15,7 +15,7 @@ import numpy.typing as npt
 from simulators.tape import catalogue as shop
 from simulators.tape.catalogue import EACH, LABELLED, WEIGHED, Catalogue, Ints
 
-#: Statuses as codes; their texts are in the printer.
+#: Statuses as codes; their texts are in the row encoder.
 PLAIN, VOID, REFUND, SPECIAL, COUPON = range(5)
 #: One thing or one pound.
 ONE = 1_000_000
@@ -78,18 +78,18 @@ class Lines:
         return len(self.basket)
 
     def take(self, order: npt.NDArray[np.intp]) -> Lines:
-        """Gives these lines in another order."""
+        """Return these lines in another order."""
         return Lines(*(getattr(self, field.name).take(order) for field in fields(self)))
 
     @classmethod
     def of(cls, basket: Ints, place: int, product: Ints | int, **columns: Ints | int) -> Lines:
-        """Makes lines of columns or of one number for all; what is not given is 0."""
+        """Make lines of columns or of one number for all; what is not given is 0."""
         given = {"basket": basket, "place": place, "product": product, **columns}
         return cls(*(np.broadcast_to(np.asarray(given.get(f.name, 0), np.int64), basket.shape) for f in fields(cls)))
 
     @classmethod
     def join(cls, parts: list[Lines]) -> Lines:
-        """Puts lines after each other."""
+        """Put lines after each other."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
@@ -103,12 +103,12 @@ class Baskets:
 
 
 def half_up(numerator: Ints, denominator: int) -> Ints:
-    """Divides and rounds to the nearest whole number, halves away from zero, the way that registers do."""
+    """Divide and round to the nearest whole number, halves away from zero, the way that registers do."""
     return np.asarray(np.sign(numerator) * ((2 * np.abs(numerator) + denominator) // (2 * denominator)))
 
 
 def fill_baskets(rng: np.random.Generator, goods: Catalogue, day: date, count: int) -> Baskets:
-    """Gives ``count`` baskets at that day's prices."""
+    """Return ``count`` baskets at that day's prices."""
     sizes = np.exp(rng.normal(np.log(_MEDIAN_ITEMS), _ITEMS_SPREAD, count))
     sizes = np.clip(np.rint(sizes), 1, _MAX_ITEMS).astype(np.int64)
     is_member = rng.random(count) < _MEMBER_SHARE
@@ -132,7 +132,7 @@ def fill_baskets(rng: np.random.Generator, goods: Catalogue, day: date, count: i
 def _items(
     rng: np.random.Generator, goods: Catalogue, day: date, basket: Ints, is_member: npt.NDArray[np.bool_]
 ) -> Lines:
-    """Gives the items of all baskets, with voids right behind what they void."""
+    """Return the items of all baskets, with voids right behind what they void."""
     size = len(basket)
     product = np.searchsorted(goods.popularity, rng.random(size), side="right")
     coupon = goods.is_coupon[product]
@@ -189,7 +189,7 @@ def _items(
 
 
 def _amounts(rng: np.random.Generator, goods: Catalogue, product: Ints, price: Ints) -> tuple[Ints, Ints, Ints]:
-    """Gives quantities (millionths), totals (cents) and how each was sold."""
+    """Return quantities (millionths), totals (cents) and how each was sold."""
     sold = goods.sold[product]
     pounds = goods.pounds[product] * np.exp(rng.normal(0, _WEIGHT_SPREAD, len(product)))
     count = _COUNTS[np.searchsorted(_COUNT_SHARES[:-1], rng.random(len(product)), side="right")]
@@ -206,7 +206,7 @@ def _amounts(rng: np.random.Generator, goods: Catalogue, product: Ints, price: I
 
 
 def _specials(items: Lines) -> Lines:
-    """Gives the lines that take a members' special off again."""
+    """Return the lines that take a members' special off again."""
     of = np.flatnonzero(items.special)
     off = -items.special[of]
     return Lines.of(
@@ -225,7 +225,7 @@ def _specials(items: Lines) -> Lines:
 
 
 def _settle(rng: np.random.Generator, goods: Catalogue, bought: Lines, percent: Ints) -> list[Lines]:
-    """Gives tenders, change, discount and tax of all baskets."""
+    """Return tenders, change, discount and tax of all baskets."""
     count = len(percent)
     every = np.arange(count)
     register = goods.first_register_line

@@ -91,7 +91,7 @@ CREDIT, CASH, CHECK, HOUSE_CARD, GIFT, CHANGE, DISCOUNT, TAX = range(len(REGISTE
 
 
 def round_to_nine(cents: Floats) -> Ints:
-    """Gives shelf prices: whole cents that end in 9, at least 19."""
+    """Return shelf prices: whole cents that end in 9, at least 19."""
     return np.maximum(19, np.floor(cents / 10).astype(np.int64) * 10 + 9)
 
 
@@ -102,7 +102,7 @@ class Catalogue:
     products: tuple[Product, ...]
 
     def column(self, name: str) -> Ints:
-        """Gives a whole-number column of all products."""
+        """Return a whole-number column of all products."""
         return np.array([getattr(product, name) for product in self.products], np.int64)
 
     @cached_property
@@ -117,7 +117,7 @@ class Catalogue:
 
     @cached_property
     def costs(self) -> Ints:
-        """Costs in ten thousandths of a dollar."""
+        """The costs in ten thousandths of a dollar."""
         return self.column("cost")
 
     @cached_property
@@ -164,7 +164,7 @@ class Catalogue:
         return np.random.default_rng(_SHOP_SEED).random(len(self.products))
 
     def prices(self, day: date) -> tuple[Ints, Ints]:
-        """Gives each product's price that day in cents: what is asked, and the regular one that it is measured by.
+        """Return each product's price that day in cents: what is asked, and the regular one that it is measured by.
 
         Packaged goods rise a few times a year, produce follows the season from week to week, and each fortnight other
         goods are on sale.
@@ -184,7 +184,7 @@ class Catalogue:
 
 @lru_cache(maxsize=1)
 def catalogue() -> Catalogue:
-    """Gives the shop's catalogue; it is made once."""
+    """Return the shop's catalogue; it is made once."""
     rng = np.random.default_rng(_SHOP_SEED)
     goods: list[Product] = []
     goods += _produce(rng)
@@ -196,7 +196,7 @@ def catalogue() -> Catalogue:
 
 
 def _produce(rng: np.random.Generator) -> Iterator[Product]:
-    """Yields vegetables and fruits: all of them organic, and four of ten conventional too, under their own numbers."""
+    """Yield vegetables and fruits: all of them organic, and four of ten conventional too, under their own numbers."""
     lines = []
     code = 4011
     for place, family in enumerate(PRODUCE_FAMILIES):
@@ -225,7 +225,7 @@ def _produce(rng: np.random.Generator) -> Iterator[Product]:
 
 
 def _aisle(aisle: Aisle, place: int, rng: np.random.Generator) -> Iterator[Product]:
-    """Yields the goods of one aisle, each with a name of its own."""
+    """Yield the goods of one aisle, each with a name of its own."""
     names: dict[str, int] = {}
     sold = _SOLD[aisle.sold]
     draws = _draws(rng, len(FLAVOURS), len(aisle.words), len(aisle.sizes), len(BRANDS))
@@ -270,7 +270,7 @@ def _aisle(aisle: Aisle, place: int, rng: np.random.Generator) -> Iterator[Produ
 
 
 def _draws(rng: np.random.Generator, *limits: int) -> Iterator[tuple[int, ...]]:
-    """Yields without end: a percent, and a number below each of the limits."""
+    """Yield without end: a percent, and a number below each of the limits."""
     while True:
         yield from zip(*(rng.integers(limit, size=1_000).tolist() for limit in (100, *limits)), strict=True)
 
@@ -284,7 +284,7 @@ def _upc(sold: int, place: int, brand: int, number: int) -> str:
 
 
 def _open_departments() -> Iterator[Product]:
-    """Yields sums rung up on a department, for goods without a code."""
+    """Yield sums rung up on a department, for goods without a code."""
     for number, name in DEPARTMENTS.items():
         for cents in _OPEN_PRICES:
             yield Product(
@@ -313,13 +313,13 @@ def _coupons() -> Iterator[Product]:
 
 
 def _zipf(count: int, exponent: float) -> Floats:
-    """Gives falling shares of 1, the way that few goods sell often and most seldom."""
+    """Return falling shares of 1, the way that few goods sell often and most seldom."""
     weights = 1 / (np.arange(count) + 2.0) ** exponent
     return np.asarray(weights / weights.sum())
 
 
 def _shorten(name: str, *endings: str) -> str:
-    """Joins a name and the first of its endings that fits on the tape, and cuts the name where none does."""
+    """Join a name and the first of its endings that fits on the tape, and cut the name where none does."""
     for ending in endings:
         if len(name) + len(ending) <= MAX_DESCRIPTION:
             return name + ending

@@ -52,7 +52,7 @@ class Replay:
             return next(iter(lines), b"")
 
     def batches(self, *, facts: bool = False, times: bool = False) -> Iterator[Batch]:
-        """Yields the lines; event times and facts only where they are wanted, for they take time.
+        """Yield the lines; event times and facts only where they are wanted, for they take time.
 
         A line without an event time counts as of the time of the line before it. A line that is no record of that
         type has the mark of garbage.
@@ -131,7 +131,7 @@ class _Reader:
         return self._replay.record.event_micros(line, self._replay.dialect)
 
     def _fact(self, line: bytes) -> tuple[int, int, int, int] | None:
-        """Gives the facts of a line, or None where it is no well-formed record."""
+        """Return the facts of a line, or None where it is no well-formed record."""
         dialect = self._replay.dialect
         text = line.decode("latin-1").rstrip("\r\n")
         if dialect.quoted:
@@ -164,7 +164,7 @@ def _millionths(text: str) -> int:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file; whatever is wrong with its compression is an OSError that names it."""
+    """Open a file; whatever is wrong with its compression is an OSError that names it."""
     try:
         with opened(path) as lines:
             yield lines

@@ -57,7 +57,7 @@ class Day:
 
 
 def make_day(goods: Catalogue, day: date, seed: int, registers: int) -> Day:
-    """Gives a day of the shop; the same date and seed make the same day, whichever days come before it."""
+    """Return a day of the shop; the same date and seed make the same day, whichever days come before it."""
     rng = np.random.default_rng([seed, day.toordinal()])
     busy = _BASKETS_BY_WEEKDAY[day.weekday()] * rng.normal(1, 0.03)
     count = 0 if (day.month, day.day) in _CLOSED_DAYS else min(round(busy), registers * _BASKETS_PER_REGISTER)
@@ -97,14 +97,14 @@ def make_day(goods: Catalogue, day: date, seed: int, registers: int) -> Day:
 
 
 def _arrivals(rng: np.random.Generator, count: int, curve: Floats) -> Ints:
-    """Gives the seconds at which customers come to the registers, in order."""
+    """Return the seconds at which customers come to the registers, in order."""
     share = np.concatenate([[0.0], np.cumsum(curve) / curve.sum()])
     hours = np.linspace(OPENS, CLOSES, len(share))
     return np.sort(np.interp(rng.random(count), share, hours)).astype(np.int64)
 
 
 def _queue(register: Ints, arrival: Ints, busy: Ints, duration: Ints, registers: int) -> tuple[Ints, Ints]:
-    """Gives when each basket is begun and its number at its register; 0 for whom came too late to be served."""
+    """Return when each basket is begun and its number at its register; 0 for whom came too late to be served."""
     start = np.zeros_like(arrival)
     number = np.zeros_like(arrival)
     for each in range(1, registers + 1):

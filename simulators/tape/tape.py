@@ -15,7 +15,7 @@ from schemas.times import MICROS_PER_SECOND, to_micros
 from simulators.engine.batch import Batch, first_rows
 from simulators.tape.baskets import ONE
 from simulators.tape.catalogue import Catalogue, catalogue
-from simulators.tape.printer import Printer
+from simulators.tape.row_encoder import RowEncoder
 from simulators.tape.shifts import MAX_REGISTERS, Day, make_day
 from simulators.tape.truth import FACTS
 
@@ -51,7 +51,7 @@ class Tape:
     dialect: Dialect = Dialect()
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -66,22 +66,22 @@ class Tape:
     @property
     def preamble(self) -> bytes:
         """The header row, where the dialect has one."""
-        return Printer(catalogue(), self.dialect).header(COLUMNS) if self.dialect.header else b""
+        return RowEncoder(catalogue(), self.dialect).header(COLUMNS) if self.dialect.header else b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - always has them
-        """Yields the rows, a day a batch, with their event times and, if wanted, the facts that takings add up."""
+        """Yield the rows, a day a batch, with their event times and, if wanted, the facts that the truth adds up."""
         return first_rows(self._all(wants_facts=facts), self.rows)
 
     def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
         goods = catalogue()
-        printer = Printer(goods, self.dialect)
+        encoder = RowEncoder(goods, self.dialect)
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             day = make_day(goods, date.fromordinal(ordinal), self.seed, self.registers)
             moments = _midnight(day.day) + day.second * MICROS_PER_SECOND
-            yield Batch(printer.rows(day), moments, _facts(goods, day) if wants_facts else None)
+            yield Batch(encoder.rows(day), moments, _facts(goods, day) if wants_facts else None)
 
     def chunks(self, rows: int | None = None) -> Iterator[bytes]:
-        """Yields the bytes of the tape, header first; in chunks of so many rows, or a day each.
+        """Yield the bytes of the tape, header first; in chunks of so many rows, or a day each.
 
         Raises:
             ValueError: a chunk of no rows is asked for.

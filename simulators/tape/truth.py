@@ -1,4 +1,4 @@
-"""Takings: rows, quantity and total of what the registers sold, added up exactly for the truth file."""
+"""What the registers sold, added up exactly for the truth file: rows, quantity and total."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Sums:
     total: int = 0
 
     def to_json(self) -> dict[str, int | str]:
-        """Gives the sums, quantity and total as exact decimal text."""
+        """Return the sums, quantity and total as exact decimal text."""
         return {"rows": self.rows, "quantity": to_text(self.quantity), "total": to_text(self.total)}
 
 
 @dataclass
-class Takings:
+class TapeTruth:
     """Sums over the rows that were sent.
 
     Attributes:
@@ -44,12 +44,12 @@ class Takings:
     produce: dict[int, Sums] = field(default_factory=dict)
 
     def add(self, facts: Facts, _: Times) -> None:
-        """Adds rows."""
+        """Add rows."""
         _add_by(self.departments, facts, "department")
         _add_by(self.produce, facts[facts["department"] == PRODUCE], "upc")
 
     def to_json(self) -> dict[str, object]:
-        """Gives the sums as plain objects, with the texts of the UPCs."""
+        """Return the sums as plain objects, with the texts of the UPCs."""
         produce = {self.upcs[place]: sums for place, sums in self.produce.items()}
         return {
             "departments": {str(number): sums.to_json() for number, sums in sorted(self.departments.items())},
@@ -58,7 +58,7 @@ class Takings:
 
 
 def to_text(millionths: int) -> str:
-    """Gives millionths as a decimal number without needless zeros: ``12.5``, ``-0.07``, ``0``."""
+    """Return millionths as a decimal number without needless zeros: ``12.5``, ``-0.07``, ``0``."""
     text = f"{Decimal(millionths).scaleb(-_MILLIONTHS):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -19,12 +19,12 @@ class Flow:
     cents: int = 0
 
     def add(self, count: int, cents: int) -> None:
-        """Adds more of them."""
+        """Add more of them."""
         self.count += count
         self.cents += cents
 
     def to_json(self) -> dict[str, int | str]:
-        """Gives both, the sum as exact decimal text."""
+        """Return both, the sum as exact decimal text."""
         return {"count": self.count, "sum": exact(self.cents, _CENT_PLACES)}
 
 
@@ -43,12 +43,12 @@ class Flows:
     total: Flow = field(default_factory=Flow)
 
     def add(self, facts: Facts, _: Times) -> None:
-        """Adds transfers."""
+        """Add transfers."""
         for place, count, cents in sums_by(facts["region"], facts["cents"]):
             self.regions.setdefault(place, Flow()).add(count, cents)
             self.total.add(count, cents)
 
     def to_json(self) -> dict[str, object]:
-        """Gives the flows as plain objects; a region of which nothing was sent is there with nothing."""
+        """Return the flows as plain objects; a region of which nothing was sent is there with nothing."""
         flows = {name: self.regions.get(place, Flow()) for place, name in enumerate(self.names)}
         return {"regions": {name: flow.to_json() for name, flow in flows.items()}, "total": self.total.to_json()}

@@ -73,7 +73,7 @@ class Transfers:
     pace: Pace = Pace()
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range, or a library is missing.
@@ -95,8 +95,8 @@ class Transfers:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
-        """Yields the transfers, with their event times and, if wanted, the facts that flows add up."""
-        printer = _Printer(self)
+        """Yield the transfers, with their event times and, if wanted, the facts that flows add up."""
+        encoder = _RowEncoder(self)
         clock = _Clock(begun(self.start), self.pace, self.seed)
         left = self.rows or None
         number = 0
@@ -105,12 +105,12 @@ class Transfers:
             if not len(moments):
                 return
             made = self._make(number, moments)
-            yield Batch(printer.lines(made), moments, _facts(made) if facts else None)
+            yield Batch(encoder.lines(made), moments, _facts(made) if facts else None)
             number += 1
             left = None if left is None else left - len(moments)
 
     def _make(self, number: int, moments: Times) -> _Made:
-        """Gives the transfers of one batch; all of a batch are drawn, however many are wanted of the last one."""
+        """Return the transfers of one batch; all of a batch are drawn, however many are wanted of the last one."""
         rng = np.random.default_rng([self.seed, _STREAM, number])
         count = len(moments)
         account = rng.integers(_FIRST_ACCOUNT, _LAST_ACCOUNT, _BATCH_ROWS, endpoint=True)[:count]
@@ -143,7 +143,7 @@ class _Made:
 
 
 class _Clock:
-    """Gives the moments of transfers, those at which the same pace lets them leave."""
+    """The moments of transfers, those at which the same pace lets them leave."""
 
     def __init__(self, start: int, pace: Pace, seed: int) -> None:
         self._start = start
@@ -155,7 +155,7 @@ class _Clock:
         self._elapsed = 0.0
 
     def advance(self, count: int) -> Times:
-        """Gives the next moments in microseconds; fewer where the calendar ends."""
+        """Return the next moments in microseconds; fewer where the calendar ends."""
         if self._rate is not None:
             seconds = np.arange(self._count, self._count + count) / self._rate
             self._count += count
@@ -168,7 +168,7 @@ class _Clock:
         return self._start + np.rint(seconds * MICROS_PER_SECOND).astype(np.int64)
 
 
-class _Printer:
+class _RowEncoder:
     """Prints transfers, each field by looking it up."""
 
     def __init__(self, transfers: Transfers) -> None:
@@ -197,7 +197,7 @@ class _Printer:
 
 @lru_cache(maxsize=1)
 def _names(seed: int) -> Texts:
-    """Gives people's names, as JSON; they are chosen once.
+    """Return people's names, as JSON; they are chosen once.
 
     Raises:
         ValueError: the library that knows names is not there.

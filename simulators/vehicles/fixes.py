@@ -60,7 +60,7 @@ class Fixes:
     centre: tuple[float, float] = DEFAULT_CENTRE
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -83,7 +83,7 @@ class Fixes:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - they cost little
-        """Yields the fixes, with their event times and, if wanted, the facts that journeys add up."""
+        """Yield the fixes, with their event times and, if wanted, the facts that journeys add up."""
         return first_rows(self._all(wants_facts=facts), self.rows)
 
     def _all(self, *, wants_facts: bool) -> Iterator[Batch]:
@@ -100,7 +100,7 @@ class Fixes:
             skipped = (skipped - LEG_STEPS) % steps
 
     def _reported(self, leg: Leg, moment: int, skipped: int, steps: int) -> Iterator[_Made]:
-        """Yields the fixes of a leg, some rounds of all vehicles at a time.
+        """Yield the fixes of a leg, some rounds of all vehicles at a time.
 
         Args:
             leg: what the vehicles drive.
@@ -141,7 +141,7 @@ class _Made:
 
 
 def vehicle_name(number: int) -> str:
-    """Gives what a vehicle calls itself, by its number from 1."""
+    """Return what a vehicle calls itself, by its number from 1."""
     return f"V{number:0{_VEHICLE_DIGITS}}"
 
 

@@ -22,13 +22,13 @@ class Journeys:
     speeds: dict[int, int] = field(default_factory=dict)
 
     def add(self, facts: Facts, _: Times) -> None:
-        """Adds fixes."""
+        """Add fixes."""
         for vehicle, count, speed in sums_by(facts["vehicle"], facts["speed"]):
             self.fixes[vehicle] = self.fixes.get(vehicle, 0) + count
             self.speeds[vehicle] = self.speeds.get(vehicle, 0) + speed
 
     def to_json(self) -> dict[str, object]:
-        """Gives them as plain objects, with exact decimal text."""
+        """Return them as plain objects, with exact decimal text."""
         return {
             "vehicles": {
                 vehicle_name(number): {"fixes": count, "sum_of_speeds": exact(self.speeds[number], SPEED_PLACES)}

@@ -55,7 +55,7 @@ class Fleet:
     """Vehicles on their way; the seed decides where they go."""
 
     def __init__(self, vehicles: int, step_seconds: float, seed: int, centre: tuple[float, float]) -> None:
-        """Puts the vehicles around a centre, whose latitude and longitude are in degrees."""
+        """Put the vehicles around a centre, whose latitude and longitude are in degrees."""
         rng = np.random.default_rng([seed, _STREAM])
         self._step = step_seconds
         self._seed = seed
@@ -73,7 +73,7 @@ class Fleet:
         self._turn = np.zeros(vehicles)
 
     def drive(self) -> Leg:
-        """Gives the next leg; its first step is the one after the last step of the leg before."""
+        """Return the next leg; its first step is the one after the last step of the leg before."""
         rng = np.random.default_rng([self._seed, _STREAM, self._leg])
         self._leg += 1
         vehicles = len(self._heading)
@@ -104,13 +104,13 @@ class Fleet:
         return Leg(latitude, longitude, speed, heading)
 
     def _speed(self, walk: Floats) -> Floats:
-        """Folds a walk back between the lowest and the highest value, and cuts off what is below 0."""
+        """Fold a walk back between the lowest and the highest value, and cut off what is below 0."""
         span = self._highest - _STANDING
         folded = span - np.abs(np.mod(walk - _STANDING, 2 * span) - span)
         return np.maximum(folded + _STANDING, 0)
 
     def _homewards(self) -> Floats:
-        """Gives the angle by which each vehicle that has strayed has to turn; 0 for the others."""
+        """Return the angle by which each vehicle that has strayed has to turn; 0 for the others."""
         north = self._home_latitude - self._latitude
         east = (self._home_longitude - self._longitude) * np.cos(self._latitude)
         angle = np.mod(np.arctan2(east, north) - self._heading + np.pi, 2 * np.pi) - np.pi
@@ -118,7 +118,7 @@ class Fleet:
 
     @staticmethod
     def _between(first: Floats, knots: Floats) -> npt.NDArray[np.float64]:
-        """Gives a value for each step, straight from knot to knot."""
+        """Return a value for each step, straight from knot to knot."""
         ends = np.vstack([first, knots])
         share = np.arange(1, _KNOT_STEPS + 1)[:, np.newaxis] / _KNOT_STEPS
         values = ends[:-1, np.newaxis] + share * np.diff(ends, axis=0)[:, np.newaxis]

@@ -14,7 +14,7 @@ class LogDamage:
     """Cuts lines of an access log before the status, gives what is none, spoils the IP address, time or status."""
 
     def __call__(self, line: bytes, rng: np.random.Generator) -> bytes:
-        """Gives a damaged line; never one with a line feed in it."""
+        """Return a damaged line; never one with a line feed in it."""
         kind = int(rng.integers(5))
         status = _LOG_STATUS.search(line)
         if kind == 0 and status is not None:

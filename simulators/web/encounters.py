@@ -30,7 +30,7 @@ class Encounters:
     met: dict[int, Ints] = field(default_factory=dict)
 
     def add(self, facts: Facts, times: Times) -> None:
-        """Adds responses, in any order."""
+        """Add responses, in any order."""
         status = facts["status"]
         self.statuses += np.bincount(status, minlength=len(self.statuses))
         failed = (status >= _FIRST_ERROR) & (status <= _LAST_ERROR)
@@ -42,7 +42,7 @@ class Encounters:
             self.met[each] = visitors if known is None else np.union1d(known, visitors)
 
     def to_json(self) -> dict[str, object]:
-        """Gives the responses by status, and the visitors that met an error.
+        """Return the responses by status, and the visitors that met an error.
 
         They are given by date and hour, and by hour of the day, 0 to 23: of mondays to fridays, and of all days.
         """

@@ -44,7 +44,7 @@ class Responses:
     request: tuple[Piece, Piece] = ("GET / HTTP/1.1", "-")
 
     def to_batch(self, form: LogForm, *, facts: bool) -> Batch:
-        """Gives the records, as JSON lines or in the common log format."""
+        """Return the records, as JSON lines or in the common log format."""
         data = _LAYOUTS[form](self) if len(self.second) else b""
         return Batch(data, self.second * MICROS_PER_SECOND, self._facts() if facts else None)
 

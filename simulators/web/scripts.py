@@ -40,7 +40,7 @@ class Formula:
     rows: int
 
     def responses(self, first: int, stop: int) -> Responses:
-        """Gives the responses from number ``first`` up to ``stop``."""
+        """Return the responses from number ``first`` up to ``stop``."""
         i: Ints = np.arange(first, stop, dtype=np.int64)
         third, last = i * self.third % _THIRD, i * self.last % _LAST
         return Responses(
@@ -77,7 +77,7 @@ class Script:
     form: LogForm = "json"
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: there are to be fewer rows than none.
@@ -91,7 +91,7 @@ class Script:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - always has them
-        """Yields the responses with their event times and, if wanted, the facts that a truth adds up."""
+        """Yield the responses with their event times and, if wanted, the facts that a truth adds up."""
         formula = self.formula
         end = (_END_OF_TIME - formula.start) // formula.step
         rows = formula.rows if self.rows is None else self.rows

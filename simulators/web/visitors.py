@@ -44,13 +44,13 @@ class Visitors:
         return self.people
 
     def draw_people(self, rng: np.random.Generator, count: int) -> Ints:
-        """Draws who comes: a few come all the time, most of them now and then."""
+        """Draw who comes: a few come all the time, most of them now and then."""
         return (self.people * rng.random(count) ** 2).astype(np.int64)
 
 
 @lru_cache(maxsize=2)
 def make_visitors(people: int, seed: int) -> Visitors:
-    """Makes a population.
+    """Make a population.
 
     Addresses are of 10.0.0.0/8 and of 2001:db8::/32, which are nobody's. Bots have IPv4.
     """

@@ -91,7 +91,7 @@ class Visits:
     form: LogForm = "json"
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -108,7 +108,7 @@ class Visits:
         return b""
 
     def batches(self, *, facts: bool = False, times: bool = True) -> Iterator[Batch]:  # noqa: ARG002 - always has them
-        """Yields the responses with their event times and, if wanted, the facts that a truth adds up."""
+        """Yield the responses with their event times and, if wanted, the facts that a truth adds up."""
         visitors = make_visitors(self.visitors, self.seed)
         left = self.rows or None
         for day in self._days(visitors):
@@ -121,7 +121,7 @@ class Visits:
                         return
 
     def _days(self, visitors: Visitors) -> Iterator[_Visits]:
-        """Yields days in order of time; a session that goes on past midnight goes on in the next one."""
+        """Yield days in order of time; a session that goes on past midnight goes on in the next one."""
         open_sessions = np.empty(0, _VISIT)
         for ordinal in range(self.start.toordinal(), date.max.toordinal()):
             day = np.concatenate([open_sessions, _make_day(visitors, date.fromordinal(ordinal), self.seed)])
@@ -132,7 +132,7 @@ class Visits:
 
 
 def _make_day(visitors: Visitors, day: date, seed: int) -> _Visits:
-    """Gives what begins on a day."""
+    """Return what begins on a day."""
     rng = np.random.default_rng([seed, day.toordinal()])
     visitor, begin, pages, pause, kind = (
         np.concatenate(columns)
@@ -158,7 +158,7 @@ def _make_day(visitors: Visitors, day: date, seed: int) -> _Visits:
 
 
 def _draw_requests(rng: np.random.Generator, kind: Ints) -> Ints:
-    """Draws requests: some pages are asked for a lot; scanners look for holes. The monitor asks for the first one."""
+    """Draw requests: some pages are asked for a lot; scanners look for holes. The monitor asks for the first one."""
     draw = rng.random(len(kind)) ** 3
     return np.where(kind == _SCANNER, len(_PAGES) + draw * len(_HOLES), draw * len(_PAGES)).astype(np.int64)
 
@@ -167,7 +167,7 @@ _Sessions = tuple[Ints, Ints, Ints, Ints, Ints]
 
 
 def _people(rng: np.random.Generator, visitors: Visitors, day: date) -> _Sessions:
-    """Gives visitor, first second, pages, pause between pages (-1 where it is drawn) and kind of each session."""
+    """Return visitor, first second, pages, pause between pages (-1 where it is drawn) and kind of each session."""
     count = int(rng.poisson(visitors.people * _SESSIONS_PER_VISITOR * _WEEK[day.weekday()]))
     curve = _CURVES[day.weekday() >= _FIRST_WEEKEND_DAY]
     share = np.concatenate([[0.0], np.cumsum(curve) / curve.sum()])
@@ -178,7 +178,7 @@ def _people(rng: np.random.Generator, visitors: Visitors, day: date) -> _Session
 
 
 def _bots(rng: np.random.Generator, visitors: Visitors) -> _Sessions:
-    """Gives the runs of the bots behind the monitor: every other one crawls, the rest look for holes."""
+    """Return the runs of the bots behind the monitor: every other one crawls, the rest look for holes."""
     runs = rng.poisson(_RUNS_A_DAY, visitors.bots - 1)
     bot = np.repeat(np.arange(1, visitors.bots), runs)
     count = len(bot)
@@ -190,13 +190,13 @@ def _bots(rng: np.random.Generator, visitors: Visitors) -> _Sessions:
 
 
 def _monitor(visitors: Visitors) -> _Sessions:
-    """Gives the one bot that looks once a minute whether the server is there."""
+    """Return the one bot that looks once a minute whether the server is there."""
     one = np.ones(1, np.int64)
     return visitors.monitor * one, 0 * one, DAY_SECONDS // _MONITOR_PAUSE * one, _MONITOR_PAUSE * one, _CRAWLER * one
 
 
 def _fail(rng: np.random.Generator, made: _Visits, day: date) -> _Visits:
-    """Lets responses fail in an outage, on some days, and while a new version goes live; people try again at once."""
+    """Let responses fail in an outage, on some days, and while a new version goes live; people try again at once."""
     troubles = []
     if day.weekday() < _FIRST_WEEKEND_DAY:
         troubles.append((_DEPLOY_SECOND, _DEPLOY_SECOND + _DEPLOY_SECONDS, _DEPLOY_SHARE))

@@ -46,7 +46,7 @@ class ProducerSettings:
     transactional_id: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one is out of its range.
@@ -57,7 +57,7 @@ class ProducerSettings:
             raise ValueError(f"patience_seconds must be positive, got {self.patience_seconds}")
 
     def open(self) -> Sender:
-        """Gives what sends; it connects when there is something to send.
+        """Return what sends; it connects when there is something to send.
 
         Raises:
             ValueError: an extra is missing.
@@ -73,7 +73,7 @@ class Sender:
     """
 
     def __init__(self, how: ProducerSettings) -> None:
-        """Connects to nothing yet, unless there are transactions."""
+        """Connect to nothing yet, unless there are transactions."""
         from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 (an extra)
 
         self._how = how
@@ -109,7 +109,7 @@ class Sender:
         return self._failure is not None
 
     def send(self, topic: str, values: Iterable[bytes], keys: Sequence[bytes | None] | None = None) -> int:
-        """Hands messages over, in order, and gives their number; waits only where too many are on their way.
+        """Hand messages over, in order, and return their number; wait only where too many are on their way.
 
         Raises:
             BrokerError: one of these or of earlier ones cannot be delivered.
@@ -134,7 +134,7 @@ class Sender:
         return number
 
     def flush(self) -> None:
-        """Waits until everything was delivered.
+        """Wait until everything was delivered.
 
         Raises:
             BrokerError: something was not, or we were asked to end and brokers stay away.
@@ -144,7 +144,7 @@ class Sender:
         self._check()
 
     def begin(self) -> None:
-        """Begins a transaction, unless one has begun.
+        """Begin a transaction, unless one has begun.
 
         Raises:
             BrokerError: this sender has failed.
@@ -160,7 +160,7 @@ class Sender:
         self._in_transaction = True
 
     def commit(self) -> None:
-        """Delivers everything and ends the transaction: from now on it is seen.
+        """Deliver everything and end the transaction: from now on it is seen.
 
         Raises:
             BrokerError: it cannot be, or we were asked to end and brokers stay away. Nothing of it will be seen, unless
@@ -177,7 +177,7 @@ class Sender:
         self._in_transaction = False
 
     def abort(self) -> None:
-        """Ends the transaction, if there is one, so that nothing of it is ever seen."""
+        """End the transaction, if there is one, so that nothing of it is ever seen."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
 
         if self._in_transaction:
@@ -190,7 +190,7 @@ class Sender:
                 self._fail(explain(error))
 
     def close(self) -> None:
-        """Forgets what was not flushed, and ends the connections."""
+        """Forget what was not flushed, and end the connections."""
         self._producer.purge()
         self._producer.flush(_POLL_SECONDS)
 
@@ -206,7 +206,7 @@ class Sender:
             self._fail(explain(error))
 
     def _insist(self, call: Callable[[float], object]) -> None:
-        """Calls again while brokers are away: for as long as they may be, or until we are asked to end."""
+        """Call again while brokers are away: for as long as they may be, or until we are asked to end."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
 
         deadline = time.monotonic() + self._how.patience_seconds
@@ -230,7 +230,7 @@ class Sender:
             raise self._failure
 
     def _check_waiting(self) -> None:
-        """Raises what failed, or that we were asked to end and nothing has moved for a while."""
+        """Raise what failed, or that we were asked to end and nothing has moved for a while."""
         self._check()
         waiting, now = len(self._producer), time.monotonic()
         if waiting != self._waiting or not draining():
@@ -239,7 +239,7 @@ class Sender:
             raise self._error(f"{waiting} messages wait, and we were asked to end")
 
     def _fail(self, reason: str, topic: str = "") -> BrokerError:
-        """Remembers the first failure, and gives it."""
+        """Remember the first failure, and return it."""
         self._failure = self._failure or self._error(reason, topic)
         return self._failure
 
@@ -268,7 +268,7 @@ def count_messages(brokers: Brokers, topic: str) -> int:
 
 
 def make_topics(brokers: Brokers, topics: Sequence[str]) -> None:
-    """Sees that brokers answer and have these topics; makes those that are missing, as big as brokers usually do.
+    """See that brokers answer and have these topics; make those that are missing, as big as brokers usually do.
 
     Raises:
         BrokerError: nobody answers, they refuse, or a topic cannot be made.

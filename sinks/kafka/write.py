@@ -118,7 +118,7 @@ class _SendFn(beam.DoFn):
             self.teardown()
 
     def send(self, messages: Messages) -> None:
-        """Sends messages."""
+        """Send messages."""
         values, keys = messages
         with _one_line_errors():
             if self._sender is None:
@@ -171,7 +171,7 @@ _SENDERS: Shared[ProducerSettings, Sender] = Shared(ProducerSettings.open, Sende
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteTopic(beam.PTransform):
-    """Sends a message for each row of each result, early ones too, and gives a :class:`Written` for each bundle.
+    """Sends a message for each row of each result, early ones too, and yields a :class:`Written` for each bundle.
 
     The value is a JSON object: the columns of the row, as files have them, ``pane`` and ``final``. The key is that of
     the row, with ``|`` between its columns. Who keeps totals by window and key, each time those of the highest pane,
@@ -192,12 +192,8 @@ class WriteTopic(beam.PTransform):
     key: tuple[str, ...]
     document: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, results: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return results | "AllTime" >> beam.WindowInto(GlobalWindows()) | "SendRows" >> beam.ParDo(_ResultsFn(self))
 
 
@@ -216,7 +212,7 @@ def result_messages(topic: Topic, results: Sequence[Result], key: tuple[str, ...
 
 
 def document_message(result: Result, key: str, columns: tuple[str, ...]) -> Messages:
-    """Gives the one message of a result that is a document.
+    """Return the one message of a result that is a document.
 
     Raises:
         ValueError: a column is missing, or this is not all of the window.
@@ -264,7 +260,7 @@ class _ResultsFn(_SendFn):
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteMessages(beam.PTransform):
-    """Sends a message for each record, in order, and gives a :class:`Written` for each bundle.
+    """Sends a message for each record, in order, and yields a :class:`Written` for each bundle.
 
     Attributes:
         topic: where to.
@@ -279,16 +275,12 @@ class WriteMessages(beam.PTransform):
     layout: Layout | None = None
     key: str = ""
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "SendRecords" >> beam.ParDo(self.step())
 
     def step(self) -> beam.DoFn:
-        """Gives the one step."""
+        """Return the one step."""
         return _BatchesFn(self)
 
 
@@ -325,7 +317,7 @@ class _BatchesFn(_SendFn):
 
 
 def _keys(rows: pl.DataFrame, columns: Sequence[str]) -> list[bytes | None]:
-    """Gives the keys of rows: their text, with nothing around it, or None where the only column is missing."""
+    """Return the keys of rows: their text, with nothing around it, or None where the only column is missing."""
     require(rows, columns)
     texts = [_text(name, rows.schema[name]) for name in columns]
     key = (

@@ -51,7 +51,7 @@ class Database:
         self._file: tuple[int, int] | None = None
 
     def transact(self, work: Callable[[sa.Connection], _T], retry_seconds: float = RETRY_SECONDS) -> _T:
-        """Does the work in one transaction, and again from its start while the database is away or busy.
+        """Do the work in one transaction, and again from its start while the database is away or busy.
 
         Args:
             work: what to do; as a connection may break in the middle of a commit, doing it twice must do no harm.
@@ -75,12 +75,12 @@ class Database:
                 raise self.error(f"{reason}; tried for {retry_seconds:g} s")
 
     def close(self) -> None:
-        """Closes the connection, if there is one."""
+        """Close the connection, if there is one."""
         with self._lock:
             self._hang_up()
 
     def error(self, reason: str) -> SinkError:
-        """Gives the error that names the database and the reason."""
+        """Return the error that names the database and the reason."""
         return SinkError(f"cannot write to {shown(self.url)}: {reason}")
 
     def _attempt(self, work: Callable[[sa.Connection], _T]) -> _T:
@@ -134,7 +134,7 @@ class Database:
             raise self.error("psycopg is missing: pip install 'transaction-streams[postgresql]'") from None
 
     def _reason(self, error: DBAPIError) -> str:
-        """Gives the one line of a message that tells most."""
+        """Return the one line of a message that tells most."""
         lines = [line.strip() for line in str(error.orig).splitlines()] or [type(error.orig).__name__]
         line = next((line for line in lines if _BEFORE_THE_REASON[0] in line), lines[0])
         for words in _BEFORE_THE_REASON:
@@ -157,7 +157,7 @@ def _file_of(url: sa.URL) -> tuple[int, int] | None:
 
 
 def check_sql(url: str | sa.URL, table: str = "") -> None:
-    """Finds out, before anything runs, whether a database can be written; makes no more than a SQLite file's folder.
+    """Find out, before anything runs, whether a database can be written; make no more than a SQLite file's folder.
 
     Args:
         url: its address.
@@ -211,7 +211,7 @@ def _path(url: sa.URL) -> Path:
 
 
 def _is_passing(error: DBAPIError) -> bool:
-    """Tells whether trying again may help."""
+    """Return whether trying again may help."""
     if isinstance(error.orig, sqlite3.Error):
         return any(word in str(error.orig) for word in _PASSING_IN_SQLITE)
     code = getattr(error.orig, "sqlstate", None)
@@ -223,11 +223,11 @@ def _is_passing(error: DBAPIError) -> bool:
 
 
 def _keep_a_log(connection: sqlite3.Connection, _: object) -> None:
-    """Sets write-ahead logging, so that readers read on while somebody writes; the file keeps it."""
+    """Set write-ahead logging, so that readers read on while somebody writes; the file keeps it."""
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_as_writer(connection: sa.Connection) -> None:
-    """Takes the lock at once: a reader that becomes a writer in mid-transaction may be told that it is too late."""
+    """Take the lock at once: a reader that becomes a writer in mid-transaction may be told that it is too late."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -32,7 +32,7 @@ _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class InsertRecords(beam.PTransform):
-    """Writes each record into a row of its own, and gives a :class:`Written` per transaction.
+    """Writes each record into a row of its own, and yields a :class:`Written` per transaction.
 
     The table is made when it is missing. It has the fields as text (in SQLite those in ``numbers`` as numbers), and
     the identity of the record as its key (see :class:`schemas.elements.block.Block`): ``origin`` and ``position``,
@@ -64,7 +64,7 @@ class InsertRecords(beam.PTransform):
     address: sa.URL = field(init=False)
 
     def __post_init__(self, url: str | sa.URL) -> None:
-        """Checks the fields."""
+        """Check the fields."""
         super().__init__()
         self.address = address_of(url)
         check_table(self.table)
@@ -74,7 +74,7 @@ class InsertRecords(beam.PTransform):
             raise ValueError(f"the table would have the column {again!r} twice: name the others with --columns")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return pcoll | "InsertRows" >> beam.ParDo(_InsertFn(self))
 
 
@@ -202,7 +202,7 @@ class _Table:
         self._insert = insert.on_conflict_do_update(index_elements=list(KEY), set_=newer)
 
     def prepare(self, connection: sa.Connection) -> str:
-        """Makes the table, if it is not there; gives what is wrong with it, or an empty text."""
+        """Make the table, if it is not there; return what is wrong with it, or an empty text."""
         inspector = make_table(connection, self.table)
         if inspector is None:
             return ""
@@ -215,7 +215,7 @@ class _Table:
         return ""
 
     def write(self, connection: sa.Connection, rows: pl.DataFrame) -> None:
-        """Writes the rows; those that are there already are changed."""
+        """Write the rows; those that are there already are changed."""
         if self._backend == POSTGRESQL:  # it has no texts with this character
             rows = rows.with_columns(pl.col(pl.String).str.replace_all("\0", _UNREADABLE, literal=True))
         connection.execute(self._insert, rows.to_dicts())

@@ -56,7 +56,7 @@ class Upsert:
         self._insert = self._make_insert()
 
     def prepare(self, connection: sa.Connection) -> str:
-        """Makes the table, if it is not there; gives what is wrong with it, or an empty text."""
+        """Make the table, if it is not there; return what is wrong with it, or an empty text."""
         inspector = make_table(connection, self.table)
         if inspector is None:
             return ""
@@ -70,12 +70,12 @@ class Upsert:
         return ""
 
     def write(self, connection: sa.Connection, rows: pl.DataFrame) -> None:
-        """Writes the rows of :meth:`in_sql`, unless newer ones are there."""
+        """Write the rows of :meth:`in_sql`, unless newer ones are there."""
         if rows.height:
             connection.execute(self._insert, rows.to_dicts())
 
     def replace(self, connection: sa.Connection, rows: pl.DataFrame, windows: Iterable[Window]) -> None:
-        """Writes the rows in place of all that the table has of their windows, unless it has newer ones."""
+        """Write the rows in place of all that the table has of their windows, unless it has newer ones."""
         if self._backend == POSTGRESQL:
             # Between looking what is there and writing nobody else may write; all may read.
             connection.exec_driver_sql(f'LOCK TABLE "{self.table.name}" IN SHARE ROW EXCLUSIVE MODE')
@@ -96,7 +96,7 @@ class Upsert:
         self.write(connection, rows)
 
     def in_sql(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Gives the rows as they are handed to the driver: numbers, booleans, and texts for everything else."""
+        """Return the rows as they are handed to the driver: numbers, booleans, and texts for everything else."""
         return rows.select(_in_sql(name, dtype, self._backend) for name, dtype in self._schema.items())
 
     def _make_insert(self) -> sa.Insert:
@@ -112,7 +112,7 @@ class Upsert:
         )
 
     def _comparable(self, name: str) -> sa.ColumnElement[Any]:
-        """Gives the values of a column as SQLite can tell them apart, missing ones as well."""
+        """Return the values of a column as SQLite can tell them apart, missing ones as well."""
         return sa.func.coalesce(self.table.c[name], _MISSING)
 
     def _equals(self, name: str, value: str | None) -> sa.ColumnElement[bool]:
@@ -123,7 +123,7 @@ class Upsert:
 
 
 def column_type(dtype: pl.DataType, backend: str, name: str) -> sa.types.TypeEngine[Any]:
-    """Gives the type of a table's column for the values of a frame's.
+    """Return the type of a table's column for the values of a frame's.
 
     Raises:
         ValueError: there is none.
@@ -165,6 +165,6 @@ def _in_sql(name: str, dtype: pl.DataType, backend: str) -> pl.Expr:
 
 
 def moment_text(value: pl.Expr) -> pl.Expr:
-    """Gives times as ISO 8601, in a form whose texts are ordered as the times are: with a ``Z`` they would not be."""
+    """Return times as ISO 8601, in a form whose texts are ordered as the times are: with a ``Z`` they would not be."""
     fraction = pl.when(value.dt.microsecond() != 0).then(value.dt.strftime(".%6f")).otherwise(pl.lit(""))
     return pl.format("{}{}+00:00", value.dt.strftime("%Y-%m-%dT%H:%M:%S"), fraction)

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def parse_sql(text: str) -> tuple[sa.URL, str]:
-    """Parses the address of a database and gives it with the name of the table, empty where there is none.
+    """Parse the address of a database and return it with the name of the table, empty where there is none.
 
     Its password is held by this process, and not pickled with it (see :class:`schemas.passwords.Password`).
 
@@ -64,7 +64,7 @@ def address_of(url: str | sa.URL) -> sa.URL:
 
 
 def check_table(name: str) -> None:
-    """Checks the name of a table.
+    """Check the name of a table.
 
     Raises:
         ValueError: there may be no table of that name.
@@ -74,7 +74,7 @@ def check_table(name: str) -> None:
 
 
 def shown(url: sa.URL) -> str:
-    """Gives the address as it may be shown: no password, no options.
+    """Return the address as it may be shown: no password, no options.
 
     >>> shown(parse_sql("postgresql://me:secret@db/shop?sslmode=require")[0])
     'postgresql://me@db/shop'
@@ -92,7 +92,7 @@ def _check_sqlite(url: sa.URL) -> None:
 
 
 def make_table(connection: sa.Connection, table: sa.Table) -> sa.Inspector | None:
-    """Makes a table that is not there; for one that is, gives who can tell of it."""
+    """Make a table that is not there; of one that is, return the inspector."""
     if connection.dialect.name == POSTGRESQL:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING_TABLES)))
     inspector = sa.inspect(connection)

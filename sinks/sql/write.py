@@ -26,7 +26,7 @@ MOST_ROWS = 50_000
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteTable(beam.PTransform):
-    """Writes each result into one table, a row per window and key, and gives a :class:`Written` per transaction.
+    """Writes each result into one table, a row per window and key, and yields a :class:`Written` per transaction.
 
     For example::
 
@@ -65,7 +65,7 @@ class WriteTable(beam.PTransform):
     address: sa.URL = field(init=False)
 
     def __post_init__(self, url: str | sa.URL) -> None:
-        """Checks the fields."""
+        """Check the fields."""
         super().__init__()
         self.address = address_of(url)
         check_table(self.table)
@@ -75,13 +75,13 @@ class WriteTable(beam.PTransform):
             raise ValueError(f"retry_seconds must not be negative, got {self.retry_seconds}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the steps; what is given belongs to transactions, so to no window."""
+        """Wire the steps; what is given belongs to transactions, so to no window."""
         results = pcoll if self.early else pcoll | "KeepFinal" >> beam.Filter(_is_final)
         return results | "AllTime" >> beam.WindowInto(GlobalWindows()) | "UpsertRows" >> beam.ParDo(_UpsertFn(self))
 
 
 def newest_rows(results: Sequence[Result], key: tuple[str, ...], run: int, *, whole_windows: bool) -> pl.DataFrame:
-    """Gives the rows of several results, with OWN_COLUMNS, in the order of window and key.
+    """Return the rows of several results, with OWN_COLUMNS, in the order of window and key.
 
     Of the rows of one window and key, the newest; with ``whole_windows``, only those of a window's newest result.
 
@@ -108,7 +108,7 @@ def newest_rows(results: Sequence[Result], key: tuple[str, ...], run: int, *, wh
 
 
 def _newest_of_windows(results: Sequence[Result]) -> dict[tuple[int | None, int | None], int]:
-    """Gives, by window, the place of its newest result; of equally new ones the last."""
+    """Return, by window, the place of its newest result; of equally new ones the last."""
     newest: dict[tuple[int | None, int | None], int] = {}
     for place, result in enumerate(results):
         window = result[:2]
@@ -157,7 +157,7 @@ class _UpsertFn(beam.DoFn):
         self._database = None
 
     def _flush(self) -> Written:
-        """Writes what has gathered; gives how many rows are final."""
+        """Write what has gathered; return how many rows are final."""
         options, results = self._options, self._results
         self._results, self._rows = [], 0
         if self._database is None:

@@ -91,6 +91,8 @@ class ReaderGroup:
         board.add("tombstones", count)
 
 
+#: The readers of this process by the token of their source; who reads in another process has a group there, and what is
+#: known of that one comes from the broker.
 _SIBLINGS: dict[str, ReaderGroup] = {}
 _LOCK = threading.Lock()
 

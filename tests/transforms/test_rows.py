@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch, Result
 from schemas.times import to_micros
-from schemas.totals import ProduceTotal
 from tests.strategies import microseconds, sale_frame, sale_rows
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Sum
@@ -71,6 +70,17 @@ def test_times_become_timestamps_to_the_microsecond_in_every_unit_and_missing_on
             {"key": ["a", "b"], "since": [exact, None]}, {"key": pl.String, "since": pl.Datetime(unit, "UTC")}
         )
         assert to_rows(Paused, frame) == [Paused("a", Timestamp(micros=to_micros(exact))), Paused("b", None)]
+
+
+class ProduceTotal(NamedTuple):
+    window_start: Timestamp | None
+    window_end: Timestamp | None
+    upc: str
+    description: str | None
+    quantity: Decimal
+    scale: Decimal
+    spend: Decimal
+    rows: int
 
 
 def test_a_type_without_times_will_do():

@@ -22,11 +22,11 @@ from simulators.shop import opening, shop
 from simulators.shop.counter import Habits
 from simulators.shop.crowds import Calendar
 from simulators.shop.incidents import parse_anomaly, parse_trouble
-from simulators.shop.ledger import Ledger
 from simulators.shop.menu import MENU, Product
 from simulators.shop.opening import Hours, parse_hours
 from simulators.shop.shelves import Restocking
 from simulators.shop.shop import DEFAULT_HOURS, DEFAULT_START, Shop
+from simulators.shop.truth import ShopTruth
 from tests.simulators.shops import Recount, assert_sums, batches_of, data_of, kind_of, messages_of, time_of
 
 ROWS = 20_000
@@ -122,11 +122,11 @@ def test_whatever_happens_the_levels_and_the_totals_are_right(shop: Shop) -> Non
         assert said == [(kind_of(p), time, p["product_id"]) for p, time in zip(payloads, times, strict=True)]
         messages = payloads
     recount = Recount(shop.restocking.below, shop.restocking.amount).take(messages)
-    ledger = Ledger(shop.menu, shop.stores)
+    summed = ShopTruth(shop.menu, shop.stores)
     for batch in shop.batches(facts=True):
         assert batch.facts is not None
-        ledger.add(batch.facts, batch.times)
-    truth: Any = ledger.to_json()
+        summed.add(batch.facts, batch.times)
+    truth: Any = summed.to_json()
     assert_sums(truth, recount)
     assert truth["twice"] == {}
 

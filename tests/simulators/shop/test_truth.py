@@ -1,4 +1,4 @@
-"""The ledger, held against a recount of the messages that were sent, whatever befell them."""
+"""The truth of a shop, held against a recount of the messages that were sent, whatever befell them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from simulators.engine.faults import Faults
 from simulators.engine.truth import Tally
 from simulators.shop.damage import ShopDamage
 from simulators.shop.incidents import parse_trouble
-from simulators.shop.ledger import Ledger
 from simulators.shop.menu import MENU
 from simulators.shop.shop import DEFAULT_START, Shop
+from simulators.shop.truth import ShopTruth
 from tests.simulators.shops import SUMS, Recount, assert_sums, kind_of, messages_of, time_of, total_of
 
 SHOP = Shop(15_000, seed=2, troubles=[parse_trouble("SF07@3h+1d"), parse_trouble("CL07@2d+5d")])
 
 
 def tallied(shop: Shop, faults: Faults, damage: ShopDamage) -> tuple[dict[str, Any], bytes]:
-    tally = Tally(Ledger(shop.menu, shop.stores))
+    tally = Tally(ShopTruth(shop.menu, shop.stores))
     data = b""
     for batch in faults.apply(shop.batches(facts=True), damage):
         tally.add(batch)
@@ -129,11 +129,11 @@ def sums_of(lines: list[bytes]) -> dict[str, dict[str, Any]]:
 
 
 def test_nothing_is_nothing() -> None:
-    ledger = Ledger(MENU)
+    summed = ShopTruth(MENU)
     facts = next(Shop(1).batches(facts=True)).facts
     assert facts is not None
-    ledger.add(facts[:0], np.empty(0, np.int64))
-    truth: Any = ledger.to_json()
+    summed.add(facts[:0], np.empty(0, np.int64))
+    truth: Any = summed.to_json()
     assert truth["total"]["sales"] == "0.00"
     assert {said["sold"] for said in truth["products"].values()} == {0}
 
@@ -142,11 +142,11 @@ def test_the_last_message_tells_the_level_in_whatever_order_they_come() -> None:
     (opening, first, *_) = Shop(2_000).batches(facts=True)
     assert opening.facts is not None
     assert first.facts is not None
-    ledger, other = Ledger(MENU), Ledger(MENU)
-    ledger.add(opening.facts, opening.times)
-    ledger.add(first.facts, first.times)
+    summed, other = ShopTruth(MENU), ShopTruth(MENU)
+    summed.add(opening.facts, opening.times)
+    summed.add(first.facts, first.times)
     other.add(first.facts[::-1], first.times[::-1])
     other.add(opening.facts, opening.times)
-    assert ledger.to_json() == other.to_json()
+    assert summed.to_json() == other.to_json()
     assert time_of(messages_of(bytes(opening.data))[0]).timestamp() > 0
     assert int(opening.times[0]) == DEFAULT_START

@@ -1,4 +1,4 @@
-"""The ledger: what smoothie shops told, added up exactly for the truth file."""
+"""What smoothie shops told, added up exactly for the truth file."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class Sums:
     """Sums of facts by shop and product."""
 
     def __init__(self, shelves: int) -> None:
-        """Begins with nothing."""
+        """Begin with nothing."""
         self.columns = {name: np.zeros(shelves, np.int64) for name in _SUMS}
 
     def add(self, facts: Facts, shelf: Ints) -> None:
-        """Adds messages; ``shelf`` is the place of the shop and product of each."""
+        """Add messages; ``shelf`` is the place of the shop and product of each."""
         of_kind = [facts["kind"] == kind for kind in range(len(KINDS))]
         for name, (kind, fact) in _SUMS.items():
             mine = of_kind[kind]
             np.add.at(self.columns[name], shelf[mine], 1 if fact is None else facts[fact][mine])
 
     def of(self, shelves: slice) -> dict[str, int | str]:
-        """Gives the sums over some shelves, money as exact decimal text."""
+        """Return the sums over some shelves, money as exact decimal text."""
         sums = {name: int(column[shelves].sum()) for name, column in self.columns.items()}
         return {name: exact(value, CENT_PLACES) if name in _MONEY else value for name, value in sums.items()}
 
 
 @dataclass
-class Ledger:
+class ShopTruth:
     """What was told, by product.
 
     A message that comes twice counts twice in the sums, as it does for a reader who takes it twice; what they came to
@@ -67,14 +67,14 @@ class Ledger:
     _last: int = -1
 
     def __post_init__(self) -> None:
-        """Begins with nothing."""
+        """Begin with nothing."""
         shelves = self.stores * len(self.menu)
         self._all, self._again = Sums(shelves), Sums(shelves)
         self._level, self._without, self._empty_since = (np.zeros(shelves, np.int64) for _ in range(3))
         self._newest = np.full(shelves, -1, np.int64)
 
     def add(self, facts: Facts, times: Times) -> None:
-        """Adds messages."""
+        """Add messages."""
         if not len(facts):
             return
         shelf = facts["store"] * len(self.menu) + facts["product"]
@@ -91,7 +91,7 @@ class Ledger:
         self._see(facts, times, shelf)
 
     def _see(self, facts: Facts, times: Times, shelf: Ints) -> None:
-        """Takes levels from the newest message of each shelf, in whatever order they come; not from lost sales."""
+        """Take levels from the newest message of each shelf, in whatever order they come; not from lost sales."""
         kept = np.flatnonzero((facts["kind"] != LOST_SALE) & (facts["number"] > self._newest[shelf]))
         kept = kept[np.argsort(facts["number"][kept], kind="stable")]
         # Of several of one shelf the last one stays.
@@ -100,7 +100,7 @@ class Ledger:
         self._empty_since[shelf[kept]] = times[kept]
 
     def to_json(self) -> dict[str, object]:
-        """Gives the sums so far as plain objects; a product of which nothing was told is there with nothing."""
+        """Return the sums so far as plain objects; a product of which nothing was told is there with nothing."""
         width = len(self.menu)
         again = [self._again.of(slice(place, None, width)) for place in range(width)]
         told: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""The printer: columns of whole numbers become the bytes of tape rows, 50 fields each, nothing done row by row."""
+"""Columns of whole numbers become the bytes of tape rows, 50 fields each, nothing done row by row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATUSES = (" ", "V", "R", "M", "C")
 
 
 def _wholes(limit: int) -> tuple[Texts, Texts]:
-    """Gives the texts of the numbers below the limit, and the same followed by those with a minus before them."""
+    """Return the texts of the numbers below the limit, and the same followed by those with a minus before them."""
     unsigned = np.arange(limit).astype(f"S{len(str(limit - 1))}")
     return unsigned, np.concatenate([unsigned, np.char.add(b"-", unsigned)])
 
@@ -52,13 +52,13 @@ def _signed(whole: Ints, is_negative: npt.NDArray[np.bool_]) -> Piece:
 
 
 def _money(cents: Ints) -> list[Piece]:
-    """Prints cents with four decimals."""
+    """Print cents with four decimals."""
     whole, part = np.divmod(np.abs(cents), _CENTS)
     return [_signed(whole, cents < 0), (_MONEY_PART, part)]
 
 
 def _quantity(millionths: Ints) -> list[Piece]:
-    """Prints millionths with as many decimals as they need."""
+    """Print millionths with as many decimals as they need."""
     whole, part = np.divmod(np.abs(millionths), ONE)
     high, low = np.divmod(part, _THOUSAND)
     signed = _signed(whole, millionths < 0)
@@ -67,11 +67,11 @@ def _quantity(millionths: Ints) -> list[Piece]:
     return [signed, (_THOUSANDTHS_TRIMMED_OR_NOT, high + _THOUSAND * (low > 0)), (_MILLIONTHS_TRIMMED, low)]
 
 
-class Printer:
+class RowEncoder:
     """Prints days of a catalogue's tape in one dialect."""
 
     def __init__(self, goods: Catalogue, dialect: Dialect) -> None:
-        """Makes the tables of what is the same for each sale of a product."""
+        """Make the tables of what is the same for each sale of a product."""
         self._goods = goods
         self._separator = dialect.separator
         self._quote = '"' if dialect.quoted else ""
@@ -92,11 +92,11 @@ class Printer:
         self._has_percent = np.arange(len(goods.products)) < goods.first_register_line
 
     def header(self, names: tuple[str, ...]) -> bytes:
-        """Gives the header row."""
+        """Return the header row."""
         return (self._separator.join(self._text(name) for name in names) + "\n").encode()
 
     def rows(self, day: Day) -> bytes:
-        """Gives the rows of a day."""
+        """Return the rows of a day."""
         lines = day.lines
         product = lines.product
         discountable = np.where(lines.status == SPECIAL, _SPECIAL_DISCOUNTABLE, self._goods.discountable[product])
@@ -136,7 +136,7 @@ class Printer:
         return self._quote + text + self._quote
 
     def _tail(self, product: Product) -> tuple[str, ...]:
-        """Gives the fields from ``volume_discount_type`` to ``receipt``."""
+        """Return the fields from ``volume_discount_type`` to ``receipt``."""
         volume = ("0", "1", f"{product.price / 100:.4f}") if product.subtype == "CP" else ("0", "0", "0.0000")
         empty, blank = self._text(""), self._text(" ")
         return (
