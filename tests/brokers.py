@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -28,9 +27,10 @@ from confluent_kafka.admin import (
 )
 
 from tests.certificates import write_certificates
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
 
 _SCRIPT = Path(__file__).parent.parent / "scripts" / "kafka.sh"
-_PATIENCE_SECONDS = 60
 _NOT_THERE = 3  # the script's exit status where there is no Java, or no jars
 _TRIES = 3
 #: The user that every SCRAM listener knows.
@@ -89,7 +89,7 @@ class Broker:
     def start(self) -> None:
         """Starts it, and waits until it takes connections: on the same ports, with the same messages, as before."""
         for _ in range(1 if self.ports else _TRIES):
-            ports = self.ports or dict(zip(_LISTENERS, _free_ports(len(_LISTENERS))))
+            ports = self.ports or {name: free_port() for name in _LISTENERS}
             done = self._run("start", *self._options(ports))
             if done.returncode == _NOT_THERE:
                 pytest.skip(done.stderr.strip())
@@ -108,7 +108,7 @@ class Broker:
         """Ends it as a power cut would."""
         pid = int((self.folder / "pid").read_text())
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while self.is_running():
             assert time.monotonic() < deadline, f"process {pid} does not end"
             time.sleep(0.02)
@@ -137,22 +137,22 @@ class Broker:
         """Makes a topic, waits until clients see it, and gives its name: one that nobody has, unless one is given."""
         name = name or f"topic-{uuid.uuid4().hex[:12]}"
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config or {}))
-        self.admin().create_topics([new])[name].result(_PATIENCE_SECONDS)
+        self.admin().create_topics([new])[name].result(PATIENCE_SECONDS)
         self._wait_for_partitions(name, partitions)
         return name
 
     def add_partitions(self, topic: str, total: int) -> None:
-        self.admin().create_partitions([NewPartitions(topic, total)])[topic].result(_PATIENCE_SECONDS)
+        self.admin().create_partitions([NewPartitions(topic, total)])[topic].result(PATIENCE_SECONDS)
         self._wait_for_partitions(topic, total)
 
     def delete_topic(self, topic: str) -> None:
-        self.admin().delete_topics([topic])[topic].result(_PATIENCE_SECONDS)
+        self.admin().delete_topics([topic])[topic].result(PATIENCE_SECONDS)
         self._wait_for_partitions(topic, 0)
 
     def delete_records(self, topic: str, partition: int, before_offset: int) -> None:
         """Deletes what is older, as the broker does itself when messages have been there for long enough."""
         place = TopicPartition(topic, partition, before_offset)
-        self.admin().delete_records([place])[place].result(_PATIENCE_SECONDS)
+        self.admin().delete_records([place])[place].result(PATIENCE_SECONDS)
 
     def produce(
         self,
@@ -189,7 +189,7 @@ class Broker:
             )
             if number % 1_000 == 0:
                 producer.poll(0)
-        assert producer.flush(_PATIENCE_SECONDS) == 0, "the broker does not take the messages"
+        assert producer.flush(PATIENCE_SECONDS) == 0, "the broker does not take the messages"
         assert not failures, failures[0]
 
     def consume_all(
@@ -208,7 +208,7 @@ class Broker:
         found, unread = [], {place.partition for place in places}
         with self._consumer(settings) as consumer:
             consumer.assign(places)
-            deadline = time.monotonic() + _PATIENCE_SECONDS
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while unread:
                 for message in consumer.consume(10_000, 0.2):
                     error = message.error()
@@ -223,7 +223,7 @@ class Broker:
 
     def partitions(self, topic: str) -> list[int]:
         """Gives the numbers of a topic's partitions; none if there is no such topic."""
-        found = self.admin().list_topics(topic, _PATIENCE_SECONDS).topics[topic]
+        found = self.admin().list_topics(topic, PATIENCE_SECONDS).topics[topic]
         return sorted(found.partitions) if found.error is None else []
 
     def deny(self, operation: str, name: str, kind: str = "topic") -> None:
@@ -232,7 +232,7 @@ class Broker:
         rule = AclBinding(*what, f"User:{USER}", "*", AclOperation[operation.upper()], AclPermissionType.DENY)
         admin = self.admin()
         for done in admin.create_acls([rule]).values():
-            done.result(_PATIENCE_SECONDS)
+            done.result(PATIENCE_SECONDS)
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """Gives for each partition the offset that its next message gets."""
@@ -243,7 +243,7 @@ class Broker:
         """Gives the offsets that a group of consumers has committed; negative where it has none."""
         with self._consumer({"group.id": group}) as consumer:
             places = [TopicPartition(topic, number) for number in self.partitions(topic)]
-            return {place.partition: place.offset for place in consumer.committed(places, _PATIENCE_SECONDS)}
+            return {place.partition: place.offset for place in consumer.committed(places, PATIENCE_SECONDS)}
 
     def _client(self) -> dict:
         return {"bootstrap.servers": self.servers, "log_level": 0}
@@ -257,7 +257,7 @@ class Broker:
             consumer.close()
 
     def _wait_for_partitions(self, topic: str, count: int) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(self.partitions(topic)) != count:
             assert time.monotonic() < deadline, f"{topic} does not get {count} partitions"
             time.sleep(0.02)
@@ -301,10 +301,10 @@ class Broker:
 
 def _end_offset(consumer: Consumer, place: TopicPartition) -> int:
     """Asks again while the broker of a topic that has just been made does not know yet that it leads it."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return consumer.get_watermark_offsets(place, _PATIENCE_SECONDS)[1]
+            return consumer.get_watermark_offsets(place, PATIENCE_SECONDS)[1]
         except KafkaException as error:
             if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
                 raise
@@ -330,11 +330,3 @@ def running_broker(settings: Mapping[str, str] | None = None) -> Iterator[Broker
                 broker.stop()
     finally:
         shutil.rmtree(folder)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

@@ -16,6 +16,7 @@ from typing import Any
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP
 
 from schemas.elements.block import Block
+from tests.patience import PATIENCE_SECONDS
 
 _CLOCKS: weakref.WeakValueDictionary[int, FakeClock] = weakref.WeakValueDictionary()
 
@@ -122,7 +123,7 @@ class Driver:
         self.watermark = watermark
         return has_block
 
-    def until(self, is_enough: Callable[[Driver], bool], seconds: float = 10) -> Driver:
+    def until(self, is_enough: Callable[[Driver], bool], seconds: float = PATIENCE_SECONDS) -> Driver:
         """Goes on until there is enough, and fails where that takes too long."""
         deadline = time.monotonic() + seconds
         while not is_enough(self):
@@ -151,7 +152,7 @@ def listening(port: int = 0) -> Iterator[socket.socket]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))
         sock.listen(64)
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE_SECONDS)
         yield sock
 
 
@@ -171,5 +172,5 @@ def serving(connections: Iterable[bytes], port: int = 0) -> Iterator[int]:
         try:
             yield server.getsockname()[1]
         finally:
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-_PATIENCE_SECONDS = 30
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
+
 USER, PASSWORD = "tester", "s3cret-word"
 
 
@@ -66,9 +67,7 @@ class Postgres:
             **self._as_whom,
         )
         assert done.returncode == 0, done.stderr
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
 
     def start(self) -> None:
         """Starts it, and waits until it takes connections."""
@@ -83,7 +82,7 @@ class Postgres:
                 cwd=self.folder,
                 **self._as_whom,
             )
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         ready = [str(self._programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode:
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
@@ -95,7 +94,7 @@ class Postgres:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(_PATIENCE_SECONDS)
+                self._process.wait(PATIENCE_SECONDS)
             finally:
                 self._process.kill()
                 self._process.wait()

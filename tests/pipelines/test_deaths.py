@@ -14,7 +14,7 @@ from tests.pipelines.tools import Finished, listeners_of, needs_proc, processes_
 
 pytestmark = needs_proc
 
-LIVE = ("--input", "exec:sleep 100", "--output")
+LIVE = ("--input", "exec:sleep 1000", "--output")
 
 
 def _prism_of(mark: str) -> list[int]:
@@ -32,7 +32,7 @@ def assert_died(done: Finished, reason: str) -> None:
 
 
 def _is_reading(mark: str) -> bool:
-    return any("sleep 100" in command and "pipelines" not in command for command in processes_of(mark).values())
+    return any("sleep 1000" in command and "pipelines" not in command for command in processes_of(mark).values())
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def _is_reading(mark: str) -> bool:
 )
 def test_a_prism_that_is_killed_ends_the_run(is_time, prism, tmp_path):
     with started(*LIVE, tmp_path / "x.jsonl") as program:
-        wait_for(lambda: is_time(program.mark), seconds=60)
+        wait_for(lambda: is_time(program.mark))
         for number in _prism_of(program.mark):
             os.kill(number, signal.SIGKILL)
         done = program.finish()
@@ -65,7 +65,7 @@ def test_a_job_server_that_dies_ends_the_run(is_early, prism, tmp_path):
         started(*LIVE, tmp_path / "x.jsonl", f"--job_endpoint={door}", *server) as program,
     ):
         # Its worker pool is there as soon as the pipeline is made, before the job is submitted.
-        wait_for(lambda: listeners_of(program.mark) if is_early else _is_reading(program.mark), seconds=60)
+        wait_for(lambda: listeners_of(program.mark) if is_early else _is_reading(program.mark))
         process.kill()
         done = program.finish()
     assert_died(done, f"the job server at {door} no longer answers; see its log")

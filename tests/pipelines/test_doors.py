@@ -16,13 +16,14 @@ import grpc
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from tests.pipelines.tools import Program, doors_of, free_port, listeners_of, run, started, wait_for
+from tests.pipelines.tools import Program, doors_of, listeners_of, run, started, wait_for
+from tests.ports import free_port
 from tests.simulators.tools import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows who listens where")
 
 NOBODY = 65_534
-LIVE = "exec:sleep 100"
+LIVE = "exec:sleep 1000"
 
 
 def _is_loopback(door: str) -> bool:
@@ -39,7 +40,7 @@ def _sockets(program: Program) -> list[str]:
 
 def _await_doors(program: Program) -> list[str]:
     """Waits until there are Prism's socket and that of the worker pool, which is opened last."""
-    wait_for(lambda: len(_sockets(program)) >= 2, lambda: listeners_of(program.mark), seconds=60)
+    wait_for(lambda: len(_sockets(program)) >= 2, lambda: listeners_of(program.mark))
     return [f"unix:{path}" for path in _sockets(program)]
 
 
@@ -74,7 +75,7 @@ def test_a_replay_on_fn_api_runner_opens_no_door(fn_api, monkeypatch):
 @pytest.mark.parametrize("scheme", ["tcp-listen", "udp-listen"])
 def test_an_input_without_a_host_listens_on_loopback(scheme, prism, tmp_path):
     with started("--input", f"{scheme}://:0", "--output", tmp_path / "out.jsonl") as running:
-        wait_for(lambda: _ports(running), lambda: listeners_of(running.mark), seconds=60)
+        wait_for(lambda: _ports(running), lambda: listeners_of(running.mark))
         assert all(map(_is_loopback, _ports(running)))
 
 
@@ -124,7 +125,7 @@ def test_workers_for_a_job_server_elsewhere_are_started_for_it_alone(prism, tmp_
         prism_on_a_port(prism) as (door, _),
         started("--input", LIVE, "--output", out, f"--job_endpoint={door}", *server) as running,
     ):
-        wait_for(lambda: _ports(running), lambda: listeners_of(running.mark), seconds=60)
+        wait_for(lambda: _ports(running), lambda: listeners_of(running.mark))
         (pool,) = _ports(running)
         assert _is_loopback(pool)
         assert attack(os.geteuid(), pool)[pool]["start a worker"] == "PERMISSION_DENIED"

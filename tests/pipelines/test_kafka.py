@@ -55,7 +55,7 @@ def wait_until_counted(database: Path, number: int, program: Program) -> None:
         assert program.process.poll() is None, program.process.communicate()
         return counted(database) >= number
 
-    wait_for(is_so, lambda: f"{counted(database)} of {number}", seconds=PATIENCE_SECONDS)
+    wait_for(is_so, lambda: f"{counted(database)} of {number}")
 
 
 def drained(program: Program) -> Finished:
@@ -250,7 +250,7 @@ def test_an_idle_partition_holds_no_window_back(kafka: Broker, tmp_path: Path) -
                 return int(connection.execute("SELECT count(*) FROM sales WHERE final").fetchone()[0])
             return 0
 
-        wait_for(lambda: final_hours() >= 3, lambda: f"{final_hours()} hours are final", seconds=PATIENCE_SECONDS)
+        wait_for(lambda: final_hours() >= 3, lambda: f"{final_hours()} hours are final")
         done = drained(sales)
     assert done.balance == (245, 245, 0, 0, 0)
 

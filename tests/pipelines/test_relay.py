@@ -11,7 +11,6 @@ import socket
 import sqlite3
 import subprocess
 import threading
-import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,9 @@ from pathlib import Path
 import pytest
 
 import simulators.pos
+from tests.patience import PATIENCE_SECONDS
 from tests.pipelines import tools
-from tests.pipelines.tools import Balance, command, free_port, wait_for
+from tests.pipelines.tools import Balance, Feed, command, wait_for
 from tests.simulators.tools import ROOT
 
 run = partial(tools.run, program="pipelines.relay")
@@ -87,35 +87,35 @@ def test_a_big_file_keeps_its_order(tmp_path):
     assert numbers == list(range(0, 300_000, 3))
 
 
-def test_paced_records_leave_one_by_one_and_the_loop_ends_with_ctrl_c(csv, tmp_path):
+def test_paced_records_leave_while_the_loop_goes_on_and_it_ends_with_ctrl_c(csv, tmp_path):
     out = tmp_path / "out9.txt"
-    seen: list[str] = []
-    with started("--input", csv, "--output", out, "--interval", "0.2..0.3", "--loop") as program:
-        deadline = time.monotonic() + 20
-        while len(seen) < 5 and time.monotonic() < deadline:
-            text = out.read_text() if out.exists() else ""
-            if text and (not seen or text != seen[-1]):
-                assert text.endswith("\n")
-                seen.append(text)
-            time.sleep(0.01)
+
+    def has_five() -> bool:
+        text = out.read_text() if out.exists() else ""
+        assert text == "" or text.endswith("\n")
+        return text.count("\n") >= 5
+
+    with started("--input", csv, "--output", out, "--interval", "0.1..0.2", "--loop") as program:
+        wait_for(has_five)
         program.process.send_signal(signal.SIGINT)
         done = program.finish()
     assert done.status == 130
     lines = out.read_text().splitlines(keepends=True)
     assert lines == list(itertools.islice(itertools.cycle(RECORDS), len(lines)))
     assert done.balance.used == len(lines)
-    assert [text.count("\n") for text in seen] == [1, 2, 3, 4, 5]
 
 
 def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
-    (tmp_path / "n.txt").write_text("".join(f"r{number}\n" for number in range(12)))
     got: list[list[str]] = []
+    is_back = threading.Event()
 
     def serve(listener: socket.socket) -> None:
         for most in (3, 1_000):
             connection, _ = listener.accept()
             received = b""
             with connection:
+                if got:
+                    is_back.set()
                 while received.count(b"\n") < most and (more := connection.recv(1_000)):
                     received += more
             got.append(received.decode().splitlines())
@@ -124,39 +124,41 @@ def test_a_tcp_peer_that_goes_away_is_connected_to_again(tmp_path):
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-        done = run("--input", tmp_path / "n.txt", "--read-as", "lines", "--rate", "20", "--output", address)
-        thread.join(20)
-    assert done.status == 0
+        with Feed() as feed, started("--input", feed.address, "--read-as", "lines", "--output", address) as program:
+            sent = 0
+            while not is_back.wait(0.05):
+                feed.send(b"r%d\n" % sent)
+                sent += 1
+            program.process.send_signal(signal.SIGINT)
+            done = program.finish()
+        thread.join(PATIENCE_SECONDS)
+    assert done.status == 130
     assert f"connected again to {address}" in done.err
-    # One may have been on its way when the peer closed; the others come once, in order.
-    assert got[0] == [f"r{number}" for number in range(len(got[0]))]
-    assert got[1] == [f"r{number}" for number in range(12 - len(got[1]), 12)]
+    # What was on its way when the peer closed is lost; the others come once, in order.
     assert len(got[0]) >= 3
-    assert len(got[0]) + len(got[1]) in {11, 12}
+    assert got[0] == [f"r{number}" for number in range(len(got[0]))]
+    assert got[1] == [f"r{number}" for number in range(sent - len(got[1]), sent)]
+    assert 0 < len(got[1]) <= sent - len(got[0])
 
 
 def test_a_chain_of_relays_carries_records_over_udp_and_tcp(tmp_path):
-    tcp, udp = free_port(), free_port()
-    (tmp_path / "n.csv").write_text("n\n" + "".join(f"{number}\n" for number in range(500)))
-    ending = ("--max-records", "500", "--idle-timeout", "20s")
-    with started(
-        "--input", f"tcp-listen://:{tcp}", "--output", tmp_path / "out.txt", *ending
-    ) as last, started(
-        "--input", f"udp-listen://:{udp}", "--output", f"tcp://:{tcp}", "--names", "n", "--sequence", "n", *ending
-    ) as middle:  # fmt: skip
-        wait_for(lambda: is_bound(udp, "udp") and is_bound(tcp, "tcp"))
-        assert run("--input", tmp_path / "n.csv", "--output", f"udp://:{udp}", "--rate", "2000").status == 0
-        told = middle.finish()
+    numbers = "".join(f"{number}\n" for number in range(500)).encode()
+    out, ending = tmp_path / "out.txt", ("--max-records", "500")
+    with Feed() as feed, started("--input", "tcp-listen://:0", "--output", out, *ending) as last:
+        options = ("--output", f"tcp://:{last.port()}", "--names", "n", "--sequence", "n", *ending)
+        with started("--input", "udp-listen://:0", *options) as middle:
+            udp = f"udp://:{middle.port()}"
+            with started("--input", feed.address, "--names", "n", "--output", udp, *ending) as first:
+                # In portions that fit into the smallest receive buffer.
+                feed.send_in_parts(
+                    numbers, 5, lambda part: out.exists() and out.read_bytes().count(b"\n") == 100 * part
+                )
+                assert first.finish().status == 0
+            told = middle.finish()
         assert told.status == 0
         assert last.finish().status == 0
-    assert (tmp_path / "out.txt").read_text().split() == [str(number) for number in range(500)]
+    assert out.read_bytes() == numbers
     assert "0 records missing, 0 reordered" in told.err
-
-
-def is_bound(port: int, kind: str) -> bool:
-    """Tells whether somebody has the port, without talking to them."""
-    listing = Path(f"/proc/net/{kind}").read_text()
-    return any(line.split()[1].endswith(f":{port:04X}") for line in listing.splitlines()[1:])
 
 
 def test_records_come_back_from_kafka_in_order_and_each_key_from_one_partition(kafka, csv, tmp_path):
@@ -179,7 +181,7 @@ def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay(
         try:
             assert process.stdout.readline() == b"abc\n"
             process.stdout.close()
-            assert process.wait(20) in (0, 130)
+            assert process.wait(PATIENCE_SECONDS) in (0, 130)
             assert b"Traceback" not in process.stderr.read()
         finally:
             process.kill()
@@ -229,7 +231,6 @@ SIMULATORS, SALES, FILES, LINES = 8, 2_000, 2, 5_000
 
 
 def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_path):
-    port = free_port()
     database = tmp_path / "all.db"
     output = f"sqlite:///{database}?table=everything"
     expected: Counter[str] = Counter()
@@ -239,10 +240,11 @@ def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_p
         expected.update(lines)
     total = SIMULATORS * SALES
     pushed = tmp_path / "pushed.jsonl"
-    ending = ("--max-records", total, "--idle-timeout", "30s")
-    listening = started("--input", f"tcp-listen://:{port}", *ending, "--read-as", "jsonl", "--output", pushed, output)
+    ending = ("--max-records", total)
+    listening = started("--input", "tcp-listen://:0", *ending, "--read-as", "jsonl", "--output", pushed, output)
     with contextlib.ExitStack() as stack:
         relays = [stack.enter_context(listening)]
+        port = relays[0].port()
         for number in range(FILES):
             path = tmp_path / f"{number}.txt"
             relays.append(
@@ -257,7 +259,7 @@ def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_p
             sending.append(process)
         done = [relay.finish() for relay in relays]
         assert [each.status for each in done] == [0, 0, 0], [each.err for each in done]
-        assert [process.wait(20) for process in sending] == [0] * SIMULATORS
+        assert [process.wait(PATIENCE_SECONDS) for process in sending] == [0] * SIMULATORS
     assert [each.balance.used for each in done] == [total, LINES, LINES]
     assert not any("locked" in each.err for each in done)
     sales = sold(tmp_path)

@@ -22,7 +22,6 @@ from tests.pipelines.tools import (
     ROOT,
     Finished,
     assert_lines,
-    free_port,
     needs_proc,
     to_micros_of,
     wait_for,
@@ -177,11 +176,11 @@ def test_other_kinds_are_filtered_where_only_windows_are_wanted(shop: Path, tmp_
 @pytest.mark.usefixtures("prism")
 def test_a_live_stream_gives_what_a_replay_gives(shop: Path, tmp_path: Path) -> None:
     """By TCP, in one stream: counts in are counts out over many windows, in files and in a database."""
-    port, database = free_port(), tmp_path / "x.db"
-    options = ["--input", f"tcp-listen://127.0.0.1:{port}", "--max-records", ROWS, "--emit", "500ms"]
+    database = tmp_path / "x.db"
+    options = ["--input", "tcp-listen://127.0.0.1:0", "--max-records", ROWS, "--emit", "500ms"]
     outputs = ["--output", tmp_path / "x.jsonl", f"sqlite:///{database}", "--enriched", tmp_path / "e.jsonl"]
     with started(*options, *outputs) as sales:
-        simulate("--rows", ROWS, "--seed", 3, "--rate", 3_000, "--output", f"tcp://127.0.0.1:{port}")
+        simulate("--rows", ROWS, "--seed", 3, "--rate", 3_000, "--output", f"tcp://127.0.0.1:{sales.port()}")
         done = sales.finish()
     assert done.status == 0, done.err
     assert done.balance == (ROWS, ROWS, 0, 0, 0)
@@ -219,9 +218,9 @@ def test_a_product_that_comes_late_is_filled_in(kafka: Broker, shop: Path, tmp_p
 
     with started(*options, *outputs) as sales:
         send("purchases", purchases)
-        wait_for(lambda: [*known()] == [300, 0, None], known, seconds=PATIENCE_SECONDS)
+        wait_for(lambda: [*known()] == [300, 0, None], known)
         send("products", products)
-        wait_for(lambda: [*known()][1:2] == [len(products)], known, seconds=PATIENCE_SECONDS)
+        wait_for(lambda: [*known()][1:2] == [len(products)], known)
         sales.process.send_signal(2)
         done = sales.finish()
     assert done.balance == (300 + len(products), 300 + len(products), 0, 0, 0)

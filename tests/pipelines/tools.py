@@ -29,9 +29,9 @@ from schemas.record_type import Dialect
 from schemas.tape import TAPE
 from schemas.times import parse_duration, to_micros
 from tests.oracle import parse, produce_totals
+from tests.patience import PATIENCE_SECONDS, wait_for
 from tests.simulators.tools import ROOT
 
-PATIENCE_SECONDS = 60
 #: Every process of a test carries this variable, and so do those that it starts.
 _MARK = "TEST_MARK"
 _BALANCE = re.compile(r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ ([\d,]+) rejected \+ ([\d,]+) late, in ")
@@ -119,11 +119,19 @@ class Program:
         self.process = process
         self.mark = mark
 
+    def port(self) -> int:
+        """Wait until it tells where it listens, and return the port."""
+        assert self.process.stderr is not None
+        while line := self.process.stderr.readline():
+            if found := re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\b.*\n", line):
+                return int(found[1])
+        raise AssertionError("it ended without listening")
+
     def finish(self) -> Finished:
         """Waits for its end; everything that it started has to end with it."""
         out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
         assert_nothing_left(self.mark)
-        finished = Finished(self.process.returncode, out.decode(), err.decode())
+        finished = Finished(self.process.returncode, (out or b"").decode(), (err or b"").decode())
         assert "Traceback" not in finished.err, finished.err
         return finished
 
@@ -206,20 +214,38 @@ def _table(name: str) -> list[list[str]]:
 
 def assert_nothing_left(mark: str) -> None:
     """Sees that no process of the mark is there; the last ones may be on their way out."""
-    wait_for(lambda: not processes_of(mark), lambda: f"left behind: {processes_of(mark)}", seconds=5)
+    wait_for(lambda: not processes_of(mark), lambda: f"left behind: {processes_of(mark)}")
 
 
-def wait_for(is_so: Callable[[], object], tell: Callable[[], object] = str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, tell()
-        time.sleep(0.02)
+class Feed:
+    """A peer that the program connects to and the test speaks for: what comes next may wait for what was seen."""
 
+    def __enter__(self) -> Feed:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE_SECONDS)
+        self._peer: socket.socket | None = None
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        return self
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        if self._peer is not None:
+            self._peer.close()
+
+    def send(self, data: bytes) -> None:
+        if self._peer is None:
+            self._peer, _ = self._listener.accept()
+            self._peer.settimeout(PATIENCE_SECONDS)
+        self._peer.sendall(data)
+
+    def send_in_parts(self, data: bytes, parts: int, is_seen: Callable[[int], object]) -> None:
+        """Send lines in some equal parts, each but the first when ``is_seen`` holds for the number of those before."""
+        lines = data.splitlines(keepends=True)
+        size = -(-len(lines) // parts)
+        for number in range(parts):
+            if number:
+                wait_for(lambda number=number: is_seen(number))
+            self.send(b"".join(lines[number * size : (number + 1) * size]))
 
 
 class Terminal:
@@ -261,19 +287,24 @@ class Terminal:
     def press(self, keys: bytes) -> None:
         os.write(self._file, keys)
 
-    def wait_for(self, text: str, seconds: float = 20) -> None:
-        """Reads until the text was shown."""
-        deadline = time.monotonic() + seconds
-        while text.encode() not in self.shown:
-            assert time.monotonic() < deadline, self.shown.decode()
-            assert self._read(), f"ended before {text!r}: {self.shown.decode()}"
+    def has_shown(self, text: str, times: int = 1) -> bool:
+        """Read what there is, and tell whether the text was shown so many times."""
+        self._is_open = self._read()
+        return self.shown.count(text.encode()) >= times
 
-    def finish(self, seconds: float = 20) -> str:
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Read until the text was shown so many times."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.has_shown(text, times):
+            assert time.monotonic() < deadline, self.shown.decode()
+            assert self._is_open, f"ended before {text!r}: {self.shown.decode()}"
+
+    def finish(self) -> str:
         """Reads to the end of the program and gives what stands on the screen then."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while self._read():
             assert time.monotonic() < deadline, self.shown.decode()
-        self.status = self._process.wait(seconds)
+        self.status = self._process.wait(PATIENCE_SECONDS)
         assert_nothing_left(self.mark)
         assert "Traceback" not in self.shown.decode(), self.shown.decode()
         return self.screen()

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.paths import is_among
@@ -18,7 +18,6 @@ links = st.lists(
 
 
 @given(links)
-@settings(deadline=None)
 def test_two_names_are_one_file_if_what_is_written_to_one_is_read_from_the_other(steps):
     with tempfile.TemporaryDirectory() as folder:
         at = {name: str(Path(folder) / name) for name in NAMES}

@@ -69,8 +69,9 @@ def test_over_a_network_vehicles_drive_as_fast_as_time_goes() -> None:
     options = ("--vehicles", 2, "--every", "0.4s", "--output", "tcp-listen://127.0.0.1:0")
     wanted = b"".join(bytes(batch.data) for batch in Fixes(5, vehicles=2, every=400_000).batches())
     with started(*options, "--rows", 5, program="gps") as process:
+        port = port_of(process)
         begin = time.monotonic()
-        assert fetch(port_of(process)) == wanted
+        assert fetch(port) == wanted
         assert time.monotonic() - begin > 0.79
     with started(*options, "--unpaced", program="gps") as process, connect(port_of(process)) as client:
         lines = 0

@@ -18,9 +18,9 @@ import pytest
 
 from schemas.tape import COLUMNS
 from simulators.engine.command import Command
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 20
 
 
 def command(*options: object, program: str = "registers") -> list[str]:

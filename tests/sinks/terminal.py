@@ -12,9 +12,10 @@ import sys
 import termios
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 _PART = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])|(\r|\n)|([^\x1b\r\n])")
-PATIENCE_SECONDS = 60
 
 
 class Emulation:

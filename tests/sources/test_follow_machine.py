@@ -248,4 +248,4 @@ class FollowMachine(RuleBasedStateMachine):
 
 
 TestFollowMachine = FollowMachine.TestCase
-TestFollowMachine.settings = settings(deadline=None, max_examples=80, stateful_step_count=25)
+TestFollowMachine.settings = settings(max_examples=80, stateful_step_count=25)

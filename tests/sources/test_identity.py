@@ -36,7 +36,6 @@ from tests.brokers import Broker
 from tests.fakes import Driver, FakeClock, listening, serving
 
 LINE = RecordType("line", ("text",), (), "", form="json")
-PATIENCE = 60
 
 Identity = tuple[str, str, int]
 
@@ -85,7 +84,7 @@ def settle(driver: Driver) -> list[Block]:
 
 def read_to_the_end(source: Any, mark: Any = None) -> dict[Identity, bytes]:
     with driving(source, mark) as driver:
-        driver.until(lambda driver: driver.is_ended, PATIENCE)
+        driver.until(lambda driver: driver.is_ended)
     return identities(driver.blocks)
 
 
@@ -267,7 +266,7 @@ def test_messages_have_the_same_identity_whoever_reads_them_and_a_topic_made_ane
     def read(mark: Any = None, count: int = 60) -> tuple[dict[Identity, bytes], Any]:
         source = KafkaTopics(Brokers(kafka.servers), (topic,), LINE, max_block_bytes=40)
         with driving(source, mark) as driver:
-            driver.until(lambda driver: len(identities(driver.blocks)) >= count, PATIENCE)
+            driver.until(lambda driver: len(identities(driver.blocks)) >= count)
             return identities(driver.blocks), driver.reader.get_checkpoint_mark()
 
     topic = kafka.create_topic(partitions=2)

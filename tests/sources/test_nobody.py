@@ -16,7 +16,7 @@ from sources.live.source import LineSource
 from sources.live.tcp import TcpLines
 from sources.live.udp import UdpLines
 from tests.fakes import Driver, FakeClock, listening
-from tests.pipelines.tools import free_port
+from tests.ports import free_port
 from tests.sources.test_backlog import TICK, tick
 
 IDLE_SECONDS = 5.0
@@ -131,7 +131,7 @@ def test_an_end_by_wish_is_no_failure() -> None:
 
 def test_a_command_that_prints_nothing_has_nothing_to_say() -> None:
     clock = FakeClock()
-    for command in ("exec:true", "exec:sleep 100"):
+    for command in ("exec:true", "exec:sleep 1000"):
         source = ProcessLines(parse_address(command), TICK, idle_timeout_seconds=IDLE_SECONDS, clock=clock)
         with driving(source) as driver:
             assert complaints(driver, clock) == []

@@ -24,6 +24,7 @@ from sources.live.udp import UdpLines
 from sources.pacing import Pace
 from sources.read import ReadAddresses
 from tests.fakes import listening, serving
+from tests.patience import PATIENCE_SECONDS
 from tests.sources.test_backlog import TICK, tick
 
 
@@ -165,5 +166,7 @@ def test_standard_input_is_an_address() -> None:
     data = b"".join(map(tick, range(3)))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True, timeout=50, env=environment)
+    done = subprocess.run(
+        command, input=data, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_SECONDS, env=environment
+    )
     assert sorted(done.stdout.splitlines()) == data.splitlines()

@@ -20,7 +20,8 @@ from sources.kafka.client import BrokerError
 from sources.kafka.source import KafkaInput, KafkaTopics
 from sources.read import ReadAddresses, most_readers
 from tests.brokers import Broker
-from tests.sources.kafka.test_source import PATIENCE, SALE, sale
+from tests.patience import PATIENCE_SECONDS
+from tests.sources.kafka.test_source import SALE, sale
 from tests.sources.test_backlog import START
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count
@@ -108,7 +109,7 @@ def windows_of(read: ReadAddresses, prism: PipelineOptions) -> Iterator[Pipeline
         drain.drain()
         ending = threading.Thread(target=result.wait_until_finish, daemon=True)
         ending.start()
-        ending.join(PATIENCE)
+        ending.join(PATIENCE_SECONDS)
         assert not ending.is_alive()
     finally:
         drain.reset()
@@ -117,7 +118,7 @@ def windows_of(read: ReadAddresses, prism: PipelineOptions) -> Iterator[Pipeline
 
 
 def wait_until(is_so: Callable[[], bool], result: PipelineResult) -> None:
-    deadline = time.monotonic() + 2 * PATIENCE
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
         assert time.monotonic() < deadline, (_GIVEN, sum(_READ))
         assert not PipelineState.is_terminal(result.state)
@@ -127,7 +128,9 @@ def wait_until(is_so: Callable[[], bool], result: PipelineResult) -> None:
 def test_windows_close_while_it_runs_and_every_message_is_in_one(kafka: Broker, prism: PipelineOptions) -> None:
     topic = kafka.create_topic(partitions=3)
     kafka.produce(topic, [sale(second) for second in range(120)])
-    with windows_of(reading(kafka.address(topic), kafka=KafkaInput(idle_partition_seconds=2)), prism) as result:
+    with windows_of(
+        reading(kafka.address(topic), kafka=KafkaInput(idle_partition_seconds=PATIENCE_SECONDS)), prism
+    ) as result:
         for minute in range(2, 5):
             kafka.produce(topic, [sale(second) for second in range(60 * minute, 60 * minute + 60)])
             wait_until(lambda last=minute - 1: any(window == last for window, *_ in _GIVEN), result)
@@ -139,7 +142,7 @@ def test_windows_wait_for_a_partition_that_is_behind(kafka: Broker, prism: Pipel
     names = [kafka.create_topic(partitions=2 // topics) for _ in range(topics)]
     # So long that it is read for several bundles, in which the other one has nothing.
     kafka.produce(names[-1], [sale(second // 1_000) for second in range(200_000)], partition=2 // topics - 1)
-    read = reading(*map(kafka.address, names), kafka=KafkaInput(idle_partition_seconds=PATIENCE))
+    read = reading(*map(kafka.address, names), kafka=KafkaInput(idle_partition_seconds=PATIENCE_SECONDS))
     with windows_of(read, prism) as result:
         wait_until(lambda: sum(_READ) == 200_000, result)
         time.sleep(1)

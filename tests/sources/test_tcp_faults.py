@@ -14,6 +14,7 @@ from sources import progress as board
 from sources.address import parse_address
 from sources.live.tcp import TcpLines
 from tests.fakes import reset_connection, serving
+from tests.patience import PATIENCE_SECONDS
 from tests.sources.live.test_tcp import LISTEN, connect_to, driving, push
 from tests.sources.test_backlog import TICK, tick
 
@@ -58,7 +59,7 @@ def test_a_reset_between_records_is_no_fault() -> None:
 
 def test_a_peer_of_ours_that_resets_is_connected_to_again() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
+    listener.settimeout(PATIENCE_SECONDS)
     address = parse_address(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
     with listener, driving(TcpLines((address,), TICK)) as driver:
         first, _ = listener.accept()
@@ -113,7 +114,7 @@ def test_records_of_many_peers_that_come_and_go_never_mix() -> None:
             thread.start()
         driver.until_records(len(expected))
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
     assert sorted(driver.data.splitlines(keepends=True)) == sorted(expected)
     assert driver.faults == []
 

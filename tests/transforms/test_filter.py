@@ -12,7 +12,7 @@ from transforms.filter import _KeepFn
 BLOCK = Block(b"raw", (Span(0, "test", 0),))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sale_rows)
 def test_what_is_not_kept_is_counted_as_filtered(rows):
     board.reset()

@@ -43,7 +43,7 @@ watermarks = st.just(NOTHING_IS_LATE) | st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(moments, st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\r\n\r\n", b"\n\r\n"])), max_size=8),
     windows(),

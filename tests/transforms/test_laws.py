@@ -78,7 +78,7 @@ def produce_slowly(lines: list[bytes], windows: Windows) -> tuple[dict, int, int
 
 
 @pytest.mark.parametrize("text", WINDOWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lines=tape_rows(), random=st.randoms(use_true_random=False), shards=st.integers(1, 3))
 def test_no_cut_order_bundle_or_merge_tree_changes_a_digit(text, lines, random, shards):
     board.reset()
@@ -86,7 +86,7 @@ def test_no_cut_order_bundle_or_merge_tree_changes_a_digit(text, lines, random, 
     assert produce_by_hand(random, lines, windows, shards) == produce_slowly(lines, windows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tape_rows(), st.randoms(use_true_random=False))
 def test_what_is_read_is_used_filtered_or_rejected(lines, random):
     board.reset()

@@ -50,7 +50,7 @@ def to_rows(row_type: type, frame: pl.DataFrame) -> list:
     return list(rows.process(Batch(frame, BLOCK)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sale_rows)
 def test_a_row_has_the_columns_that_its_type_names_and_no_other(rows):
     expected = [
@@ -62,7 +62,6 @@ def test_a_row_has_the_columns_that_its_type_names_and_no_other(rows):
 
 
 @given(microseconds)
-@settings(deadline=None)
 def test_times_become_timestamps_to_the_microsecond_in_every_unit_and_missing_ones_none(moment):
     for unit, step in (("us", 1), ("ms", 1000), ("ns", 1)):
         exact = moment - timedelta(microseconds=moment.microsecond % step)
@@ -101,7 +100,7 @@ totals = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(totals)
 def test_rows_come_back_from_the_coder_that_torows_registers(total):
     ToRows(ProduceTotal)

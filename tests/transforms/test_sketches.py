@@ -25,7 +25,7 @@ def frame(rows: list) -> pl.DataFrame:
     return pl.DataFrame([tuple(row) for row in rows], schema, orient="row")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(visits, randoms)
 def test_the_sketch_is_the_same_however_rows_are_cut_ordered_and_merged(rows, random):
     by = reduction()
@@ -37,7 +37,7 @@ def test_the_sketch_is_the_same_however_rows_are_cut_ordered_and_merged(rows, ra
     assert by.results(merged).equals(by.results(whole))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(visits)
 def test_it_is_exact_as_long_as_it_keeps_all(rows):
     by = reduction(8)
@@ -45,7 +45,7 @@ def test_it_is_exact_as_long_as_it_keeps_all(rows):
     assert dict(by.results(by.reduce(frame(rows))).iter_rows()) == expected
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(range(100)))
 def test_the_number_never_gets_smaller(visitors):
     by = reduction()

@@ -59,7 +59,7 @@ def lines(draw) -> tuple[bytes, str | None, str]:
     return ("{" + f"{blank},{blank}".join(fields) + "}" + blank).encode(), kind, text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(lines(), min_size=1, max_size=12), st.booleans(), st.booleans(), st.sampled_from([b"\n", b"\r\n"]))
 def test_each_message_comes_to_its_kind_and_is_found_again(some, is_numbered, is_long, line_end):
     some = some * (FEW_LINES // len(some) + 2) if is_long else some

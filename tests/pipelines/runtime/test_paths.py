@@ -11,6 +11,7 @@ import pipelines.credit
 import pipelines.produce
 import pipelines.relay
 import simulators.registers
+from tests.patience import PATIENCE_SECONDS
 from tests.pipelines.tools import command
 from tests.simulators.tools import ROOT
 
@@ -102,7 +103,7 @@ def test_standard_streams_that_are_files_count_as_these(there):
             relay = command(*options, program="pipelines.relay")
             done = subprocess.run(
                 relay, cwd=there.parent, stdin=file, stdout=file, capture_output=False, stderr=subprocess.PIPE,
-                env={"PYTHONPATH": str(ROOT)}, check=False, timeout=60,
+                env={"PYTHONPATH": str(ROOT)}, check=False, timeout=PATIENCE_SECONDS,
             )  # fmt: skip
             assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
     assert there.read_text() == DATA

@@ -218,7 +218,7 @@ def test_a_run_that_was_killed_loses_nothing_and_its_doubles_are_counted(is_foll
     options += ["--follow", "--idle-timeout", "1s"] if is_followed else []
     for lines in (1, 60_000):
         with started(*options) as program:
-            wait_for(lambda lines=lines: out.exists() and out.read_bytes().count(b"\n") > lines, seconds=60)
+            wait_for(lambda lines=lines: out.exists() and out.read_bytes().count(b"\n") > lines)
             program.process.kill()
     before = Counter(out.read_text().splitlines())
     with started(*options) as program:
@@ -312,7 +312,7 @@ def test_what_a_killed_run_has_sent_to_a_topic_twice_is_counted(kafka, tmp_path)
     source.write_text("".join(f"{line}\n" for line in lines))
     options = ("--input", source, "--output", kafka.address(topic), "--positions", tmp_path / "p")
     with started(*options) as program:
-        wait_for(lambda: kafka.consume_all(topic), seconds=60)
+        wait_for(lambda: kafka.consume_all(topic))
         program.process.kill()
     before = len(kafka.consume_all(topic))
     with started(*options) as program:

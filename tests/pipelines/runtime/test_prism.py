@@ -118,9 +118,7 @@ def test_a_download_that_takes_long_is_told(home, monkeypatch):
 def test_without_prism_a_live_input_is_refused_in_one_line():
     # The download is asked of a proxy that is not there.
     env = NOWHERE | {"https_proxy": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
-    began = time.monotonic()
     done = run("--input", "tcp://127.0.0.1:9", "--output", "-", env=env)
-    assert time.monotonic() - began < 20
     assert done.status == 2
     assert done.out == ""
     assert done.err.count("\n") == 1

@@ -80,7 +80,7 @@ def test_one_that_others_can_reach_is_told_in_one_line(is_private, tmp_path, not
 
 
 def test_the_one_of_make_prism_is_on_a_socket_and_nothing_is_told(tmp_path, notes):
-    with running_prism(_stand_in(tmp_path, "time.sleep(100)"), tmp_path, notes.append) as prism:
+    with running_prism(_stand_in(tmp_path, "time.sleep(1000)"), tmp_path, notes.append) as prism:
         assert prism.endpoint == f"unix:{tmp_path}/prism.sock"
         assert prism.death() is None
     assert notes == []
@@ -107,7 +107,7 @@ def test_a_log_that_nobody_stops_is_kept_in_part_and_holds_up_nobody(tmp_path, n
 
 def test_no_thread_and_no_process_is_left(tmp_path, notes):
     before = set(threading.enumerate())
-    with running_prism(_stand_in(tmp_path, "time.sleep(100)"), tmp_path, notes.append) as prism:
+    with running_prism(_stand_in(tmp_path, "time.sleep(1000)"), tmp_path, notes.append) as prism:
         process = prism._process
     assert process.returncode == -signal.SIGKILL
     prism._reading.join(PATIENCE_SECONDS)

@@ -15,7 +15,7 @@ from sinks.console import tables as console
 from sinks.console.tables import print_whole
 from sources import progress as board
 from tests.fakes import FakeClock
-from tests.pipelines.tools import Terminal, run, screen
+from tests.pipelines.tools import Feed, Terminal, run, screen
 
 
 class Screen(io.StringIO):
@@ -148,19 +148,22 @@ def test_the_summary_is_a_sum():
 
 
 @pytest.mark.parametrize("columns", [60, 132])
-def test_a_terminal_shows_tables_and_nothing_of_the_progress(columns, tape, prism):
-    options = ("--input", tape, "--rate", 10_000, "--emit", "500ms", "--output", "-")
-    with Terminal(*options, columns=columns, NO_COLOR="1") as terminal:
+def test_a_terminal_shows_tables_and_nothing_of_the_progress(columns, short_tape, prism):
+    first, _, rest = short_tape.read_bytes().partition(b"\n")
+    options = ("--max-records", 1_000, "--emit", "200ms", "--output", "-")
+    with Feed() as feed, Terminal("--input", feed.address, *options, columns=columns, NO_COLOR="1") as terminal:
+        feed.send(first + b"\n")
+        terminal.wait_for(" rows/s ", times=3)
+        feed.send_in_parts(rest, 4, lambda number: terminal.has_shown("all time, early", number))
         shown = terminal.finish()
         assert terminal.status == 0, shown
-    assert terminal.shown.count(b" rows/s ") > 4
     lines = [line for line in shown.splitlines() if line]
     assert " read = " in "".join(lines[-2:])
     assert "\x1b[K" not in shown
     assert not any(" rows/s · " in line for line in lines)
     tables = shown.split("all time, ")
     assert tables[0] == ""
-    assert len(tables) > 3
+    assert len(tables) > 4
 
 
 def test_quiet_says_nothing_at_all(short_tape, tmp_path):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from apache_beam.metrics.execution import MetricKey, MetricResult
@@ -20,6 +21,7 @@ from pipelines.runtime.job import Job
 from pipelines.runtime.signals import Signals
 from sources import progress as board
 from tests.fakes import FakeClock, listening
+from tests.patience import PATIENCE_SECONDS
 from tests.pipelines.tools import (
     ROOT,
     Terminal,
@@ -102,7 +104,7 @@ def test_a_closed_pipe_fails_the_run_in_one_line(short_tape):
     os.close(reading)
     try:
         with started("--input", short_tape, "--output", "-", stdout=writing) as program:
-            out, err = program.process.communicate(timeout=60)
+            out, err = program.process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         os.close(writing)
     assert program.process.returncode == 1
@@ -116,7 +118,12 @@ def test_the_reader_of_a_pipe_may_leave_early(short_tape):
     program = " ".join(command("--input", short_tape, "--output", "-"))
     pipe = f"{program} | head -1"
     done = subprocess.run(
-        ["sh", "-c", pipe], cwd=ROOT, env=environment("head"), capture_output=True, timeout=60, check=False
+        ["sh", "-c", pipe],
+        cwd=ROOT,
+        env=environment("head"),
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert done.stdout.decode().startswith("all time, final")
     assert b"Traceback" not in done.stderr
@@ -173,22 +180,6 @@ def test_ctrl_c_drains_a_file(tape, prism, tmp_path):
     assert totals_of([out]) == right_totals(b"".join(tape.read_bytes().splitlines(keepends=True)[:read]))
 
 
-def test_the_two_signals_of_timeout_are_one_and_nothing_is_thrown_away(short_tape, prism, tmp_path):
-    data = short_tape.read_bytes()
-    out, rejected = tmp_path / "totals.jsonl", tmp_path / "rejected.jsonl"
-    with (
-        register(data + b"no record\n") as address,
-        started("--input", address, "--output", out, "--rejected", rejected) as program,
-    ):
-        wait_for(lambda: rejected.exists() and rejected.stat().st_size)
-        program.process.send_signal(signal.SIGINT)
-        program.process.send_signal(signal.SIGINT)
-        done = program.finish()
-    assert done.status == 130, done.err
-    assert done.balance.read == 1_001
-    assert totals_of([out]) == right_totals(data)
-
-
 def signals_at(*moments: float) -> tuple[int, bool]:
     """Gives how many Ctrl-C count that come at these seconds, and whether one stops at once."""
     clock = FakeClock()
@@ -235,7 +226,7 @@ def test_a_second_ctrl_c_stops_a_drain_that_hangs(short_tape, prism, tmp_path):
             with pytest.raises(subprocess.TimeoutExpired):
                 program.process.wait(2)
             program.process.send_signal(signal.SIGINT)
-            program.process.wait(5)
+            program.process.wait(PATIENCE_SECONDS)
             assert program.process.returncode == 130
             assert program.process.stderr.read().decode().splitlines() == [
                 "draining: open windows are being written; again to stop at once",
@@ -253,10 +244,9 @@ def test_a_second_ctrl_c_stops_a_drain_that_hangs(short_tape, prism, tmp_path):
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
 def test_ctrl_c_ends_the_start_up_without_a_word(share, prism, tmp_path, start_up_seconds):
     with Terminal("--input", "tcp://127.0.0.1:9", "--output", tmp_path / "totals.jsonl") as terminal:
-        with contextlib.suppress(AssertionError):
-            terminal.wait_for("never", seconds=share * start_up_seconds)
+        time.sleep(share * start_up_seconds)  # anywhere: what is right does not depend on it
         terminal.press(b"\x03")
-        terminal.finish(seconds=5)
+        terminal.finish()
         assert terminal.status in (130, -signal.SIGINT)  # which a shell tells as 130 as well
     assert not list(tmp_path.iterdir())
 
@@ -264,10 +254,8 @@ def test_ctrl_c_ends_the_start_up_without_a_word(share, prism, tmp_path, start_u
 @pytest.fixture(scope="module")
 def start_up_seconds():
     """How long the imports take here."""
-    import time
-
     began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import pipelines.produce"], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", "import pipelines.produce"], cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
     return time.monotonic() - began
 
 

@@ -37,7 +37,7 @@ def place(monkeypatch):
 def _killed(place: Path) -> Path:
     """Returns the folder of a run that was killed."""
     with subprocess.Popen(
-        [sys.executable, "-c", f"{_HOLD}    time.sleep(100)"], stdout=subprocess.PIPE, cwd=ROOT, text=True
+        [sys.executable, "-c", f"{_HOLD}    time.sleep(1000)"], stdout=subprocess.PIPE, cwd=ROOT, text=True
     ) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())

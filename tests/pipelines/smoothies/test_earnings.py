@@ -38,7 +38,7 @@ def totals(frames: list[pl.DataFrame]) -> pl.DataFrame:
     return with_profit(REDUCTION.result(REDUCTION.merge(reduced), (None, None), 0, 1, 0).rows)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(purchases, min_size=1, max_size=20), st.lists(products, max_size=6), st.randoms(use_true_random=False))
 def test_totals_are_those_by_hand_however_messages_are_cut(sold, told, random):
     frames = [sums_of(pl.DataFrame(part, PURCHASES, orient="row")) for part in shuffled_cuts(random, sold) if part]

@@ -142,7 +142,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(EVENTS, st.booleans(), st.integers(0, 100))
 def test_each_purchase_comes_out_once(events, is_live, wait):
     worker = Worker(wait, is_live)
@@ -160,7 +160,7 @@ def test_each_purchase_comes_out_once(events, is_live, wait):
     assert worker.timer.value is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.builds(product, st.integers(0, 9), st.sampled_from("AB"), st.sampled_from("123"))), st.randoms())
 def test_what_is_known_does_not_depend_on_the_order_of_messages(rows, random):
     def learnt() -> pl.DataFrame:

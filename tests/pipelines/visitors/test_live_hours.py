@@ -77,7 +77,7 @@ def shown(result):
     return result.rows.drop("window_start", "window_end").rows()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(frames, st.randoms(use_true_random=False), st.sampled_from([0, HOUR // 2, 3 * HOUR]), st.integers(1, 3))
 def test_each_result_is_the_whole_so_far_whichever_hours_have_closed(parts, random, lateness, instances):
     worker = Worker(lateness=lateness, instances=instances)

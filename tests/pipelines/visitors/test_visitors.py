@@ -79,7 +79,7 @@ def counted(lines: list[bytes], weekdays: str = "mon-fri", visitors=EXACTLY[1], 
 
 
 @pytest.mark.parametrize("visitors", EXACTLY, ids=lambda visitors: type(visitors).__name__)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(http_responses, st.lists(offsets, min_size=60, max_size=60), st.booleans(), st.randoms(use_true_random=False))
 def test_the_counts_are_those_by_hand_however_records_come(visitors, responses, zones, every_day, random):
     rows = [(moment, IPS[visitor], status) for moment, visitor, status in responses]

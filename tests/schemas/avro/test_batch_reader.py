@@ -85,7 +85,7 @@ def reader(schema: AvroSchema = SCHEMA) -> BlockReader:
     return read
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(records(VALUES), min_size=1, max_size=6))
 def test_what_is_read_at_once_is_what_is_read_one_by_one(found: list[dict]) -> None:
     bodies = [body(record) for record in found]
@@ -93,7 +93,7 @@ def test_what_is_read_at_once_is_what_is_read_one_by_one(found: list[dict]) -> N
         assert line in {None, one_by_one(data)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(records(VALUES | ORDINARY), min_size=1, max_size=6))
 def test_what_is_ordinary_is_read_at_once(found: list[dict]) -> None:
     bodies = [body(record) for record in found]
@@ -108,7 +108,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return bytes(hurt)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(records(VALUES), min_size=1, max_size=4).map(lambda found: [body(record) for record in found]),
     st.data(),
@@ -121,7 +121,7 @@ def test_damage_is_never_taken_for_a_record(bodies: list[bytes], data: st.DataOb
         assert line in {None, one_by_one(each)}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=8), st.sampled_from([SCHEMA, schema_of(TRANSFERS)]))
 def test_garbage_is_what_it_is_one_by_one(bodies: list[bytes], schema: AvroSchema) -> None:
     for line, data in zip(reader(schema)(bodies), bodies, strict=True):
@@ -152,7 +152,7 @@ def by_fastavro(data: bytes, schema: AvroSchema) -> dict | None:
     return found if file.tell() == len(data) else None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(schemas_with_records(), st.data())
 def test_what_is_read_at_once_is_what_fastavro_reads_whatever_the_schema_and_the_damage(
     of: tuple[AvroSchema, list[dict]], data: st.DataObject

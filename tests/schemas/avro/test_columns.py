@@ -15,7 +15,7 @@ from schemas.avro.columns import encode_bodies, frame_schema
 from tests.sinks.frames import SCHEMA, frames
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(frames())
 def test_bodies_of_every_kind_of_column_read_back_equal(rows: pl.DataFrame) -> None:
     schema = frame_schema(rows.schema, "Totals")

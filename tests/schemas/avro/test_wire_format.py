@@ -128,7 +128,7 @@ def parsed(record_type: RecordType, lines: list[bytes]) -> pl.DataFrame:
     return found.rows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from([*SHOP, TRANSFERS, VISIT]).flatmap(lambda of: st.tuples(st.just(of), st.lists(json_records(of))))
 )
@@ -140,7 +140,7 @@ def test_lines_that_go_through_avro_parse_to_the_same_values(given_lines) -> Non
     assert_frame_equal(parsed(record_type, back), parsed(record_type, lines))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(SHOP), st.data())
 def test_every_reader_knows_our_own_types(record_type: RecordType, data) -> None:
     line = data.draw(json_records(record_type))
@@ -166,7 +166,7 @@ def test_the_values_of_json_are_what_they_are() -> None:
     assert make_encoder(ValueFormat(), "topic")([b'{"a": 1.50}\r\n', b"x"]) == [b'{"a": 1.50}', b"x"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(everything)
 def test_whatever_fastavro_writes_is_read_as_it_reads_it(value) -> None:
     schema = AvroSchema(json.dumps(EVERYTHING))
@@ -183,7 +183,7 @@ def _plain(value):
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(everything)
 def test_whatever_is_written_fastavro_reads(value) -> None:
     schema = AvroSchema(json.dumps(EVERYTHING))
@@ -191,7 +191,7 @@ def test_whatever_is_written_fastavro_reads(value) -> None:
     assert fastavro.schemaless_reader(io.BytesIO(BodyWriter(schema)(read_line(line))), schema.parsed) == value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from([*own_schemas(), AvroSchema(json.dumps(EVERYTHING))]), st.binary(max_size=80), st.integers(0, 10)
 )
@@ -203,7 +203,7 @@ def test_garbage_is_a_line_or_a_fault_and_never_raises(schema: AvroSchema, data:
         assert isinstance(found, Fault) or json.loads(found) is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(SHOP), st.data())
 def test_a_value_that_was_cut_short_or_goes_on_is_a_fault(record_type: RecordType, data) -> None:
     line = data.draw(json_records(record_type))
@@ -386,7 +386,7 @@ def test_of_several_schemas_a_writer_takes_the_first_that_a_record_fits() -> Non
         encode([b"{}"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(sorted(TOPICS)), st.data())
 def test_a_generic_event_has_the_payload_of_its_kind(kind: str, data) -> None:
     _, record_type = TOPICS[kind]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch, FrameCoder, Result, decode_frame, encode_frame
 from schemas.times import to_micros
+from tests.patience import PATIENCE_SECONDS
 from tests.strategies import dialects, sale_frame, sale_rows
 
 blocks = st.builds(
@@ -29,7 +30,7 @@ blocks = st.builds(
 edges = st.none() | st.integers(-(2**60), 2**60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sale_rows, blocks)
 def test_a_batch_comes_back_from_its_coder(rows, block):
     coder = registry.get_coder(Batch)
@@ -41,7 +42,7 @@ def test_a_batch_comes_back_from_its_coder(rows, block):
     assert again.block.dialect == block.dialect
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sale_rows, edges, edges, st.integers(0, 2**31 - 1), st.booleans())
 def test_a_result_comes_back_from_its_coder(rows, start, end, pane, final):
     coder = registry.get_coder(Result)
@@ -106,5 +107,5 @@ print("done")
     root = Path(__file__).parents[3]
     # Where they wait for each other nothing in that process goes on any more.
     run = [sys.executable, "-c", script]
-    done = subprocess.run(run, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(run, cwd=root, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr

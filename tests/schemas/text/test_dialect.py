@@ -161,7 +161,7 @@ def meaning(row: dict[str, str]) -> dict:
     }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(tables())
 def test_a_rendered_table_is_recognised(table: Table) -> None:
     style, dialect = table.style, sniff_dialect(table.data, TAPE)
@@ -177,7 +177,7 @@ def test_a_rendered_table_is_recognised(table: Table) -> None:
         assert not dialect.quoted
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables(), st.sampled_from([1 << 10, 1 << 16]))
 def test_a_written_file_reads_back_as_it_was(tmp_path_factory, table: Table, chunk_bytes: int) -> None:
     path = tmp_path_factory.getbasetemp() / "table.txt"
@@ -191,7 +191,7 @@ def test_a_written_file_reads_back_as_it_was(tmp_path_factory, table: Table, chu
     assert rows == [meaning(row) for row in table.rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables(), st.lists(st.sampled_from([b"garbage", b"\xff\xfe\x00", b'"', b"1,2;3|4\t5", b"#"]), max_size=4))
 def test_a_minority_of_garbage_at_the_head_does_not_spoil_it(table: Table, garbage: list[bytes]) -> None:
     if table.style.header != "none":
@@ -202,7 +202,7 @@ def test_a_minority_of_garbage_at_the_head_does_not_spoil_it(table: Table, garba
     assert spoilt == clean
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=200) | st.text('",\t;|ab\n\r').map(str.encode), st.sampled_from([TAPE, SALE]))
 @example(b"_,_,_,_,_,_\n", SALE)
 @example(b"\xef\xbb\xbf", SALE)

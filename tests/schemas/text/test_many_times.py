@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.text.many_times import iso_of_log_times, read_iso_times
@@ -18,7 +18,6 @@ logged = st.datetimes(
 ).map("{:%d/%b/%Y:%H:%M:%S %z}".format)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | iso_times, max_size=5))
 def test_many_iso_times_are_read_as_each_is(texts: list[str | None]) -> None:
     times = read_iso_times(pl.Series(texts, dtype=pl.String))
@@ -26,14 +25,12 @@ def test_many_iso_times_are_read_as_each_is(texts: list[str | None]) -> None:
     assert times.to_list() == [text and read_iso_time(text) for text in texts]
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | logged, max_size=5))
 def test_many_log_times_are_read_as_each_is(texts: list[str | None]) -> None:
     times = read_iso_times(iso_of_log_times(pl.Series(texts, dtype=pl.String)))
     assert times.to_list() == [text and read_log_time(text) for text in texts]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_garbage_never_raises(texts: list[str]) -> None:
     series = pl.Series(texts, dtype=pl.String)

@@ -109,7 +109,7 @@ def test_a_basket_has_one_number_one_time_and_one_customer(messages: list[dict[s
         assert len({purchase["product_id"] for purchase in basket}) == len(basket) <= 3
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(busy_shops())
 def test_whatever_happens_the_levels_and_the_totals_are_right(shop: Shop) -> None:
     messages = messages_of(data_of(shop))
@@ -131,7 +131,7 @@ def test_whatever_happens_the_levels_and_the_totals_are_right(shop: Shop) -> Non
     assert truth["twice"] == {}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(busy_shops(), st.sampled_from([1, 7, 500]))
 def test_it_does_not_matter_how_many_are_served_at_once(shop: Shop, at_once: int) -> None:
     shop = replace(shop, rows=min(shop.rows, 500))

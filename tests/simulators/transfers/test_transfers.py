@@ -121,7 +121,7 @@ def test_without_a_pace_gaps_are_those_of_a_quiet_bank() -> None:
     assert abs(gaps.mean() - sum(DEFAULT_GAP) / 2) < 0.03
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.builds(Pace, rate=st.floats(0.1, 10**5), seed=st.integers(0, 9))
     | st.builds(Pace, interval=st.tuples(st.floats(0, 1), st.floats(1, 5)), seed=st.integers(0, 9)),
@@ -146,7 +146,7 @@ def test_now_begins_when_somebody_begins_to_read() -> None:
     assert times_of(transfers)[0] > first
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 20_000), st.integers(0, 5), st.sampled_from(["short", "full"]))
 def test_fewer_rows_are_the_beginning_of_more(rows: int, seed: int, fields: Any) -> None:
     longer = data_of(Transfers(20_000, seed=seed, fields=fields))

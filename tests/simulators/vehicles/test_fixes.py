@@ -69,7 +69,7 @@ def apart(one: float, other: float) -> float:
     return abs((one - other + 180) % 360 - 180)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(fleets)
 def test_vehicles_are_where_speed_and_heading_take_them(fixes: Fixes) -> None:
     seconds = fixes.every / MICROS_PER_SECOND
@@ -85,7 +85,7 @@ def test_vehicles_are_where_speed_and_heading_take_them(fixes: Fixes) -> None:
                 assert apart(bearing(one, other), one["heading"] + turn / 2) < off
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(fleets)
 def test_no_vehicle_does_what_none_can(fixes: Fixes) -> None:
     seconds = fixes.every / MICROS_PER_SECOND
@@ -134,7 +134,7 @@ def test_the_event_time_is_the_one_that_is_written() -> None:
     assert [FIXES.event_micros(record, Dialect()) for record in batch.records()] == batch.times.tolist()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(1, 20_000), st.sampled_from([1, 20, 9_000]), st.sampled_from([300_000, 9 * MICROS_PER_SECOND]))
 def test_fewer_rows_are_the_beginning_of_more(rows: int, vehicles: int, every: int) -> None:
     rows = min(rows, 300 * vehicles)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.web.encounters import Encounters
@@ -34,7 +34,6 @@ def test_records_are_those_of_the_formula(script: str) -> None:
     assert [record.decode() for record in records] == [slowly(script, i) for i in range(1, 70_001)]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["1", "2"]), st.integers(1, MOST), st.integers(1, 300))
 def test_any_stretch_of_a_script_is_that_of_the_formula(script: str, first: int, count: int) -> None:
     batch = SCRIPTS[script].responses(first, first + count).to_batch("json", facts=False)

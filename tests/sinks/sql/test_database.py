@@ -3,7 +3,6 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from sinks.files.atomic import SinkError
 from sinks.sql import database
 from sinks.sql.database import DATABASES, Database, check_sql
 from sinks.sql.url import parse_sql
+from tests.patience import wait_for
 from tests.servers import PASSWORD
 
 WRONG = "wr0ng-word"
@@ -72,7 +72,7 @@ def test_a_file_that_somebody_never_lets_go_is_one_line(tmp_path, monkeypatch):
             mine.transact(version, retry_seconds=0.2)
 
 
-@pytest.mark.parametrize(("after", "told"), [(0.1, ["database is locked; trying again for 60 s"]), (5, [])])
+@pytest.mark.parametrize(("after", "told"), [(0.1, ["database is locked; trying again for 60 s"]), (1_000, [])])
 def test_a_file_that_somebody_lets_go_is_written(tmp_path, monkeypatch, caplog, after, told):
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.05)
     monkeypatch.setattr(patience, "_TELL_AFTER_SECONDS", after)
@@ -81,7 +81,13 @@ def test_a_file_that_somebody_lets_go_is_written(tmp_path, monkeypatch, caplog, 
         at(f"sqlite:///{tmp_path}/x.db") as mine,
     ):
         other.execute("BEGIN IMMEDIATE")
-        timer = threading.Timer(0.4, other.execute, ["COMMIT"])
+
+        def let_go() -> None:
+            if told:
+                wait_for(lambda: caplog.records)
+            other.execute("COMMIT")
+
+        timer = threading.Timer(0.2, let_go)
         timer.start()
         with caplog.at_level(logging.WARNING):
             assert mine.transact(version) == 1
@@ -119,10 +125,9 @@ def test_what_one_may_not_write_is_one_line(postgres):
 
 
 def test_refusals_are_not_tried_again(postgres):
-    began = time.monotonic()
-    with at(postgres.url(password=WRONG)) as mine, pytest.raises(SinkError, match="authentication failed"):
+    with at(postgres.url(password=WRONG)) as mine, pytest.raises(SinkError, match="authentication failed") as caught:
         mine.transact(version)
-    assert time.monotonic() - began < 5
+    assert "tried for" not in str(caught.value)
 
 
 def test_a_server_that_stays_away_is_one_line_after_some_time(postgres, caplog):

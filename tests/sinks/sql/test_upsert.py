@@ -17,7 +17,7 @@ from sinks.sql.write import newest_rows
 from tests.sinks.conftest import TIME, micros, result, totals
 
 DAY = (micros(2011, 4, 1), micros(2011, 4, 2))
-SHARED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _tables = (f"table_{number}" for number in itertools.count())
 
 

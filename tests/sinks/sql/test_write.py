@@ -22,6 +22,7 @@ from sinks.files.atomic import SinkError
 from sinks.sql.database import Database
 from sinks.sql.url import parse_sql
 from sinks.sql.write import WriteTable, _UpsertFn
+from tests.patience import PATIENCE_SECONDS
 from tests.servers import PASSWORD
 from tests.simulators.tools import ROOT
 from tests.sinks.conftest import HOUR, result, totals
@@ -84,7 +85,7 @@ def standing(url: str, table: str) -> dict[tuple[int, str], tuple[int, int, int]
 
 
 @pytest.mark.parametrize("replace_window", [False, True])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_panes=panes(), rng=st.randoms(use_true_random=False))
 def test_in_any_order_over_several_writers_the_newest_stands(url, replace_window, given_panes, rng):
     table = next(_tables)
@@ -202,7 +203,7 @@ with writers(1, {url!r}, "t") as (writer,):
             process.stdin.write(b"go\n")
             process.stdin.flush()
         for process in processes:
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE_SECONDS)
             assert process.returncode == 0, errors.decode()
     finally:
         for process in processes:

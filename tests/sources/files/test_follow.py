@@ -366,7 +366,7 @@ actions = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(actions, st.integers(1, 40))
 def test_every_line_comes_once_whatever_is_done_and_wherever_it_is_resumed(steps, block_bytes) -> None:
     """A file is rotated and cut off only after somebody has looked, as what came between cannot be known."""
@@ -454,7 +454,7 @@ def test_it_is_read_by_a_pipeline_through_rotations(prism, short_tape: Path, tmp
     lines = short_tape.read_bytes().splitlines(keepends=True)
     log, out = tmp_path / "log", tmp_path / "totals.jsonl"
     log.write_bytes(b"".join(lines[:300]))
-    with started("--input", log, "--follow", "--idle-timeout", "2s", "--window", "1h", "--output", out) as program:
+    with started("--input", log, "--follow", "--max-records", 1_000, "--window", "1h", "--output", out) as program:
         for start in range(300, 1_000, 100):
             wait_for(lambda: has_open(program.process.pid, log))
             for end in range(start, start + 100, 20):

@@ -49,7 +49,7 @@ def amount_count_note(group: list[dict]) -> tuple:
     return sum((row["amount"] or 0 for row in group), Decimal(0)), len(group), max(notes, default=(None, None))[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sale_rows, randoms)
 def test_several_values_at_once_are_as_right_as_each_alone(rows, random):
     parts = [reduction.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
@@ -57,7 +57,7 @@ def test_several_values_at_once_are_as_right_as_each_alone(rows, random):
     assert reduction.results(merged).rows() == simply(rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sale_rows, randoms)
 def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
     both = FrameCombine(("note", "key"), {"rows": Count()})
@@ -68,7 +68,7 @@ def test_several_keys_tell_rows_apart_and_sort_the_results(rows, random):
     assert results == [(*key, counts[key]) for key in in_order]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sale_rows, randoms)
 def test_without_a_key_there_is_one_row(rows, random):
     alone = FrameCombine((), {"rows": Count(), "amount": Sum("amount")})
@@ -78,7 +78,7 @@ def test_without_a_key_there_is_one_row(rows, random):
     assert result == (len(rows), sum((row["amount"] or 0 for row in rows), Decimal(0)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sale_rows, randoms)
 def test_combining_frames_by_any_tree_through_the_coder_gives_the_same(rows, random):
     combine = MergeFramesFn(reduction)
@@ -146,7 +146,7 @@ def bucket_start(moment: datetime, some: Windows) -> int:
     return to_micros(moment) // some.bucket * some.bucket if some.length else 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(sale_rows, randoms, windows(), st.integers(1, 4))
 def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_shard_and_no_row_is_lost(rows, random, some, shards):
     board.reset()
@@ -166,7 +166,7 @@ def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_shard_and_no_row_is_lost(
     assert sum(reduction.results(frame)["rows"].sum() for _, _, frame in found) == len(rows) == board.counts()["used"]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(sale_rows, randoms, st.integers(0, 3))
 def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
     with pytest.MonkeyPatch.context() as patch:

@@ -106,7 +106,7 @@ def slowly(name: str, rows: list[dict]) -> dict:
 
 
 @each_aggregation
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(rows=sale_rows, random=st.randoms(use_true_random=False))
 def test_neither_cut_nor_order_nor_merge_tree_changes_a_digit(name, rows, random):
     reduction = FrameCombine(("key",), {"value": SLOW[name][0]})
@@ -117,7 +117,7 @@ def test_neither_cut_nor_order_nor_merge_tree_changes_a_digit(name, rows, random
 
 
 @each_aggregation
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=sale_rows)
 def test_merging_one_frame_changes_nothing_not_even_its_schema(name, rows):
     reduction = FrameCombine(("key",), {"value": SLOW[name][0]})
@@ -146,7 +146,7 @@ def test_an_aggregation_pickles_to_its_equal(name):
     assert results[0].equals(results[1])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     places=st.sampled_from([0, 2, 4, 9]),
     units=st.lists(st.integers(-(10**12), 10**12) | st.integers(-3, 3), min_size=1, max_size=9),

@@ -79,7 +79,7 @@ def shown(results):
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     transfers,
     st.integers(1, 12),

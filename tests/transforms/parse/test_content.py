@@ -124,7 +124,7 @@ pieces = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(pieces, max_size=4).map(b"".join), st.integers(0, 500), st.sampled_from(list(EXPECTED)))
 @example(b"[" * 5_000, 5_000, "json")
 @example(b'{"a":' * 900, 5_000, "delimited")

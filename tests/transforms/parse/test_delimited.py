@@ -36,14 +36,14 @@ def values(parsed, names):
 NAMES = [column.name for column in SALE.columns]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.data(), dialects)
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data, dialect):
     raw = data.draw(sale_data(dialect))
     check_against_oracle(raw, dialect)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), dialects)
 @example(b"\xef\xbb\xbf\n", Dialect())
 @example(b"\r", Dialect())
@@ -63,7 +63,7 @@ def check_against_oracle(raw: bytes, dialect: Dialect) -> None:
         assert sorted(r.raw for r in parsed.rejected) == sorted(lines[n].rstrip(b"\r") for n in rejected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), dialects)
 def test_what_was_rendered_parses_back(data, dialect):
     text = st.text(st.characters(codec="latin-1", exclude_characters='\n\r"\t,;|'), min_size=1, max_size=8)
@@ -127,7 +127,7 @@ def test_an_unknown_column_is_named():
         ParseDelimited(SALE, ("prize",))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(

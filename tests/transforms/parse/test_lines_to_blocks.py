@@ -41,7 +41,7 @@ def bundle(*elements: str | bytes) -> list:
     return [(element, 0, ALL) for element in elements]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from([b"", b"\n"]), st.integers(1, 4), st.integers(1, 200))
 def test_lines_parse_as_they_do_in_a_file(data, end, most_lines, most_bytes):
     lines = data.draw(st.lists(sale_lines(Dialect()), max_size=8))

@@ -61,7 +61,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop(EDGES)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows, randoms, latenesses, st.integers(1, 3), st.sampled_from([None, 0, 1, SECOND]))
 def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, lateness, instances, settle):
     worker = Worker(Listing(), lateness, emit=0 if settle is None else 1, settle=settle, instances=instances)
@@ -80,7 +80,7 @@ def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, la
     assert all(result.pane == FINAL_PANE for _, result in worker.results if result.final)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows.filter(bool), randoms, st.integers(1, 3))
 def test_each_look_has_all_that_has_come_in_its_order(listed, random, instances):
     with pytest.MonkeyPatch.context() as patch:
