@@ -19,12 +19,13 @@ import apache_beam as beam
 from command_line.arguments import checked, positive
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
 from pipelines.runtime.program import run_program
-from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from schemas.bank import TRANSFERS, read_regions
 from schemas.times import format_duration, parse_duration
 from sinks.chart import DrawFlow, check_plot
 from sinks.console.ranked import PrintRanked
+from sinks.output import Table
 from sources.read import ReadAddresses
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count, Mean, Sum

@@ -19,12 +19,13 @@ from command_line.script_mode import script_mode
 from pipelines.runtime.demo import demo_responses
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
 from pipelines.runtime.program import run_program
-from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from pipelines.visitors.hour_board import PrintBoard
 from pipelines.visitors.visitors import CountVisitors, SumByHourOfDay
 from schemas.elements.frames import EVENT_TIME
 from schemas.http import ACCESS_LOG, RESPONSES
+from sinks.output import Table
 from sources.read import ReadAddresses
 from transforms.aggregate.distinct import (
     DEFAULT_LG_K,

@@ -19,10 +19,11 @@ import polars as pl
 from pipelines.runtime.demo import demo_tape
 from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
 from pipelines.runtime.program import run_program
-from pipelines.runtime.results_out import Table, check_outputs, open_input, write_records, write_results
+from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from schemas.tape import PRODUCE, SALE_TYPES, TAPE
 from sinks.console.tables import PrintResults
+from sinks.output import Table
 from sources.read import ReadAddresses
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count, Last, Sum

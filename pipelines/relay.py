@@ -68,7 +68,7 @@ def build(pipeline: beam.Pipeline, options: RelayOptions, plan: Plan) -> None:
         plan.shape.record_type, plan.columns, shape=plan.shape, condition=plan.condition, watch=plan.watch
     )
     parsed = pipeline | "ReadRecords" >> plan.read | "ReadFields" >> fields
-    write_lines(parsed["records"], options, plan.shape, plan.layouts, key=plan.key)
+    write_lines(parsed["records"], options, plan.layouts, key=plan.key)
     write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
-from sinks.lines.render import Layout, choose_layout, parse_template, style_of
+from sinks.lines.render import Layout, parse_template, style_of
 from sources.files.chunks import find_files, is_compressed
 from sources.read import ReadAddresses
 from transforms.untyped.column_counts import ColumnWatch
@@ -83,14 +83,14 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
         raise ValueError("--speed plays event time: say which column has it with --time")
     has_columns = any(style_of(asked["style"] or output.format) for output in options.outputs)
     key = asked["key"] or ""
-    if key and not any(output.kind == "kafka" for output in options.outputs):
+    if key and not any(output.is_topic for output in options.outputs):
         raise ValueError(f"--key is for messages in Kafka: expected an --output kafka://..., got --key {key}")
     looks_inside = bool(condition or wanted or template or time or asked["sequence"] or has_columns or key)
     form = asked["form"]
     if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
         form = "jsonl"
     shape = find_shape(paths, form, asked["names"] or "", time, looks_inside=looks_inside)
-    if paths and shape.names and not shape.numbers and (looks_inside or any(out.url for out in options.outputs)):
+    if paths and shape.names and not shape.numbers and (looks_inside or any(out.is_table for out in options.outputs)):
         shape = with_numbers(shape, paths[0])
     _check_names(shape, "--columns", wanted)
     _check_names(shape, "--format", template[1::2])
@@ -99,10 +99,10 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
     # Any record of JSON may have a column that none at the head of the first files has.
     names = () if shape.form == "jsonl" else shape.names
     where = Condition(condition, shape.numbers, names) if condition else None
-    layouts = tuple(choose_layout(output, asked["style"], shape, wanted, template) for output in options.outputs)
+    layouts = tuple(output.choose_layout(asked["style"], shape, wanted, template) for output in options.outputs)
     for output, layout in zip(options.outputs, layouts, strict=True):
         is_json = layout.style == "jsonl" or (layout.style == "raw" and shape.form != "csv")
-        if output.kind == "kafka" and not (is_json or options.values.is_json):
+        if output.is_topic and not (is_json or options.values.is_json):
             raise ValueError(f"--value-format {options.values.form} is made of JSON: say --as jsonl")
     fields = (name for layout in layouts for name in (*layout.columns, *layout.template[1::2]))
     columns = tuple(dict.fromkeys((*fields, *([key] if key else []))))
@@ -136,7 +136,7 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
 def _check_loop(options: StreamOptions, paths: list[str]) -> None:
     if not paths or options.is_following:
         raise ValueError("--loop begins files again: there is none that has an end")
-    if any(output.url is not None for output in options.outputs):
+    if any(output.is_table for output in options.outputs):
         raise ValueError("--loop would write the same rows of the database again and again")
 
 

@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.input = [with_topics(address, topics) for address in options.input or [demo_messages()]]
         if options.output is None:
             options.output = ["-", "sqlite:///out/sales.db"]
-        if options.emit is None and options.needs_clock and any(o.kind != "file" for o in options.outputs):
+        if options.emit is None and options.needs_clock and any(output.takes_early for output in options.outputs):
             options.emit = EMIT
         read = open_input(options, MESSAGES)
         if options.enriched_output is not None:

@@ -15,8 +15,8 @@ from command_line.value_options import add_value_options, read_value_format
 from schemas.avro.wire_format import ValueFormat, make_decoder
 from schemas.record_type import RecordType
 from schemas.times import MICROS_PER_SECOND, parse_duration, read_iso_time, to_micros
-from sinks.address import Output
 from sinks.kafka.producer import Compression
+from sinks.output import Output
 from sources.address import Address
 from sources.kafka.client import CLIENT_ID
 from sources.kafka.monitor import Start
@@ -126,8 +126,10 @@ class KafkaOptions:
         security, schemas = self._get("kafka_security"), self._get("avro_schema") or ()
         form, registry = self._get("value_format"), self._get("schema_registry")
         values = read_value_format(form, registry, schemas, security, os.environ)
-        kinds = (*(address.scheme for address in self.inputs), *(output.kind for output in self.destinations))
-        if not values.is_json and "kafka" not in kinds:
+        is_used = any(address.scheme == "kafka" for address in self.inputs) or any(
+            out.is_topic for out in self.destinations
+        )
+        if not values.is_json and not is_used:
             raise ValueError(
                 f"--value-format {values.form} is for topics of Kafka: there is no kafka://host:port/topic"
             )
@@ -153,7 +155,7 @@ class KafkaOptions:
             "topics": topics,
             "files": sorted(os.path.realpath(address.path) for address in self.inputs if address.scheme == "file"),
             "others": sorted(address.text for address in self.inputs if address.scheme not in ("file", "kafka")),
-            "outputs": sorted(map(_lasting, self.destinations)),
+            "outputs": sorted(output.identity for output in self.destinations),
             "job": self.job,
         }
         digest = hashlib.blake2b(json.dumps(job, sort_keys=True, default=str).encode(), digest_size=_DIGEST_BYTES)
@@ -190,18 +192,6 @@ class KafkaOptions:
 
     def _get(self, name: str) -> Any:
         return getattr(self, name)
-
-
-def _lasting(output: Output) -> str:
-    """Return the name of an output, the same from whatever folder, and without a password."""
-    if output.kind == "file":
-        return os.path.realpath(output.path)
-    if output.url is None:
-        return output.path or "-"
-    database = output.url.database or ""
-    if output.url.get_backend_name() == "sqlite":
-        return f"sqlite {os.path.realpath(database)} {output.table}"
-    return f"{output.url.host} {output.url.port} {database} {output.table}"
 
 
 def _start(text: str) -> Start:

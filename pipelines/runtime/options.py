@@ -17,7 +17,8 @@ from pipelines.runtime.kafka_options import KafkaOptions
 from pipelines.runtime.verdict import MaxRejected
 from schemas.passwords import exposed, withhold
 from schemas.times import MICROS_PER_SECOND, parse_duration, parse_range
-from sinks.address import Output, parse_output
+from sinks.address import parse_output
+from sinks.output import Output
 from sources.address import Address, parse_address
 from sources.pacing import Pace
 from transforms.windows import Windows

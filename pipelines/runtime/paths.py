@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.runtime.options import StreamOptions, UsageError
 from schemas.paths import is_among
+from sinks.console.output import ConsoleOutput
 from sources.files.chunks import find_files
 
 #: The options that name files to read, besides the input.
@@ -29,16 +30,16 @@ def check_paths(options: StreamOptions, files: Sequence[str]) -> None:
     """
     read = list(_read(options))
     records = [path for path in (options.rejected, options.late) if path]
-    databases = list(dict.fromkeys(_databases(options)))
-    for path in (*files, *records, *databases):
+    shared = dict.fromkeys(output.shared_file for output in options.destinations if output.shared_file)
+    for path in (*files, *records, *shared):
         if is_among(path, read):
             raise UsageError(f"{path!r} is read, so it cannot be written")
         if options.windows.length and (window := _window_of(path, read)):
             raise UsageError(f"{window!r} is read, and {path!r} with --window would write to it")
-    if any(output.kind == "console" for output in options.destinations) and is_among(_STDOUT, read):
+    if any(isinstance(output, ConsoleOutput) for output in options.destinations) and is_among(_STDOUT, read):
         raise UsageError("the standard output goes to a file that is read")
     written: list[str] = []
-    for path in (*databases, *files):
+    for path in (*shared, *files):
         if is_among(path, (*written, *records)):
             raise UsageError(f"{path!r} is to be written twice")
         written.append(path)
@@ -52,13 +53,6 @@ def _read(options: StreamOptions) -> Iterator[str | int]:
     for name in _READ:
         value = asked.get(name)
         yield from [value] if isinstance(value, str) else value or ()
-
-
-def _databases(options: StreamOptions) -> Iterator[str]:
-    """Yield the files of databases, which several tables may share."""
-    for output in options.destinations:
-        if output.url is not None and output.url.host is None and output.url.database:
-            yield str(output.url.database)
 
 
 def _window_of(path: str, read: Iterable[str | int]) -> str:

@@ -19,12 +19,12 @@ from apache_beam.options.pipeline_options import DirectOptions, PortableOptions,
 from pipelines.runtime.job import FAILED, OK
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions_file import Kept, PositionsFile
-from pipelines.runtime.results_out import topic_of
 from pipelines.runtime.runners import is_local
 from schemas.paths import is_among
 from sinks.files.atomic import SinkError
 from sinks.kafka.producer import count_messages
 from sinks.lines.line_file import FileLines
+from sinks.output import RECORDS
 from sources import progress as board
 from sources.address import Address
 from sources.files.chunks import find_files
@@ -37,8 +37,6 @@ from sources.read import ReadAddresses
 WRITE_SECONDS = 0.5
 _BLOCK_BYTES = 1 << 20
 _NO_FILE = Tail(0, 0, 0)
-#: Outputs of which it can be told how much is written again, or nothing is doubled.
-_COUNTED_KINDS = ("file", "sql", "kafka")
 
 
 def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
@@ -56,7 +54,7 @@ def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
     paths = [address.path for address in options.inputs if address.scheme == "file"]
     with suppress(OSError):  # which is told by those who open it
         paths += find_files(paths) if paths else []
-    paths += [output.path for output in options.outputs if output.kind == "file"]
+    paths += [path for output in options.outputs for path in output.files([RECORDS])]
     if is_among(options.positions, [*paths, *filter(None, [options.rejected])]):
         raise UsageError(f"{options.positions!r} is read or written, so it cannot have the positions")
     for address in options.inputs:
@@ -91,7 +89,7 @@ class Keeper:
         """
         self._options = options
         self._files = files
-        self._topics = [topic_of(output, options) for output in options.outputs if output.kind == "kafka"]
+        self._topics = [topic for output in options.outputs for topic in output.topics([RECORDS], options)]
         self._command = command_of(options, pipeline)
         self._file = PositionsFile(options.positions)
         self._delivery = Delivery()
@@ -175,9 +173,9 @@ class Keeper:
                         "it: what they are of is written again"
                     )
             for output in self._options.outputs:
-                if output.kind not in _COUNTED_KINDS:
-                    name = "the standard output" if output.kind == "console" else output.path
-                    _say(f"the last run was ended in mid-work: what it sent to {name} behind its positions comes again")
+                if not output.unit:
+                    sent = f"what it sent to {output.name} behind its positions"
+                    _say(f"the last run was ended in mid-work: {sent} comes again")
 
     def _open_logs(self) -> None:
         for place in self._files:
@@ -219,10 +217,10 @@ def status_of(status: int, keeper: Keeper | None) -> int:
 def command_of(options: StreamOptions, pipeline: str) -> dict[str, Any]:
     """Return what a positions file belongs to: it shows no password."""
     outputs = [
-        os.path.abspath(output.path) if output.kind == "file" else output.path or "-"  # noqa: PTH100
+        os.path.abspath(output.path) if output.unit == "file" else output.path  # noqa: PTH100
         for output in options.outputs
     ]
-    tables = [output.table for output in options.outputs if output.table]
+    tables = [output.named_table for output in options.outputs if output.named_table]
     return {
         "pipeline": pipeline,
         "inputs": [_shown(address) for address in options.inputs],

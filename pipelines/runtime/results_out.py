@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apache_beam as beam
@@ -15,68 +12,22 @@ from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.paths import check_paths
 from pipelines.runtime.written import CountWritten
 from schemas.record_type import RecordType
-from sinks.address import Output, check_takes_results
-from sinks.files.atomic import check_writable
+from sinks.console.output import ConsoleOutput
 from sinks.files.rejected import WriteRejected
-from sinks.files.write import WriteResults
-from sinks.kafka.producer import ProducerSettings, make_topics
+from sinks.kafka.producer import make_topics
 from sinks.lines.line_file import FileLines, check_lines
-from sources.address import Address, parse_address
+from sinks.output import Table
+from sources.address import Address
 from sources.kafka.client import Brokers
 from sources.read import ReadAddresses
 
 if TYPE_CHECKING:
     from sinks.kafka.write import Topic
 
-_NANOS_PER_MICRO = 1_000
 _NO_POSITIONS = (
     "--positions is for what keeps no totals, as the relay: behind a position they would begin anew; give the same "
     "command again over input that can be read again, or go on from a savepoint on Flink (docs/flink.md)"
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """One of the tables that a pipeline gives.
-
-    Attributes:
-        name: what a database calls it, where its address names none.
-        key: the columns that tell the rows of a window apart.
-        part: what is added to the names of files, and of a table that an address names, if it is not the main table.
-        document: the values of one JSON document per window, or none for a row per key.
-        shrinks: whether a newer result may lack rows that an older one of its window has.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    part: str = ""
-    document: tuple[str, ...] = ()
-    shrinks: bool = False
-
-    def path(self, output: Output) -> str:
-        """Gives the path of the file of an output that takes this table."""
-        path = Path(output.path)
-        return str(path.with_name(f"{path.stem}-{self.part}{path.suffix}")) if self.part else output.path
-
-    def table(self, output: Output) -> str:
-        """Gives the name of the table in the database of an output."""
-        if not output.table:
-            return self.name
-        return f"{output.table}_{self.part.replace('-', '_')}" if self.part else output.table
-
-    def topic(self, output: Output, options: StreamOptions) -> Topic:
-        """Gives the topic of an output that takes this table."""
-        return topic_of(output, options, f"-{self.part}" if self.part else "")
-
-    def writer(self, output: Output) -> WriteResults:
-        """Gives the transform that writes into files.
-
-        Raises:
-            ValueError: the ending of the path does not go with a document.
-        """
-        if self.document:
-            return WriteResults(self.path(output), "by_key", self.key[0], values=self.document)
-        return WriteResults(self.path(output), key=self.key)
 
 
 def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses:
@@ -116,42 +67,19 @@ def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] 
     Raises:
         UsageError: something cannot be written.
     """
-    outputs = [(table, output) for output in options.outputs for table in tables]
-    files = [(table.path(output), table, output) for table, output in outputs if output.kind == "file"]
     records = [path for path in (options.rejected, options.late) if path]
     try:
         for output in options.outputs:
-            check_takes_results(output)
-        check_paths(options, [*(path for path, *_ in files), *others])
-        for path, table, output in files:
-            table.writer(output)
-            check_writable(path)
+            for table in tables:
+                output.result_writer(table, options)
+        check_paths(options, [*(path for output in options.outputs for path in output.files(tables)), *others])
+        for output in options.outputs:
+            output.check(tables)
         for path in records:
             check_lines(path)
-        for table, output in outputs:
-            if output.url is not None:
-                from sinks.sql.database import check_sql  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
-
-                check_sql(output.url, table.table(output))
-        sent = [(table, output) for table, output in outputs if output.kind == "kafka"]
-        if not options.values.is_json and any(table.document for table, _ in sent):
-            raise UsageError("one document for each window has no schema: leave out --value-format")
-        check_topics(options, [table.topic(output, options) for table, output in sent])
+        check_topics(options, [topic for output in options.outputs for topic in output.topics(tables, options)])
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
-
-
-def topic_of(output: Output, options: StreamOptions, part: str = "") -> Topic:
-    """Gives the topic of Kafka that an output goes to; ``part`` is added to its name."""
-    from sinks.kafka.write import Topic  # noqa: PLC0415 (an extra)
-
-    address = parse_address(output.path)
-    return Topic(
-        ProducerSettings(Brokers(address.host, options.security), options.kafka_compression),
-        f"{address.path}{part}",
-        options.kafka_transactional,
-        options.values,
-    )
 
 
 def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
@@ -162,7 +90,7 @@ def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
         BrokerError: the brokers are not there, or refuse.
         RegistryError: the schema registry is not there, or refuses.
     """
-    if options.kafka_transactional and not any(output.kind == "kafka" for output in options.destinations):
+    if options.kafka_transactional and not any(output.is_topic for output in options.destinations):
         raise ValueError("--kafka-transactional is for topics: there is no --output kafka://host:port/topic")
     for number, topic in enumerate(topics):
         if any(_is_among_topics(topic, address) for address in options.inputs):
@@ -196,26 +124,12 @@ def write_results(
         table: how they are named.
         show: what prints them, if the console is among the outputs.
     """
-    if show is not None and any(output.kind == "console" for output in options.outputs):
+    if show is not None and any(isinstance(output, ConsoleOutput) for output in options.outputs):
         results | f"Show {table.name}" >> show
     for number, output in enumerate(options.outputs):
-        label = f"{table.name} {number}"
-        if output.url is not None:
-            from sinks.sql.write import WriteTable  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
-
-            run = time.time_ns() // _NANOS_PER_MICRO
-            write = WriteTable(output.url, table.table(output), table.key, replace_window=table.shrinks, run=run)
-            stored = results | f"WriteTable {label}" >> write
-            stored | f"CountStored {label}" >> CountWritten(output.path, rows=True)
-        elif output.kind == "kafka":
-            from sinks.kafka.write import WriteTopic  # noqa: PLC0415 (an extra)
-
-            topic = table.topic(output, options)
-            sent = results | f"WriteTopic {label}" >> WriteTopic(topic, table.key, table.document)
-            sent | f"CountSent {label}" >> CountWritten(topic.address, rows=True)
-        elif output.kind == "file":
-            written = results | f"WriteFiles {label}" >> table.writer(output)
-            written | f"CountWritten {label}" >> CountWritten(table.path(output))
+        if not isinstance(output, ConsoleOutput):
+            written = results | f"Write {table.name} {number}" >> output.result_writer(table, options)
+            written | f"Count {table.name} {number}" >> CountWritten.of(output, table)
 
 
 def write_records(records: beam.PCollection, path: str | None, label: str, options: StreamOptions) -> None:

@@ -48,9 +48,7 @@ def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> I
         raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
     _refuse_open_doors(options)
     if not is_local(options):
-        if portable.environment_type != "LOOPBACK" and any(
-            out.url and out.url.password for out in options.destinations
-        ):
+        if portable.environment_type != "LOOPBACK" and any(out.has_password for out in options.destinations):
             raise UsageError(
                 f"a password in an --output stays in this process, and the workers of {asked} are elsewhere: "
                 "leave it out, and give them PGPASSWORD or PGPASSFILE"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -14,15 +15,12 @@ from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.runtime.options import StreamOptions
 from schemas.elements.frames import Written
-from sinks.address import Output
 from sinks.files.atomic import SinkError
 from sinks.files.rejected import WriteRejected
 from sinks.lines.line_file import FileLines, LineFile
 from sinks.lines.write import OUTLETS, WriteLines
+from sinks.output import Output, Table
 from sources import progress as board
-
-if TYPE_CHECKING:
-    from sinks.sql.database import Database
 
 #: The namespace of the metrics, each named by the path that was asked for.
 NAMESPACE = "written"
@@ -39,6 +37,11 @@ class CountWritten(beam.PTransform):
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
         super().__init__()
+
+    @classmethod
+    def of(cls, output: Output, table: Table) -> CountWritten:
+        """Return what counts that which an output takes of a table."""
+        return cls(output.counted(table), rows=output.unit != "file")
 
     def expand(self, written: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
@@ -70,7 +73,8 @@ class LineFiles(PipelineVisitor):
         self.others: list[FileLines] = []
         self._made: set[str] = set()
         self._files: dict[FileLines, LineFile] = {}
-        self._databases: list[Database] = []
+        self._held = ExitStack()
+        self._looks: list[Callable[[], None]] = []
 
     def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
         """Note the files of a transform."""
@@ -85,7 +89,7 @@ class LineFiles(PipelineVisitor):
 
         Args:
             pipeline: it is built.
-            outputs: among them databases, which are kept, too.
+            outputs: where they go; what else they hold is kept, too.
 
         Raises:
             SinkError: nobody reads a pipe, which is opened at once.
@@ -95,11 +99,7 @@ class LineFiles(PipelineVisitor):
             self._files[place] = cast(LineFile, OUTLETS.borrow(place))
             if place.is_stream:
                 self._files[place].make()
-        for output in outputs:
-            if output.url is not None:
-                from sinks.sql.database import DATABASES  # noqa: PLC0415 (costs 0.2 s)
-
-                self._databases.append(DATABASES.borrow(output.url))
+        self._looks += [self._held.enter_context(output.held()) for output in outputs]
 
     def look(self) -> None:
         """See that the files that were written to are there, and those of databases.
@@ -109,18 +109,14 @@ class LineFiles(PipelineVisitor):
         """
         for file in self._files.values():
             file.look()
-        for database in self._databases:
-            database.look()
+        for look in self._looks:
+            look()
 
     def let_go(self) -> None:
         """Close the files."""
         while self._files:
             OUTLETS.give_back(*self._files.popitem())
-        while self._databases:
-            from sinks.sql.database import DATABASES  # noqa: PLC0415
-
-            database = self._databases.pop()
-            DATABASES.give_back(database.url, database)
+        self._held.close()
 
     def finish(self, *, is_all_lost: bool) -> None:
         """Make the files that no record came to, or replace what is in them, after a run that came to its end.
@@ -163,7 +159,7 @@ def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
     Raises:
         SinkError: one is not.
     """
-    for path in (output.path for output in options.outputs if output.kind == "file" and files.get(output.path)):
+    for path in (output.path for output in options.outputs if output.unit == "file" and files.get(output.path)):
         place = Path(path).parent if options.windows.length else Path(path)
         if not place.exists():
             raise SinkError(f"{place} was removed after results were written to it")
@@ -184,14 +180,14 @@ def where_written(
         lines: the files of lines.
     """
     verb = "wrote" if options.reads_again else "appended to"
-    paths = dict.fromkeys(output.path for output in options.destinations if output.kind == "file")
+    paths = dict.fromkeys(output.path for output in options.destinations if output.unit == "file")
     told = {path: lines.told(path, bool(files.get(path)), verb) for path in paths} if lines is not None else {}
     yield from filter(None, told.values())
     yield from _files_told(options, files, {path for path, line in told.items() if line})
     topics = {path for path in files if path.startswith("kafka://")}
-    for path in dict.fromkeys(output.path for output in options.outputs if output.kind == "sql"):
+    for path in dict.fromkeys(output.path for output in options.outputs if output.unit == "row"):
         yield _told(files.get(path, 0), "row", path)
-    for path in sorted(topics | {output.path for output in options.outputs if output.kind == "kafka"}):
+    for path in sorted(topics | {output.path for output in options.outputs if output.unit == "message"}):
         yield _told(files.get(path, 0), "message", path)
     for kind, path in (("rejected", options.rejected), ("late", options.late)):
         if path and records[kind]:
@@ -201,8 +197,8 @@ def where_written(
 
 def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]) -> Iterator[str]:
     """Give a line for each path of results, but for those that were told of already."""
-    asked = {output.path: output.kind for output in options.outputs}
-    for path in (path for path, kind in asked.items() if kind == "file" and path not in told):
+    asked = {output.path: output.unit for output in options.outputs}
+    for path in (path for path, unit in asked.items() if unit == "file" and path not in told):
         name = Path(path)
         if not files.get(path):
             yield f"wrote nothing to {path}: there are no totals{_older(path)}"

@@ -6,13 +6,13 @@ import argparse
 
 from command_line.arguments import checked, positive
 from pipelines.runtime.options import StreamOptions
-from pipelines.runtime.results_out import Table
 from pipelines.smoothies.earnings import PRODUCT, PRODUCT_COLUMNS, PURCHASE_COLUMNS
 from pipelines.smoothies.stock import COLUMNS as STOCK_COLUMNS
 from pipelines.smoothies.stock import CONTRADICTION_KEY
 from schemas.smoothies import TOPICS, name_topics
 from schemas.times import parse_duration
-from sinks.address import Output, parse_output
+from sinks.address import parse_output
+from sinks.output import Output, Table
 from transforms.aggregate.aggregate import Tuning
 from transforms.windows import HOUR, Windows
 
@@ -42,7 +42,7 @@ def read_enriched(text: str) -> Output:
         ValueError: it is none, or takes no lines of JSON.
     """
     output = parse_output(text)
-    if output.kind == "sql" or (output.kind == "file" and output.format not in ROW_FORMATS):
+    if output.is_table or output.format not in (None, *ROW_FORMATS):
         raise ValueError(f"expected kafka://host:port/topic or a path ending in .jsonl or .ndjson, got {output.path!r}")
     return output
 

@@ -10,6 +10,8 @@ Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
 
 #: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}
+#: The formats that only single records are written in, as they come: results are not.
+LINE_FORMATS: dict[str, Format] = {".txt": "txt", ".csv": "csv", ".ndjson": "ndjson"}
 _EXPECTED = ".jsonl, .avro, .parquet"
 
 

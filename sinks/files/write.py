@@ -29,7 +29,7 @@ register_row(Written)
 @beam.typehints.with_input_types(Result)
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
-class WriteResults(beam.PTransform):
+class WriteFiles(beam.PTransform):
     """Writes each final result as one file, and gives a :class:`Written` for each; early ones are left out.
 
     The totals of all time go to the very path given. Those of a window go to ``stem-<window>.ending`` beside it, e.g.
@@ -42,7 +42,7 @@ class WriteResults(beam.PTransform):
     ``by_key`` is a single JSON object in one line, ``{"4011":["BANANAS",3,2.66,2.37]}``.
 
     >>> hour = Result(0, 3_600_000_000, shard=0, shards=1, pane=0, final=True, rows=pl.DataFrame())
-    >>> WriteResults("out/totals.parquet").path_of(hour)
+    >>> WriteFiles("out/totals.parquet").path_of(hour)
     'out/totals-19700101T000000Z-19700101T010000Z.parquet'
 
     Attributes:
@@ -120,7 +120,7 @@ def _encode_rows(rows: pl.DataFrame, kind: Format) -> bytes:
 
 
 class _WriteFn(ThreadedFn[Result, str]):
-    def __init__(self, options: WriteResults) -> None:
+    def __init__(self, options: WriteFiles) -> None:
         self._options = options
 
     def work(self, element: Result) -> str:

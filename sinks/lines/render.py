@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import apache_beam as beam
@@ -13,10 +14,9 @@ import polars as pl
 
 from schemas.elements.frames import RECORD, Batch
 from schemas.text.lines import find_lines, join_lines
-from sinks.address import Output
-from sinks.files.json_text import json_text
+from sinks.files.json_text import json_lines, json_text
 from transforms.untyped.fields import FIELD, JSON
-from transforms.untyped.infer_schema import NUMBER, Shape
+from transforms.untyped.infer_schema import NUMBER
 
 Style = Literal["raw", "csv", "jsonl", "text"]
 STYLES: tuple[Style, ...] = ("csv", "jsonl", "text")
@@ -43,37 +43,6 @@ class Layout(NamedTuple):
 def style_of(form: str | None) -> Style | None:
     """Gives the style that writes the columns of records, for the ending of a file or the name of a style."""
     return _STYLES.get(form)
-
-
-def choose_layout(
-    output: Output, style: str | None, shape: Shape, columns: tuple[str, ...], template: tuple[str, ...]
-) -> Layout:
-    """Chooses how to write the records of an output, from what was said, and from its address.
-
-    Args:
-        output: where they go.
-        style: how they are to be written, where that was said.
-        shape: what they are.
-        columns: those that were asked for; none for all.
-        template: see Layout.
-
-    Raises:
-        ValueError: nobody knows their columns.
-    """
-    known = columns or shape.names
-    if output.url is not None:
-        return Layout("csv", known if shape.form != "lines" else (), shape.numbers)
-    if template:
-        return Layout("text", template=template)
-    found = style_of(style or output.format)
-    if found is None and columns:
-        found = "jsonl" if shape.form == "jsonl" else "csv"
-    is_as_it_is = found == "jsonl" and shape.form == "jsonl" and not columns
-    if found is None or is_as_it_is:
-        return Layout()
-    if not known:
-        raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
-    return Layout(found, known, shape.numbers)
 
 
 def parse_template(text: str) -> tuple[str, ...]:
@@ -133,6 +102,16 @@ class _RenderFn(beam.DoFn):
 
     def process(self, batch: Batch) -> Iterator[bytes]:
         yield render_lines(batch, self._layout)
+
+
+def renderer(layout: Layout | None) -> Callable[[Batch], bytes]:
+    """Return what makes lines of batches; without a layout, their rows as JSON, less columns that begin with ``_``."""
+    return row_lines if layout is None else partial(render_lines, layout=layout)
+
+
+def row_lines(batch: Batch) -> bytes:
+    """Return the rows of a batch as lines of JSON."""
+    return json_lines(batch.rows.select(name for name in batch.rows.columns if not name.startswith("_")))
 
 
 def render_lines(batch: Batch, layout: Layout) -> bytes:

@@ -1,9 +1,18 @@
 import os
+import pickle
 
 import pytest
+from apache_beam import PTransform
 
-from sinks.address import Output, check_takes_results, parse_output
+from pipelines.runtime.options import StreamOptions
+from sinks.address import parse_output
+from sinks.console.output import ConsoleOutput
 from sinks.files.atomic import SinkError, check_writable
+from sinks.files.output import FileOutput
+from sinks.kafka.output import TopicOutput
+from sinks.lines.output import PeerOutput
+from sinks.output import Table
+from sinks.sql.output import SqlOutput
 
 ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
 
@@ -11,19 +20,19 @@ ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HO
 @pytest.mark.parametrize(
     ("text", "output"),
     [
-        ("-", Output("console")),
-        ("out/x.jsonl", Output("file", "out/x.jsonl", "jsonl")),
-        ("x.AVRO", Output("file", "x.AVRO", "avro")),
-        ("a.b/x.y.Parquet", Output("file", "a.b/x.y.Parquet", "parquet")),
-        ("x.json", Output("file", "x.json", "json")),
-        ("file:///data/x.jsonl", Output("file", "/data/x.jsonl", "jsonl")),
-        ("x.TXT", Output("file", "x.TXT", "txt")),
-        ("x.csv", Output("file", "x.csv", "csv")),
-        ("x.ndjson", Output("file", "x.ndjson", "ndjson")),
-        ("tcp://host:9", Output("tcp", "tcp://host:9")),
-        ("udp://:9", Output("udp", "udp://:9")),
-        ("kafka://h/demo.x", Output("kafka", "kafka://h:9092/demo.x")),
-        ("kafka://a:1,b:2/x.jsonl", Output("kafka", "kafka://a:1,b:2/x.jsonl")),
+        ("-", ConsoleOutput()),
+        ("out/x.jsonl", FileOutput("out/x.jsonl", "jsonl")),
+        ("x.AVRO", FileOutput("x.AVRO", "avro")),
+        ("a.b/x.y.Parquet", FileOutput("a.b/x.y.Parquet", "parquet")),
+        ("x.json", FileOutput("x.json", "json")),
+        ("file:///data/x.jsonl", FileOutput("/data/x.jsonl", "jsonl")),
+        ("x.TXT", FileOutput("x.TXT", "txt")),
+        ("x.csv", FileOutput("x.csv", "csv")),
+        ("x.ndjson", FileOutput("x.ndjson", "ndjson")),
+        ("tcp://host:9", PeerOutput("tcp://host:9")),
+        ("udp://:9", PeerOutput("udp://:9")),
+        ("kafka://h/demo.x", TopicOutput("kafka://h:9092/demo.x")),
+        ("kafka://a:1,b:2/x.jsonl", TopicOutput("kafka://a:1,b:2/x.jsonl")),
     ],
 )
 def test_an_address_tells_kind_path_and_format(text, output):
@@ -41,7 +50,8 @@ def test_an_address_tells_kind_path_and_format(text, output):
 )
 def test_the_address_of_a_database_tells_its_table_and_hides_its_password(text, path, database, table):
     output = parse_output(text)
-    assert (output.kind, output.path, output.url.database, output.table) == ("sql", path, database, table)
+    assert isinstance(output, SqlOutput)
+    assert (output.path, output.url.database, output.table) == (path, database, table)
     assert "secret" not in repr(output)
     assert "table" not in output.url.query
 
@@ -69,12 +79,15 @@ def test_what_is_no_output_is_refused_in_one_line(text, message):
 @pytest.mark.parametrize("text", ["x.txt", "x.csv", "x.ndjson", "tcp://h:9", "udp://h:9"])
 def test_what_takes_single_records_takes_no_results(text):
     with pytest.raises(ValueError, match=f"^'{text}' takes single records, from pipelines.relay, and no results: exp"):
-        check_takes_results(parse_output(text))
+        parse_output(text).result_writer(Table("t", ("k",)), StreamOptions([]))
 
 
 @pytest.mark.parametrize("text", ["x.jsonl", "x.avro", "-", "sqlite:///x.db", "kafka://h/x"])
 def test_what_takes_results_is_let_through(text):
-    check_takes_results(parse_output(text))
+    output = parse_output(text)
+    assert isinstance(
+        pickle.loads(pickle.dumps(output)).result_writer(Table("t", ("k",)), StreamOptions([])), PTransform
+    )
 
 
 def test_checking_makes_the_folder_and_leaves_no_file(tmp_path):

@@ -26,7 +26,7 @@ from schemas.avro.wire_format import ValueFormat, make_decoder
 from schemas.elements.frames import Result
 from schemas.times import to_datetime
 from sinks.console.tables import best_table
-from sinks.files.write import WriteResults
+from sinks.files.write import WriteFiles
 from sinks.kafka.producer import ProducerSettings
 from sinks.kafka.write import Topic, WriteTopic
 from sinks.sql.write import WriteTable
@@ -80,7 +80,7 @@ def files(ending: str, folder: Path) -> Sink:
         "avro": lambda data: list(fastavro.reader(io.BytesIO(data))),
         "parquet": lambda data: pl.read_parquet(data).to_dicts(),
     }
-    write = WriteResults(str(folder / f"x.{ending}"), key=KEY)
+    write = WriteFiles(str(folder / f"x.{ending}"), key=KEY)
     return write, lambda: [row for path in folder.iterdir() for row in read[ending](path.read_bytes())]
 
 

@@ -27,7 +27,7 @@ from schemas.elements.frames import EDGES, EVENT_TIME
 from schemas.record_type import Column
 from schemas.smoothies import TOPICS
 from sinks.files.json_text import json_lines
-from sinks.files.write import WriteResults
+from sinks.files.write import WriteFiles
 from sinks.sql.write import WriteTable
 from sources.address import parse_address
 from sources.live.tcp import TcpLines
@@ -363,10 +363,10 @@ def test_from_messages_to_files_and_a_table(options, tmp_path):
         assert_that(stock[LEVELS], are_right, "levels")
         assert_that(stock[CONTRADICTIONS], are_told, "contradictions")
         database = f"sqlite:///{tmp_path / 'stock.db'}"
-        stock[LEVELS] | "LevelFile" >> WriteResults(str(tmp_path / "stock.jsonl"), key="product_id")
+        stock[LEVELS] | "LevelFile" >> WriteFiles(str(tmp_path / "stock.jsonl"), key="product_id")
         stock[LEVELS] | "LevelTable" >> WriteTable(database, "stock", key=("product_id",))
         key = (*CONTRADICTION_KEY, "product_id")
-        stock[CONTRADICTIONS] | "WrongFile" >> WriteResults(str(tmp_path / "wrong.parquet"), key=key)
+        stock[CONTRADICTIONS] | "WrongFile" >> WriteFiles(str(tmp_path / "wrong.parquet"), key=key)
         stock[CONTRADICTIONS] | "WrongTable" >> WriteTable(database, "wrong", key=key)
     assert (tmp_path / "stock.jsonl").read_bytes().count(b"\n") == 2
     (file,) = tmp_path.glob("wrong-*.parquet")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas.elements.frames import Result, Written
 from schemas.times import to_micros
 from sinks.files.atomic import SinkError
-from sinks.files.write import WriteResults
+from sinks.files.write import WriteFiles
 from tests.sinks.conftest import HOUR, TIME, micros, result, totals
 from tests.sinks.frames import frames
 
@@ -31,23 +31,23 @@ ENDINGS = ("jsonl", "avro", "parquet")
 
 
 def test_all_time_goes_to_the_very_path():
-    assert WriteResults("out/./x.JSONL").path_of(result(ROWS)) == "out/./x.JSONL"
+    assert WriteFiles("out/./x.JSONL").path_of(result(ROWS)) == "out/./x.JSONL"
 
 
 def test_a_window_is_named():
-    path = WriteResults("out/totals.parquet").path_of(result(ROWS, DAY))
+    path = WriteFiles("out/totals.parquet").path_of(result(ROWS, DAY))
     assert path == "out/totals-20110401T000000Z-20110402T000000Z.parquet"
 
 
 def test_shards_are_numbered():
     sharded = result(ROWS, shard=2, shards=4)
-    assert WriteResults("x.avro").path_of(sharded) == "x-00002-of-00004.avro"
+    assert WriteFiles("x.avro").path_of(sharded) == "x-00002-of-00004.avro"
     labelled = sharded._replace(window_start=DAY[0], window_end=DAY[1])
-    assert WriteResults("x.avro").path_of(labelled) == "x-20110401T000000Z-20110402T000000Z-00002-of-00004.avro"
+    assert WriteFiles("x.avro").path_of(labelled) == "x-20110401T000000Z-20110402T000000Z-00002-of-00004.avro"
 
 
 def test_rows_as_json_lines():
-    assert WriteResults("x.jsonl").encode(result(ROWS, DAY)).decode() == (
+    assert WriteFiles("x.jsonl").encode(result(ROWS, DAY)).decode() == (
         '{"window_start":"2011-04-01T00:00:00Z","window_end":"2011-04-02T00:00:00Z",'
         '"upc":"4011","description":"BANANAS","quantity":3,"scale":2.66,"spend":2.37}\n'
         '{"window_start":"2011-04-01T00:00:00Z","window_end":"2011-04-02T00:00:00Z",'
@@ -56,20 +56,20 @@ def test_rows_as_json_lines():
 
 
 def test_by_key_is_one_document_in_one_line():
-    encoded = WriteResults("x.json", shape="by_key").encode(result(ROWS))
+    encoded = WriteFiles("x.json", shape="by_key").encode(result(ROWS))
     assert encoded == b'{"4011":["BANANAS",3,2.66,2.37],"94237":["LETTUCE",1,0,1.99]}\n'
-    assert WriteResults("x.json", shape="by_key").encode(result(totals())) == b"{}\n"
+    assert WriteFiles("x.json", shape="by_key").encode(result(totals())) == b"{}\n"
 
 
 @settings(max_examples=20)
 @given(frames(), st.sampled_from(["x.jsonl", "x.avro", "x.parquet"]))
 def test_a_second_try_writes_the_same_bytes(rows, path):
     again = pl.concat([rows.clear(), *(rows[place] for place in reversed(range(rows.height)))], rechunk=False)
-    assert WriteResults(path).encode(result(again, DAY)) == WriteResults(path).encode(result(rows, DAY))
+    assert WriteFiles(path).encode(result(again, DAY)) == WriteFiles(path).encode(result(rows, DAY))
 
 
 def test_parquet_has_wide_decimals_and_utc_microseconds():
-    schema = pl.read_parquet_schema(io.BytesIO(WriteResults("x.parquet").encode(result(ROWS, DAY))))
+    schema = pl.read_parquet_schema(io.BytesIO(WriteFiles("x.parquet").encode(result(ROWS, DAY))))
     assert schema["spend"] == pl.Decimal(38, 9)
     assert schema["window_start"] == TIME
 
@@ -86,21 +86,21 @@ def test_parquet_has_wide_decimals_and_utc_microseconds():
 )
 def test_what_does_not_go_together_is_refused_when_made(options, message):
     with pytest.raises(ValueError, match=message):
-        WriteResults(**options)
+        WriteFiles(**options)
 
 
 def test_by_key_refuses_shards():
     with pytest.raises(ValueError, match="needs one shard, got 4"):
-        WriteResults("x.json", shape="by_key").encode(result(ROWS, shards=4))
+        WriteFiles("x.json", shape="by_key").encode(result(ROWS, shards=4))
 
 
 def test_by_key_names_the_value_that_is_missing():
     with pytest.raises(ValueError, match="results have no column 'profit'"):
-        WriteResults("x.json", shape="by_key", values=("profit",)).encode(result(ROWS))
+        WriteFiles("x.json", shape="by_key", values=("profit",)).encode(result(ROWS))
 
 
 def test_it_pickles():
-    assert pickle.loads(pickle.dumps(WriteResults("x.avro"))).path == "x.avro"
+    assert pickle.loads(pickle.dumps(WriteFiles("x.avro"))).path == "x.avro"
 
 
 def some_windows(count: int) -> list[Result]:
@@ -121,7 +121,7 @@ def test_a_thousand_windows_in_one_bundle_keep_every_row(tmp_path, options):
             | "MakeWindows" >> beam.FlatMap(some_windows).with_output_types(Result)
         )
         for ending in ENDINGS:
-            written = results | f"Write_{ending}" >> WriteResults(str(tmp_path / ending / f"x.{ending}"))
+            written = results | f"Write_{ending}" >> WriteFiles(str(tmp_path / ending / f"x.{ending}"))
             assert written.element_type is Written
             rows = written | f"Take_{ending}" >> beam.Map(lambda one: one.rows) | ending >> beam.CombineGlobally(sum)
             assert_that(rows, equal_to([sum(window % 3 + 1 for window in range(count))]), f"Compare_{ending}")
@@ -146,7 +146,7 @@ def rows_of(file) -> list[tuple[int, str]]:
 def test_early_results_are_left_out(tmp_path, fn_api):
     with beam.Pipeline(options=fn_api) as pipeline:
         results = [result(ROWS, bounds(window), final=bool(window % 2), pane=window) for window in range(6)]
-        _ = pipeline | beam.Create(results) | WriteResults(str(tmp_path / "x.jsonl"))
+        _ = pipeline | beam.Create(results) | WriteFiles(str(tmp_path / "x.jsonl"))
     assert [file.name for file in sorted(tmp_path.iterdir())] == [
         f"x-19700101T{hour:02}0000Z-19700101T{hour + 1:02}0000Z.jsonl" for hour in (1, 3, 5)
     ]
@@ -158,13 +158,13 @@ def test_a_pipeline_that_cannot_write_fails_with_the_path_and_the_reason(tmp_pat
         pytest.raises(SinkError, match=r"cannot write .*out/x\.jsonl: Not a directory"),
         beam.Pipeline(options=fn_api) as pipeline,
     ):
-        _ = pipeline | beam.Create([result(ROWS)]) | WriteResults(str(tmp_path / "out" / "x.jsonl"))
+        _ = pipeline | beam.Create([result(ROWS)]) | WriteFiles(str(tmp_path / "out" / "x.jsonl"))
 
 
 def test_writing_twice_replaces(tmp_path, fn_api):
     for spend in ("1.00", "2.50"):
         with beam.Pipeline(options=fn_api) as pipeline:
             only = result(totals(("1", "A", "1", "0", spend)))
-            _ = pipeline | beam.Create([only]) | WriteResults(str(tmp_path / "x.jsonl"))
+            _ = pipeline | beam.Create([only]) | WriteFiles(str(tmp_path / "x.jsonl"))
     assert os.listdir(tmp_path) == ["x.jsonl"]  # noqa: PTH208
     assert json.loads((tmp_path / "x.jsonl").read_bytes(), parse_float=Decimal)["spend"] == Decimal("2.5")

@@ -14,7 +14,7 @@ from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch
 from schemas.record_type import Dialect
 from sinks.address import parse_output
-from sinks.lines.render import Layout, choose_layout, header_line, parse_template, render_lines
+from sinks.lines.render import Layout, header_line, parse_template, render_lines
 from transforms.untyped.fields import FieldParser
 from transforms.untyped.infer_schema import Shape
 
@@ -86,10 +86,10 @@ ALL = Layout("csv", NAMES, frozenset({"a"}))
     ],
 )
 def test_a_layout_is_what_was_said_or_what_goes_with_the_output(output, style, shape, columns, layout):
-    assert choose_layout(parse_output(output), style, shape, columns, ()) == layout
+    assert parse_output(output).choose_layout(style, shape, columns, ()) == layout
 
 
 def test_a_layout_needs_columns_and_a_template_has_them():
     with pytest.raises(ValueError, match="nobody knows the columns of live JSON"):
-        choose_layout(parse_output("x.csv"), None, Shape("jsonl"), (), ())
-    assert choose_layout(parse_output("x.csv"), None, CSV, (), ("", "a", "")) == Layout("text", template=("", "a", ""))
+        parse_output("x.csv").choose_layout(None, Shape("jsonl"), (), ())
+    assert parse_output("x.csv").choose_layout(None, CSV, (), ("", "a", "")) == Layout("text", template=("", "a", ""))

@@ -1,0 +1,33 @@
+"""The standard output as an output."""
+
+# ruff: noqa: ARG002 - kinds of outputs are asked the same things, and not all matter to each
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from sinks.console.tables import PrintResults
+from sinks.lines.render import Layout, renderer
+from sinks.lines.write import StdoutLines, WriteLines
+from sinks.output import Output, OutputSettings, Table
+
+
+@dataclass(frozen=True)
+class ConsoleOutput(Output):
+    """The standard output: results as tables, records as lines."""
+
+    path: str = "-"
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return "the standard output"
+
+    def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
+        """Return the transform that prints a table for each result."""
+        return PrintResults(by=table.key[0])
+
+    def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
+        """Return the transform that prints lines."""
+        return WriteLines(StdoutLines(), renderer(layout))

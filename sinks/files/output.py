@@ -1,0 +1,95 @@
+"""Files as outputs: one for each window of results, or lines of single records."""
+
+# ruff: noqa: ARG002 - kinds of outputs are asked the same things, and not all matter to each
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+
+from schemas.paths import is_stream
+from sinks.files.atomic import check_writable
+from sinks.files.formats import FORMATS, LINE_FORMATS, Format, format_of
+from sinks.files.write import WriteFiles
+from sinks.lines.line_file import FileLines, check_lines
+from sinks.lines.render import Layout, header_line, renderer
+from sinks.lines.write import WriteLines
+from sinks.output import EXPECTED, Output, OutputSettings, Table
+
+_RECORD_FORMATS = ("jsonl", *LINE_FORMATS.values())
+
+
+@dataclass(frozen=True)
+class FileOutput(Output):
+    """A file, or, of windows, many."""
+
+    file_format: Format
+    unit = "file"
+    takes_early = False
+
+    @classmethod
+    def parse(cls, path: str) -> FileOutput:
+        """Return the output of a path.
+
+        Raises:
+            ValueError: its ending is not known.
+        """
+        ending = Path(path).suffix.lower()
+        if is_stream(path) and ending not in {**FORMATS, **LINE_FORMATS}:
+            return cls(path, "txt")
+        try:
+            return cls(path, LINE_FORMATS.get(ending) or format_of(path))
+        except ValueError:
+            raise ValueError(f"unknown ending in {path!r}: expected {EXPECTED}") from None
+
+    @property
+    def format(self) -> Format:
+        """The format that the ending says."""
+        return self.file_format
+
+    @property
+    def identity(self) -> str:
+        """The path, without links."""
+        return os.path.realpath(self.path)
+
+    def files(self, tables: Sequence[Table]) -> list[str]:
+        """Return the paths of tables, of which the main one has the very path."""
+        return list(map(self.counted, tables))
+
+    def counted(self, table: Table) -> str:
+        """Return the path of a table."""
+        path = Path(self.path)
+        return str(path.with_name(f"{path.stem}-{table.part}{path.suffix}")) if table.part else self.path
+
+    def check(self, tables: Sequence[Table]) -> None:
+        """See that the files can be written."""
+        for path in self.files(tables):
+            check_writable(path)
+
+    def check_records(self) -> None:
+        """See that lines can be written."""
+        check_lines(self.path)
+
+    def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
+        """Return the transform that writes a file per window."""
+        if self.format in LINE_FORMATS.values():
+            raise self.takes_no_results()
+        if table.document:
+            return WriteFiles(self.counted(table), "by_key", table.key[0], values=table.document)
+        return WriteFiles(self.counted(table), key=table.key)
+
+    def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
+        """Return the transform that appends lines."""
+        if self.format not in _RECORD_FORMATS:
+            expected = ", ".join(f".{ending}" for ending in _RECORD_FORMATS)
+            raise ValueError(f"{self.path!r} cannot be written record by record: expected a path in {expected}")
+        return WriteLines(self.line_file(layout or Layout(), settings), renderer(layout))
+
+    def line_file(self, layout: Layout, settings: OutputSettings) -> FileLines:
+        """Return the file of lines."""
+        has_header = layout.style == "csv" and self.format == "csv"
+        header = header_line(layout.columns) if has_header else b""
+        return FileLines.for_run(self.path, replace=settings.reads_again, header=header)
