@@ -5,7 +5,9 @@
 #   ARGS="..."          more options for the pipeline of `make demo`, or for pytest in `make test` and `make soak`
 #   ROWS=1000000        for `make bench`: how many rows of tape instead of ten million
 #   KILLS=10            for `make soak`: how often each program and server is killed instead of a hundred times
-#   AT_ONCE=1           for `make test`: how many tests side by side instead of three
+#   AT_ONCE=1           for `make test` and `make flakes`: how many tests side by side instead of three
+#   RUNS=5              for `make flakes`: how often the tests run instead of 20 times
+#   TESTS=tests/docs    for `make flakes`: these tests instead of the whole suite
 
 MAKEFLAGS += --no-print-directory
 VENV := .venv
@@ -18,12 +20,14 @@ ROWS ?= 10000000
 KILLS ?= 100
 # So many tests run side by side: most of those that are slow wait for something.
 AT_ONCE ?= 3
+RUNS ?= 20
+TESTS ?= tests
 # Tests start some hundred processes: each would compile the whole project if it might not keep what it compiled.
-test docs soak: export PYTHONDONTWRITEBYTECODE :=
+test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak prism jars kafka kafka-stop clean
+.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +76,9 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and 
 soak: setup prism jars ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(BIN)/python -m tests.kills --kills $(KILLS)
+
+flakes: setup prism jars ## run the tests RUNS times beside three busy loops, and print which failed how often
+	@$(BIN)/python -m tests.flakes --runs $(RUNS) --at-once $(AT_ONCE) $(TESTS)
 
 prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
 	@scripts/get_prism.sh $(BIN)/python
