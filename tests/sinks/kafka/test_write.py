@@ -146,7 +146,7 @@ def test_a_bundle_whose_messages_cannot_be_delivered_fails_in_one_line(kafka: Br
 
 def end_of(servers: str, topic: str) -> int:
     """Return how many messages a topic of one partition has got, those of open transactions too."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "tests"})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "tests", "isolation.level": "read_uncommitted"})
     try:
         return consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE_SECONDS)[1]
     finally:
