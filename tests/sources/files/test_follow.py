@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import pickle
 import signal
 import tempfile
 import time
@@ -288,31 +287,6 @@ def test_no_more_records_are_read_than_asked_for(log: Path) -> None:
     assert driver.data == b"".join(tick(n, n) for n in range(4))
 
 
-def test_a_reader_that_takes_over_has_the_files_of_the_earlier_one(log: Path) -> None:
-    source = follow(log)
-    append(log, tick(1))
-    with driving(source) as first:
-        settle(first)
-        log.unlink()
-        mark = through_bytes(source, first.reader.get_checkpoint_mark())
-        with driving(source, mark) as second:
-            first.reader.close()
-            append(log, tick(2))
-            assert settle(second) == tick(2)
-            assert second.reader._following is first.reader._following
-
-
-def test_an_earlier_mark_gives_what_was_handed_out_after_it_again(log: Path) -> None:
-    source = follow(log, max_block_bytes=len(tick(1)))
-    append(log, tick(1) + tick(2) + tick(3))
-    with driving(source) as first:
-        first.step()
-        mark = through_bytes(source, first.reader.get_checkpoint_mark())
-        settle(first)
-        with driving(source, mark) as second:
-            assert settle(second) == tick(2) + tick(3)
-
-
 def test_a_file_that_was_renamed_while_nobody_looked_is_found_by_its_inode(log: Path) -> None:
     source = follow(log)
     append(log, tick(1))
@@ -435,11 +409,6 @@ def test_every_line_comes_once_whatever_is_done_and_wherever_it_is_resumed(steps
 def test_what_cannot_be_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FollowLines(**{"paths": ("a",), "record_type": TICK, **options})
-
-
-def test_the_source_pickles(log: Path) -> None:
-    source = follow(log, max_records=3)
-    assert pickle.loads(pickle.dumps(source)) == source
 
 
 def has_open(pid: int, path: Path) -> bool:

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from confluent_kafka import Producer
 
 from schemas.bank import TRANSFERS
@@ -107,49 +106,6 @@ def settle(driver: Driver, is_enough: Callable[[], bool]) -> Driver:
 # --- stopping and going on ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["closed", "open", "crashed"])
-def test_a_reader_made_from_any_mark_gives_exactly_what_follows(
-    kafka: Broker, read: Callable[..., Driver], how: str
-) -> None:
-    topic = kafka.create_topic(partitions=2)
-    kafka.produce(topic, [sale(n, n) for n in range(40)])
-    source = topics(kafka, topic, max_block_bytes=150)
-    blocks: list[Block] = []
-    mark, watermark = None, MIN_TIMESTAMP
-    while records_of(blocks) < 40:
-        driver = read(source, mark)
-        driver.watermark = watermark
-        until(driver, 1)
-        blocks += driver.blocks
-        if how == "crashed":  # what comes after the mark is the next reader's
-            mark = driver.reader.get_checkpoint_mark()
-            watermark = driver.watermark
-            driver.step()
-        else:
-            mark, watermark = driver.reader.get_checkpoint_mark(), driver.watermark
-        if how == "closed":
-            driver.reader.close()
-    assert Counter(origins(blocks)) == all_origins(topic, 2, 20)
-
-
-def test_a_reader_takes_over_the_consumer_of_an_open_one_at_its_mark(
-    kafka: Broker, read: Callable[..., Driver]
-) -> None:
-    topic = kafka.create_topic()
-    kafka.produce(topic, [sale(n) for n in range(6)])
-    source = topics(kafka, topic, max_block_bytes=100)
-    first = until(read(source), 2)
-    early = first.reader.get_checkpoint_mark()
-    second = until(read(source, early), 2)
-    assert second.reader._reading is first.reader._reading
-    first.reader.close()
-    until(second, 4)
-    # An older mark, as of a bundle that is tried again, has a consumer of its own.
-    third = until(read(source, early), 4)
-    assert third.reader._reading is not second.reader._reading
-    assert origins(third.blocks) == origins(second.blocks)
-
-
 def test_nothing_is_open_after_close_and_closing_again_does_nothing(kafka: Broker, read: Callable[..., Driver]) -> None:
     import threading
 
@@ -163,15 +119,6 @@ def test_nothing_is_open_after_close_and_closing_again_does_nothing(kafka: Broke
 
 def test_a_reader_that_was_never_started_closes(kafka: Broker) -> None:
     KafkaReader(topics(kafka, "nothing")).close()
-
-
-def test_a_source_pickles_without_the_parts_that_are_in_use(kafka: Broker, read: Callable[..., Driver]) -> None:
-    source = topics(kafka, kafka.create_topic())
-    before = pickle.dumps(source)
-    kafka.produce(source.topics[0], [sale(0)])
-    until(read(source), 1)
-    assert pickle.dumps(source) == before
-    assert pickle.loads(before) == source
 
 
 # --- which reader has which partition -----------------------------------------------------------------------------
@@ -197,18 +144,6 @@ def test_partitions_are_shared_among_readers(
 
 def test_no_more_readers_than_partitions(kafka: Broker) -> None:
     assert len(topics(kafka, kafka.create_topic(partitions=2)).split(20)) == 2
-
-
-def test_a_limit_is_for_one_reader_of_all_partitions(kafka: Broker, read: Callable[..., Driver]) -> None:
-    topic = kafka.create_topic(partitions=3)
-    kafka.produce(topic, [sale(n) for n in range(30)])
-    (source,) = topics(kafka, topic, max_records=17, max_block_bytes=120).split(20)
-    first = until(read(source), 4)
-    mark = first.reader.get_checkpoint_mark()
-    first.reader.close()
-    second = read(source, mark).until(lambda driver: driver.is_ended)
-    assert records_of(first.blocks) + records_of(second.blocks) == 17
-    assert max(Counter(origins([*first.blocks, *second.blocks])).values()) == 1
 
 
 def test_blocks_have_messages_of_one_topic(kafka: Broker, read: Callable[..., Driver]) -> None:

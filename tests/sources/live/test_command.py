@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import shlex
 import signal
 import subprocess
@@ -205,31 +204,6 @@ def test_enough_records_end_the_command() -> None:
     assert board.failures() == []
 
 
-def test_a_reader_that_takes_over_goes_on_with_the_same_command() -> None:
-    source = shell("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done")
-    with driving(source) as first:
-        first.until_records(2)
-        mark = first.reader.get_checkpoint_mark()
-        with driving(source, pickle.loads(pickle.dumps(mark))) as second:
-            first.reader.close()
-            second.until_end()
-    assert first.data + second.data == b"1\n2\n3\n4\n5\n6\n"
-
-
-def test_a_reader_that_was_closed_is_resumed_in_mid_record(tmp_path: Path) -> None:
-    is_closed = tmp_path / "closed"
-    source = shell(f"printf 'one\\ntw'; until [ -e {is_closed} ]; do sleep 0.02; done; printf 'o\\nthree\\n'; exit 5")
-    board.watch()
-    coder = source.get_checkpoint_mark_coder()
-    with driving(source) as first:
-        first.until_records(1)
-    is_closed.touch()
-    with driving(source, coder.decode(coder.encode(first.reader.get_checkpoint_mark()))) as second:
-        second.until_end()
-    assert second.data == b"two\nthree\n"
-    assert len(board.failures()) == 1
-
-
 def test_what_waits_of_a_command_that_has_ended_is_resumed_and_so_is_its_failure() -> None:
     source = shell("echo one; echo two; exit 5", max_block_bytes=4)
     board.watch()
@@ -280,11 +254,6 @@ def test_a_script_that_no_system_can_run_is_one_line(tmp_path: Path) -> None:
 def test_only_commands_are_run() -> None:
     with pytest.raises(ValueError, match=r"expected exec:COMMAND, got 'x\.txt'"):
         ProcessLines(parse_address("x.txt"), TICK)
-
-
-def test_the_source_pickles() -> None:
-    source = source_of("echo one", max_records=3)
-    assert pickle.loads(pickle.dumps(source)) == source
 
 
 @needs_proc

@@ -224,39 +224,6 @@ def test_close_frees_the_port_and_the_thread() -> None:
             assert second.until_records(1).data == tick(2)
 
 
-def test_a_reader_that_was_closed_is_resumed_without_loss() -> None:
-    source = TcpLines(LISTEN, TICK, max_block_bytes=len(tick(1)) * 2, max_records=9)
-    coder = source.get_checkpoint_mark_coder()
-    with driving(source) as driver:
-        push(driver, b"".join(tick(n) for n in range(8)))
-        driver.until_records(3)
-        time.sleep(0.1)
-        mark = coder.decode(coder.encode(driver.reader.get_checkpoint_mark()))
-        assert mark.records == 4
-        driver.reader.close()
-    with driving(source, mark) as second:
-        assert second.watermark >= driver.watermark
-        second.until_records(4)
-        push(second, tick(8) + tick(9))
-        second.until_end()
-    assert driver.data + second.data == b"".join(tick(n) for n in range(9))
-
-
-def test_a_reader_that_is_still_open_hands_over_to_the_one_that_resumes_it() -> None:
-    with listening() as probe:
-        port = probe.getsockname()[1]
-    source = TcpLines((parse_address(f"tcp-listen://127.0.0.1:{port}"),), TICK, max_block_bytes=1)
-    with driving(source) as driver, connect_to(driver) as peer:
-        peer.sendall(tick(1) + tick(2)[:-1])
-        driver.until_records(1)
-        with driving(source, driver.reader.get_checkpoint_mark()) as second:
-            driver.reader.close()
-            peer.sendall(tick(2)[-1:] + tick(3))
-            assert second.until_records(2).data == tick(2) + tick(3)
-            assert second.reader.receiver is driver.reader.receiver
-        assert not second.reader.receiver.is_alive()
-
-
 def test_resuming_in_another_process_warns_and_keeps_the_promise(caplog: pytest.LogCaptureFixture) -> None:
     source = TcpLines(LISTEN, TICK, max_records=5)
     with driving(source) as driver:

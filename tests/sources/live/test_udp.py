@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 import re
 import socket
 import struct
@@ -274,18 +273,6 @@ def test_a_drain_ends_it() -> None:
     assert driver.faults == []
 
 
-def test_a_reader_that_takes_over_has_the_same_socket() -> None:
-    source = UdpLines(LISTEN, TICK)
-    with driving(source) as first, sending(first) as peer:
-        peer.send(tick(1))
-        first.until_records(1)
-        with driving(source, first.reader.get_checkpoint_mark()) as second:
-            first.reader.close()
-            peer.send(tick(2))
-            second.until_records(1)
-    assert second.data == tick(2)
-
-
 def test_a_port_in_use_is_one_line_and_is_not_taken_away() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -315,11 +302,6 @@ def test_a_port_in_use_is_one_line_and_is_not_taken_away() -> None:
 def test_what_cannot_be_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         UdpLines(**{"addresses": LISTEN, "record_type": NUMBERED, **options})
-
-
-def test_the_source_pickles() -> None:
-    source = UdpLines(LISTEN, NUMBERED, sequence="n")
-    assert pickle.loads(pickle.dumps(source)) == source
 
 
 def test_records_in_datagrams_of_their_own_come_in_few_blocks() -> None:
