@@ -30,6 +30,7 @@ from sources.read import ReadAddresses
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count, Mean, Sum
 from transforms.aggregate.sliding_windows import SlidingAggregate
+from transforms.counting import CountUsed
 from transforms.late import SplitLate
 from transforms.parse.by_form import parse_as
 from transforms.rank import Rank, Ranking
@@ -112,14 +113,13 @@ def tables_of(windows: Windows) -> tuple[Table, Table]:
 
 
 def total(transfers: beam.PCollection, options: CreditOptions, windows: Windows, name: str) -> beam.PCollection:
-    """Totals per region and window; each transfer is counted as used by the totals since the start."""
+    """Total per region and window."""
     aggregate = (SlidingAggregate if windows.length else Aggregate)(
         by=(KEY,),
         values=TOTALS,
         windows=windows,
         emit_micros=options.emit_micros,
         lateness_micros=options.lateness_micros,
-        tuned_for="live" if options.needs_clock else "replay",
     )
     return transfers | f"Total {name}" >> aggregate | f"AddShare {name}" >> AddShare("sum")
 
@@ -131,10 +131,11 @@ def build(pipeline: beam.Pipeline, options: CreditOptions, read: ReadAddresses) 
     if options.known_regions:
         known = transfers | "RejectUnknown" >> RejectUnknown(KEY, options.known_regions)
         transfers, rejected = known["records"], (rejected, known["rejected"]) | "AllRejected" >> beam.Flatten()
+    transfers = transfers | "CountUsed" >> CountUsed()  # by the totals since the start, for which none is late
     for place, windows in enumerate((Windows(), *options.last_windows)):
         table, ranks = tables_of(windows)
         name = f"the last {format_duration(windows.length)}" if windows.length else "since the start"
-        timely = transfers | f"SplitLate {name}" >> SplitLate(windows, options.lateness_micros, counted=False)
+        timely = transfers | f"SplitLate {name}" >> SplitLate(windows, options.lateness_micros)
         late.append(timely["late"])
         totals = total(timely["records"], options, windows, name)
         show = PrintRanked(name, KEY, options.rankings, by="sum", columns=SHOWN, places=SHOWN_PLACES, place=place)

@@ -87,7 +87,6 @@ def build(pipeline: beam.Pipeline, options: ErrorsOptions, read: ReadAddresses) 
         CountDistinctAbout("ip") if options.approximate else CountDistinctAddresses("ip"),
         options.emit_micros,
         options.lateness_micros,
-        tuned_for="live" if options.needs_clock else "replay",
     )
     write_results(hours, options, BY_DATE)
     write_results(hours | "SumByHourOfDay" >> SumByHourOfDay(), options, BY_HOUR, PrintBoard("visitors with errors"))

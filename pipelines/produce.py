@@ -93,7 +93,6 @@ def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses)
         windows=options.windows,
         emit_micros=options.emit_micros,
         lateness_micros=options.lateness_micros,
-        tuned_for="live" if options.needs_clock else "replay",
     )
     write_results(totals, options, table_of(options), PrintResults(by="spend"))
     write_records(parsed["rejected"], options.rejected, "WriteRejected", options)

@@ -61,12 +61,10 @@ SHOWN_CATEGORIES = ("category", "products", "sales", "drinks", "cost", "profit",
 
 
 def sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:
-    """Gives what totals per product and window; it counts nothing, for others use the same purchases."""
+    """Return what totals per product and window."""
     if windows.length and windows.length % windows.step == 0:
-        return SlidingAggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, options.tuning)
-    return Aggregate(
-        (PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, tuned_for=options.tuning, counted=False
-    )
+        return SlidingAggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros)
+    return Aggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros)
 
 
 def read_kinds(
@@ -89,14 +87,14 @@ def read_kinds(
 def build(pipeline: beam.Pipeline, options: SalesOptions, read: ReadAddresses) -> None:
     """Reads the kinds of messages, and works out what is asked for."""
     kinds, rejected, late = read_kinds(pipeline, options, read)
-    parts, emit, lateness, tuning = options.parts, options.emit_micros, options.lateness_micros, options.tuning
+    parts, emit, lateness = options.parts, options.emit_micros, options.lateness_micros
     if "windows" in parts:
-        timely = kinds["purchases"] | "TimelyForWindows" >> SplitLate(options.windows, lateness, counted=False)
+        timely = kinds["purchases"] | "TimelyForWindows" >> SplitLate(options.windows, lateness)
         windows = timely["records"] | "SumWindows" >> sold(options, options.windows, emit)
         write_results(windows, options, WINDOWS, PrintNewest("sold", windows=2, by="sales", place=0))
         late += [timely["late"]] if "stock" not in parts else []
     if options.is_total:
-        totals = kinds | "TotalEarnings" >> TotalEarnings(emit, tuning)
+        totals = kinds | "TotalEarnings" >> TotalEarnings(emit)
         if "products" in parts:
             show = PrintLive("since the start", 10, by="sales", columns=SHOWN, places=PLACES, place=1)
             write_results(totals, options, PRODUCTS, show)
@@ -105,18 +103,18 @@ def build(pipeline: beam.Pipeline, options: SalesOptions, read: ReadAddresses) -
             show = PrintLive("by category", by="sales", columns=SHOWN_CATEGORIES, place=2)
             write_results(categories, options, CATEGORIES, show)
     if "stock" in parts:
-        track = TrackStock(SHELF, options.low_level, lateness_micros=lateness, emit_micros=emit, tuned_for=tuning)
+        track = TrackStock(SHELF, options.low_level, lateness_micros=lateness, emit_micros=emit)
         stock = kinds | "TrackStock" >> track
         write_results(stock[LEVELS], options, STOCK, PrintShortage(place=3))
         write_results(stock[CONTRADICTIONS], options, CONTRADICTED)
         late.append(stock["late"])
     if "anomalies" in parts:
-        timely = kinds["purchases"] | "TimelyForHours" >> SplitLate(HOUR, lateness, counted=False)
+        timely = kinds["purchases"] | "TimelyForHours" >> SplitLate(HOUR, lateness)
         hours = timely["records"] | "SumHours" >> sold(options, HOUR, 0)
-        find = FindAnomalies((PRODUCT,), lateness_micros=lateness, tuned_for=tuning)
+        find = FindAnomalies((PRODUCT,), lateness_micros=lateness)
         write_results(hours | "FindAnomalies" >> find, options, ANOMALIES)
     if options.enriched_output is not None:
-        enrich = EnrichPurchases(parse_duration(options.enriched_wait), tuning)
+        enrich = EnrichPurchases(parse_duration(options.enriched_wait))
         write_rows(kinds | "Enrich" >> enrich, options, options.enriched_output, key=PRODUCT)
     write_records(rejected, options.rejected, "WriteRejected", options)
     write_records(late | "AllLate" >> beam.Flatten(), options.late, "WriteLate", options)

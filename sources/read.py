@@ -129,8 +129,11 @@ class ReadAddresses(beam.PTransform):
             # There may be several of these; the others are the only ones of their kind.
             is_one_of_many = isinstance(kind, ProcessLines | KafkaTopics)
             label = f"Read{type(kind).__name__}{number if is_one_of_many and number else ''}"
-            blocks.append(pipeline | label >> read)
-            blocks[-1].element_type = Block
+            found_blocks = pipeline | label >> read
+            found_blocks.element_type = Block
+            if isinstance(kind, FileReplay) and not (kind.pace.is_paced or self.loop):
+                found_blocks = found_blocks | "KnowTheEnd" >> _KnowTheEnd()
+            blocks.append(found_blocks)
         return blocks[0] if len(blocks) == 1 else blocks | "ReadAll" >> beam.Flatten()
 
     def wrap_sources(self, wrap: Callable[[Any], UnboundedSource]) -> None:
@@ -189,6 +192,19 @@ class ReadAddresses(beam.PTransform):
             yield source
         if self._of("-"):
             yield StdinLines(**live)
+
+
+class _KnowTheEnd(beam.PTransform):
+    """Hand on the blocks of files as a bounded PCollection; for Beam no source of this kind has an end."""
+
+    def expand(self, blocks: beam.PCollection) -> beam.PCollection:
+        bounded = blocks | "AsTheyAre" >> beam.Map(_same).with_output_types(Block)
+        bounded.is_bounded = True
+        return bounded
+
+
+def _same(block: Block) -> Block:
+    return block
 
 
 def is_in_process(runner: PipelineRunner) -> bool:

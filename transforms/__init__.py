@@ -19,6 +19,7 @@ from transforms.aggregate.aggregations import (
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
 from transforms.aggregate.sliding_windows import SlidingAggregate
+from transforms.counting import CountUsed
 from transforms.filter import KeepRows
 from transforms.late import SplitLate
 from transforms.parse.access_log import ParseAccessLog
@@ -43,6 +44,7 @@ __all__ = [
     "CountDistinct",
     "CountDistinctAbout",
     "CountDistinctAddresses",
+    "CountUsed",
     "First",
     "Fold",
     "FoldOutput",

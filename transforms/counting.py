@@ -31,6 +31,12 @@ def count(name: str, amount: int) -> None:
         board.add(name, amount)
 
 
+def count_rows(name: str, batch: Batch, rows: int) -> None:
+    """Count so many rows of a batch, unless they were counted before; to be called inside a bundle."""
+    if not batch.is_counted:
+        count(name, rows)
+
+
 class Tally(NamedTuple):
     """How many records of a block were read, and how many of them a filter did not want."""
 
@@ -51,7 +57,7 @@ def count_rejected(records: Sequence[Rejected], block: Block) -> None:
 @beam.typehints.with_output_types(Batch)
 @dataclass
 class CountUsed(beam.PTransform):
-    """Counts rows as used, and hands them on: where several steps use the same rows, and none of them counts."""
+    """Count rows as used, and hand them on: where several steps use the same rows, so that none counts them again."""
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -64,5 +70,5 @@ class CountUsed(beam.PTransform):
 
 class _CountUsedFn(beam.DoFn):
     def process(self, batch: Batch) -> Iterator[Batch]:
-        count(USED, batch.rows.height)
-        yield batch
+        count_rows(USED, batch, batch.rows.height)
+        yield batch._replace(is_counted=True)

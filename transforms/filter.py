@@ -9,7 +9,7 @@ import apache_beam as beam
 import polars as pl
 
 from schemas.elements.frames import Batch
-from transforms.counting import FILTERED, count
+from transforms.counting import FILTERED, count_rows
 
 
 @beam.typehints.with_input_types(Batch)
@@ -40,6 +40,6 @@ class _KeepFn(beam.DoFn):
 
     def process(self, batch: Batch) -> Iterator[Batch]:
         kept = batch.rows.filter(self._where)
-        count(FILTERED, batch.rows.height - kept.height)
+        count_rows(FILTERED, batch, batch.rows.height - kept.height)
         if kept.height:
-            yield Batch(kept, batch.block)
+            yield batch._replace(rows=kept)

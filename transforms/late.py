@@ -15,16 +15,17 @@ from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from schemas.record_type import Rejected
 from schemas.text.lines import find_lines
 from schemas.times import to_datetime
-from transforms.counting import LATE, count
+from transforms.counting import LATE, count_rows
 from transforms.windows import Windows
 
 
 @dataclass
 class SplitLate(beam.PTransform):
-    """Splits off the rows whose every window had ended, and its lateness passed, when their source let go of them.
+    """Split off the rows whose every window had ended, and its lateness passed, when their source let go of them.
 
     The source's own watermark decides, the one that it had promised before it handed out the block. The runner's
-    is never ahead of that, so the runner drops nothing that is kept here.
+    is never ahead of that, so the runner drops nothing that is kept here. Late rows are counted as such, but for those
+    that were counted before, as :class:`transforms.counting.CountUsed` does where other steps use them all the same.
 
     Gives a dict of two PCollections: ``records``, of :class:`Batch`, and ``late``, of :class:`Rejected` with the raw
     records.
@@ -32,12 +33,10 @@ class SplitLate(beam.PTransform):
     Attributes:
         windows: the windows that the rows are going to be put in.
         lateness_micros: how long after its end a window still takes rows.
-        counted: whether late rows are counted as late records; not where other windows still use them.
     """
 
     windows: Windows
     lateness_micros: int = 0
-    counted: bool = True
 
     def __post_init__(self) -> None:
         """Checks the lateness.
@@ -51,7 +50,7 @@ class SplitLate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wires the one step."""
-        split = _SplitLateFn(self.windows, self.lateness_micros, counted=self.counted)
+        split = _SplitLateFn(self.windows, self.lateness_micros)
         outputs = batches | "SplitLate" >> beam.ParDo(split).with_outputs("late", main="records")
         outputs.records.element_type = Batch
         outputs.late.element_type = Rejected
@@ -59,8 +58,7 @@ class SplitLate(beam.PTransform):
 
 
 class _SplitLateFn(beam.DoFn):
-    def __init__(self, windows: Windows, lateness_micros: int, *, counted: bool = True) -> None:
-        self._counted = counted
+    def __init__(self, windows: Windows, lateness_micros: int) -> None:
         self._windows = windows
         self._lateness = lateness_micros
 
@@ -71,10 +69,9 @@ class _SplitLateFn(beam.DoFn):
             return
         is_late = self._windows.last_end(pl.col(EVENT_TIME)) + self._lateness <= watermark
         late = batch.rows.filter(is_late)
-        if self._counted:
-            count(LATE, late.height)
+        count_rows(LATE, batch, late.height)
         if late.height < batch.rows.height:
-            yield Batch(batch.rows.filter(~is_late), batch.block) if late.height else batch
+            yield batch._replace(rows=batch.rows.filter(~is_late)) if late.height else batch
         for rejected in _raw_records(batch.block, late):
             yield TaggedOutput("late", rejected)
 

@@ -66,7 +66,7 @@ class _RejectUnknownFn(beam.DoFn):
             yield batch
             return
         if known.height:
-            yield Batch(known, batch.block)
+            yield batch._replace(rows=known)
         unknown = batch.rows.filter(is_known.not_().fill_null(value=True))
         starts, stops = find_lines(batch.block.data)
         rejected = []

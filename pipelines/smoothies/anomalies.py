@@ -16,7 +16,6 @@ import polars as pl
 
 from schemas.elements.frames import EDGES, EVENT_TIME, Frames, Result
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.aggregate import Tuning
 from transforms.time_sorted.fold import FoldOutput
 from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 
@@ -168,7 +167,6 @@ class FindAnomalies(beam.PTransform):
         least: with fewer earlier weeks nothing is expected.
         threshold: so many deviations away is far.
         lateness_micros: that of the totals.
-        tuned_for: that of the totals.
     """
 
     by: tuple[str, ...] = ("product_id",)
@@ -176,7 +174,6 @@ class FindAnomalies(beam.PTransform):
     least: int = 4
     threshold: float = 3.0
     lateness_micros: int = 0
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -196,7 +193,7 @@ class FindAnomalies(beam.PTransform):
 
     def _in_order(self) -> FoldTimeSorted:
         fold = FoldExpected(self.by, self.least, self.threshold)
-        return FoldTimeSorted(fold, self.lateness_micros, tuned_for=self.tuned_for)
+        return FoldTimeSorted(fold, self.lateness_micros)
 
     def expand(self, totals: beam.PCollection) -> beam.PCollection:
         """Takes what is final, and folds it."""

@@ -9,7 +9,7 @@ import apache_beam as beam
 import polars as pl
 
 from schemas.elements.frames import EDGES, EVENT_TIME, NO_BLOCK, Batch, Result
-from transforms.aggregate.aggregate import Aggregate, Tuning
+from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Last, Sum
 from transforms.parse.values import POLARS_TYPES
 
@@ -47,15 +47,11 @@ class TotalEarnings(beam.PTransform):
     members, and ``member_share`` of all purchases, rounded once to 9 places; ``discounts``, by how much less was paid
     than price and supplement came to.
 
-    Rows are not counted as used.
-
     Attributes:
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
-        tuned_for: see Aggregate.
     """
 
     emit_micros: int = 0
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -63,7 +59,7 @@ class TotalEarnings(beam.PTransform):
 
     def expand(self, pcolls: dict[str, beam.PCollection]) -> beam.PCollection:
         """Brings both into one form, adds up, and works out the profit."""
-        total = Aggregate((PRODUCT,), TOTALS, emit_micros=self.emit_micros, tuned_for=self.tuned_for, counted=False)
+        total = Aggregate((PRODUCT,), TOTALS, emit_micros=self.emit_micros)
         both = (
             pcolls["purchases"] | "SumPurchases" >> beam.ParDo(_EditFn(sums_of)),
             pcolls["products"] | "TakeProducts" >> beam.ParDo(_EditFn(facts_of)),
@@ -145,4 +141,4 @@ class _EditFn(beam.DoFn):
         self._edit = edit
 
     def process(self, batch: Batch) -> Iterator[Batch]:
-        yield Batch(self._edit(batch.rows), NO_BLOCK)
+        yield Batch(self._edit(batch.rows), NO_BLOCK, batch.is_counted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch, FrameCoder
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.aggregate import Tuning
+from transforms.aggregate.aggregate import is_live
 from transforms.aggregate.compacted_state import not_before
 from transforms.parse.values import POLARS_TYPES
 from transforms.stateful import StatefulFn
@@ -46,15 +46,13 @@ class EnrichPurchases(beam.PTransform):
     The product is that of its newest message that is not later than the purchase, of those that have come; where all
     are later, that of the first. A purchase whose product is unknown waits until a message names it, or until the
     watermark is ``wait_micros`` past the purchase, or the input ends; then it goes with missing values. Every purchase
-    goes once, whatever comes. In a replay all wait until the input ends, so that none misses a message.
+    goes once, whatever comes. Of bounded input all wait until it ends, so that none misses a message.
 
     Attributes:
         wait_micros: how long a purchase waits for its product, in event time.
-        tuned_for: ``live`` lets purchases go as they come; anything else at the end.
     """
 
     wait_micros: int = WAIT_MICROS
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the time.
@@ -68,7 +66,6 @@ class EnrichPurchases(beam.PTransform):
 
     def expand(self, pcolls: dict[str, beam.PCollection]) -> beam.PCollection:
         """Gathers the rows of each bundle, and joins them under one key."""
-        enrich = EnrichFn(self.wait_micros, is_live=self.tuned_for == "live")
         keyed = [
             pcolls[kind]
             | f"Rows of {kind}" >> beam.ParDo(_RowsFn(kind))
@@ -76,7 +73,11 @@ class EnrichPurchases(beam.PTransform):
             | f"Gather {kind}" >> beam.ParDo(GatherFn())
             for kind in ("products", "purchases")
         ]
-        joined = keyed | "PurchasesAndProducts" >> beam.Flatten() | "Enrich" >> beam.ParDo(enrich)
+        rows = keyed | "PurchasesAndProducts" >> beam.Flatten()
+        if is_live(rows):
+            joined = rows | "Enrich" >> beam.ParDo(EnrichFn(self.wait_micros))
+        else:
+            joined = rows | "AllTogether" >> beam.GroupByKey() | "Enrich" >> beam.FlatMap(_enriched_at_end)
         return joined | "AsBatches" >> beam.Map(_as_batch).with_output_types(Batch)
 
 
@@ -141,11 +142,10 @@ class EnrichFn(StatefulFn):
     LET_GO = TimerSpec("enrich_let_go", TimeDomain.WATERMARK)
     END = TimerSpec("enrich_end", TimeDomain.WATERMARK)
 
-    def __init__(self, wait_micros: int, *, is_live: bool) -> None:
-        """Takes how long a purchase waits; without ``is_live`` all wait until the end."""
+    def __init__(self, wait_micros: int) -> None:
+        """Takes how long a purchase waits."""
         super().__init__()
         self._wait = wait_micros
-        self._is_live = is_live
 
     def process(
         self,
@@ -163,14 +163,11 @@ class EnrichFn(StatefulFn):
         if _KNOWN in frame.columns:
             facts = learn(known.read(), frame)
             known.write(facts)
-            frames = list(waiting.read()) if self._is_live else []
+            frames = list(waiting.read())
             if not frames:
                 return
             waiting.clear()
             frame = pl.concat(frames)
-        elif not self._is_live:
-            waiting.add(frame)
-            return
         else:
             facts = known.read()
         joined = enriched(frame, facts)
@@ -223,6 +220,17 @@ class EnrichFn(StatefulFn):
             until = newest + self._wait
             timer.set(not_before(until))
             wakes.write(until)
+
+
+def _enriched_at_end(element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[pl.DataFrame]:
+    """Join all purchases, frame by frame, when all that is told of products is there."""
+    products: list[pl.DataFrame] = []
+    purchases: list[pl.DataFrame] = []
+    for frame in element[1]:
+        (products if _KNOWN in frame.columns else purchases).append(frame)
+    facts = learn(None, pl.concat(products)) if products else None
+    for frame in purchases:
+        yield from _told(enriched(frame, facts))
 
 
 def _told(joined: pl.DataFrame) -> Iterator[pl.DataFrame]:

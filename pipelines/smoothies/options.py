@@ -13,7 +13,6 @@ from schemas.smoothies import TOPICS, name_topics
 from schemas.times import parse_duration
 from sinks.address import parse_output
 from sinks.output import Output, Table
-from transforms.aggregate.aggregate import Tuning
 from transforms.windows import HOUR, Windows
 
 SHELF = ("store_id", PRODUCT)
@@ -105,11 +104,6 @@ class SalesOptions(StreamOptions):
         """The outputs, and where purchases with their products go."""
         enriched = self.enriched_output
         return [*self.outputs, *([] if enriched is None else [enriched])]
-
-    @property
-    def tuning(self) -> Tuning:
-        """For what the steps are tuned."""
-        return "live" if self.needs_clock else "replay"
 
     @property
     def is_total(self) -> bool:

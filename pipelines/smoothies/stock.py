@@ -15,7 +15,6 @@ import polars as pl
 from schemas.elements.frames import EVENT_TIME, Batch, Frames, Result
 from schemas.record_type import Rejected
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.aggregate import Tuning
 from transforms.late import SplitLate
 from transforms.parse.values import POLARS_TYPES
 from transforms.time_sorted.fold import FoldOutput
@@ -252,7 +251,6 @@ class TrackStock(beam.PTransform):
         lateness_micros: how long after the watermark a message may come.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         settle_micros: see FoldTimeSorted.
-        tuned_for: see FoldTimeSorted.
     """
 
     by: tuple[str, ...] = ("product_id",)
@@ -261,7 +259,6 @@ class TrackStock(beam.PTransform):
     lateness_micros: int = 0
     emit_micros: int = 0
     settle_micros: int = MICROS_PER_SECOND
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -279,13 +276,13 @@ class TrackStock(beam.PTransform):
 
     def _in_order(self) -> FoldTimeSorted:
         fold = FoldStock(self.by, self.low_level, self.report_micros)
-        return FoldTimeSorted(fold, self.lateness_micros, self.emit_micros, self.settle_micros, self.tuned_for)
+        return FoldTimeSorted(fold, self.lateness_micros, self.emit_micros, self.settle_micros)
 
     def expand(self, pcolls: Mapping[str, beam.PCollection]) -> dict[str, beam.PCollection]:
         """Takes out what is late, puts the kinds together, and folds them."""
         timely, late = [], []
         for kind, batches in pcolls.items():
-            split = batches | f"SplitLate {kind}" >> SplitLate(Windows(1), self.lateness_micros, counted=False)
+            split = batches | f"SplitLate {kind}" >> SplitLate(Windows(1), self.lateness_micros)
             timely.append(split["records"] | f"Moves {kind}" >> beam.ParDo(_MovesFn(kind, self.by)))
             late.append(split["late"])
         folded = tuple(timely) | "FoldStock" >> self._in_order()

@@ -12,7 +12,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHoursFn, no_hours
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, NO_BLOCK, Batch, Result, edges
-from transforms.aggregate.aggregate import Aggregate, ReduceFn, Tuning
+from transforms.aggregate.aggregate import Aggregate, ReduceFn, is_live
 from transforms.aggregate.aggregations import Aggregation, Max
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
@@ -39,13 +39,11 @@ class CountVisitors(beam.PTransform):
         visitors: how visitors are counted.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end an hour still takes rows.
-        tuned_for: see Aggregate.
     """
 
     visitors: Aggregation = CountDistinctAddresses("ip")
     emit_micros: int = 0
     lateness_micros: int = 0
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Lets Beam set up what it needs."""
@@ -56,7 +54,7 @@ class CountVisitors(beam.PTransform):
         batches, tallies = (pcoll["records"], pcoll["tallies"]) if isinstance(pcoll, dict) else (pcoll, None)
         if tallies is not None:
             tallies = tallies | "TalliesOfAllTime" >> beam.WindowInto(GlobalWindows())
-        count = self._while_they_fill if self.tuned_for == "live" else self._when_they_are_over
+        count = self._while_they_fill if is_live(batches, self.emit_micros) else self._when_they_are_over
         counted = count(batches, tallies)
         return counted | "DateAndHour" >> beam.Map(_by_date).with_output_types(Result)
 
@@ -66,7 +64,7 @@ class CountVisitors(beam.PTransform):
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
             | "HoursOfRows" >> beam.ParDo(_WithHourFn())
-            | "ReduceHours" >> beam.ParDo(ReduceFn(reduction, Windows(), 1))
+            | "ReduceHours" >> beam.ParDo(ReduceFn(reduction, Windows()))
         )
         nothing = pl.DataFrame() if tallies is not None else _usable(is_so=True)
         begin = batches.pipeline | "Begin" >> beam.Impulse() | "NoHours" >> beam.ParDo(_NoHoursFn(nothing))
@@ -79,15 +77,8 @@ class CountVisitors(beam.PTransform):
 
     def _when_they_are_over(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:
         visitors, newest = {"visitors": self.visitors}, {"visitors": Max("visitors")}
-        hours = batches | "VisitorsPerHour" >> Aggregate(
-            (), visitors, HOUR, lateness_micros=self.lateness_micros, tuned_for=self.tuned_for
-        )
-        # With lateness an hour may come several times. Its number never gets smaller, so the greatest is the newest.
-        counted = (
-            hours
-            | "HoursAsRows" >> beam.ParDo(_AsRowsFn())
-            | "AllHours" >> Aggregate((HOUR_START,), newest, tuned_for=self.tuned_for, counted=False)
-        )
+        hours = batches | "VisitorsPerHour" >> Aggregate((), visitors, HOUR)
+        counted = hours | "HoursAsRows" >> beam.ParDo(_AsRowsFn()) | "AllHours" >> Aggregate((HOUR_START,), newest)
         # What is read tells which result of no hour there is, if there is no other.
         begin = batches.pipeline | "Begin" >> beam.Create([_no_result(_UNREAD)])
         told = [] if tallies is None else [tallies | "TellUsable" >> beam.Map(_result_of_tally)]
@@ -120,7 +111,7 @@ class SumByHourOfDay(beam.PTransform):
 class _WithHourFn(beam.DoFn):
     def process(self, batch: Batch) -> Iterator[Batch]:
         hour = pl.col(EVENT_TIME).dt.truncate("1h").dt.replace_time_zone("UTC").alias(HOUR_START)
-        yield Batch(batch.rows.with_columns(hour), batch.block)
+        yield batch._replace(rows=batch.rows.with_columns(hour))
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
@@ -193,7 +184,7 @@ def _is_final(result: Result) -> bool:
 @beam.typehints.with_output_types(Batch)
 class _AsRowsFn(beam.DoFn):
     def process(self, hour: Result) -> Iterator[Batch]:
-        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias(HOUR_START), "visitors"), NO_BLOCK)
+        yield Batch(hour.rows.select(pl.col(EDGES[0]).alias(HOUR_START), "visitors"), NO_BLOCK, is_counted=True)
 
 
 def _by_date(hours: Result) -> Result:

@@ -44,10 +44,14 @@ class Batch(NamedTuple):
     """The parsed rows of one block, with the block they came from, so that a row's raw record can still be had.
 
     ``rows`` has the typed columns of the record type and RECORD (u32).
+
+    Attributes:
+        is_counted: whether it was counted what became of the rows, or they are no records: nobody counts them again.
     """
 
     rows: pl.DataFrame
     block: Block
+    is_counted: bool = False
 
 
 class Result(NamedTuple):

@@ -101,7 +101,7 @@ def windows_of(read: ReadAddresses, prism: PipelineOptions) -> Iterator[Pipeline
     pipeline = beam.Pipeline(options=prism)
     batches = (pipeline | read | parse_as(SALE))["records"]
     batches | "Read" >> beam.Map(count)
-    totals = batches | Aggregate((), {"rows": Count()}, Windows(_MINUTE), tuned_for="live")
+    totals = batches | Aggregate((), {"rows": Count()}, Windows(_MINUTE))
     totals | beam.Map(keep)
     result = pipeline.run()
     try:

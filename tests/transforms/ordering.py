@@ -16,7 +16,7 @@ from schemas.elements.frames import EVENT_TIME, FrameCoder, FramesCoder, Result
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import shuffled_cuts
 from transforms.time_sorted.fold import Fold
-from transforms.time_sorted.fold_time_sorted import FoldTimeSortedFn
+from transforms.time_sorted.fold_time_sorted import FoldAllFn, FoldTimeSortedFn
 
 SECOND = 10**6
 
@@ -38,9 +38,8 @@ class Encoded(Value):
 class Worker:
     """Adds frames, lets the watermark rise, fires timers when they are due; keeps what comes out, by its name."""
 
-    def __init__(
-        self, fold: Fold, lateness: int = 0, emit: int = 0, settle: int | None = SECOND, instances: int = 1
-    ) -> None:
+    def __init__(self, fold: Fold, lateness: int = 0, emit: int = 0, settle: int = SECOND, instances: int = 1) -> None:
+        self.fold = fold
         self.clock = FakeClock(1e9)
         self.main = fold.outputs[0]
         self.lateness = lateness
@@ -107,6 +106,13 @@ class Worker:
                 first = int(frame[rest][EVENT_TIME].to_physical().min())
                 self.rise(first + self.lateness - random.choice([0, 0, 1, SECOND]))
         self.finish()
+
+    def play_bounded(self, frame: pl.DataFrame, random: Random) -> Worker:
+        """Give the step of bounded input the rows, if there are any, in any order and cuts."""
+        parts = [frame[part] for part in shuffled_cuts(random, list(range(frame.height))) if part]
+        if parts:
+            self._take(FoldAllFn(self.fold).process((0, parts)))
+        return self
 
     def rows(self, output: str | None = None, *, final: bool = True) -> pl.DataFrame:
         """Gives the rows of all final results of an output, in the order that they came."""

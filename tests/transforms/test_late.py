@@ -107,10 +107,10 @@ def test_a_negative_lateness_is_refused_by_its_value():
         SplitLate(Windows(), -1)
 
 
-def test_late_rows_that_other_windows_use_are_not_counted():
+def test_late_rows_that_were_counted_before_are_not_counted_again():
     board.reset()
     block = Block(line(datetime(2011, 4, 1, 10)), (Span(0, "test", 0),), Dialect(), to_micros(datetime(2012, 1, 1)))
-    batch = Batch(Parser(SALE)(block).rows, block)
-    (late,) = _SplitLateFn(Windows(TEN_MINUTES), 0, counted=False).process(batch)
+    batch = Batch(Parser(SALE)(block).rows, block, is_counted=True)
+    (late,) = _SplitLateFn(Windows(TEN_MINUTES), 0).process(batch)
     assert late.tag == "late"
     assert board.counts()["late"] == 0

@@ -30,7 +30,7 @@ WINDOWS = ["all", "10m", "1d", "10m/5m", "15m/10m"]
 reduction = FrameCombine(("upc",), TOTALS)
 
 
-def produce_by_hand(random: Random, lines: list[bytes], windows: Windows, shards: int) -> tuple[dict, int, int]:
+def produce_by_hand(random: Random, lines: list[bytes], windows: Windows) -> tuple[dict, int, int]:
     """Gives {(window start, upc): [values]}, and how many records were read and how many rejected."""
     parser = Parser(TAPE, COLUMNS, sold(["2"]))
     merge = MergeFramesFn(reduction)
@@ -39,7 +39,7 @@ def produce_by_hand(random: Random, lines: list[bytes], windows: Windows, shards
     read = rejected = 0
     bundles = shuffled_cuts(random, [part for part in shuffled_cuts(random, lines) if part])
     for bundle in bundles:
-        reduce = ReduceFn(reduction, windows, shards)
+        reduce = ReduceFn(reduction, windows)
         reduce.start_bundle()
         for part in bundle:
             block = Block(b"\n".join(part) + random.choice([b"\n", b""]), (Span(0, "tape", 0),))
@@ -79,18 +79,18 @@ def produce_slowly(lines: list[bytes], windows: Windows) -> tuple[dict, int, int
 
 @pytest.mark.parametrize("text", WINDOWS)
 @settings(max_examples=60)
-@given(lines=tape_rows(), random=st.randoms(use_true_random=False), shards=st.integers(1, 3))
-def test_no_cut_order_bundle_or_merge_tree_changes_a_digit(text, lines, random, shards):
+@given(lines=tape_rows(), random=st.randoms(use_true_random=False))
+def test_no_cut_order_bundle_or_merge_tree_changes_a_digit(text, lines, random):
     board.reset()
     windows = Windows.parse(text)
-    assert produce_by_hand(random, lines, windows, shards) == produce_slowly(lines, windows)
+    assert produce_by_hand(random, lines, windows) == produce_slowly(lines, windows)
 
 
 @settings(max_examples=60)
 @given(tape_rows(), st.randoms(use_true_random=False))
 def test_what_is_read_is_used_filtered_or_rejected(lines, random):
     board.reset()
-    totals, read, rejected = produce_by_hand(random, lines, Windows(), 1)
+    totals, read, rejected = produce_by_hand(random, lines, Windows())
     used = sum(values[-1] for values in totals.values())
     assert used == board.counts()["used"]
     wanted_or_not = Parser(TAPE, COLUMNS, sold(["2"]))(Block(b"\n".join(lines), (Span(0, "tape", 0),)))
@@ -105,7 +105,7 @@ def test_the_real_tape_gives_the_totals_of_the_oracle(text, seed):
     lines = REAL_TAPE.read_bytes().split(b"\n")
     windows = Windows.parse(text)
     random = Random(seed)  # noqa: S311 - the same cuts each time
-    found = produce_by_hand(random, lines, windows, shards=2)
+    found = produce_by_hand(random, lines, windows)
     assert found == produce_slowly(lines, windows)
     totals, read, _ = found
     assert read == 3000

@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 import polars as pl
+import pytest
 from apache_beam.coders import VarIntCoder
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.timeutil import TimeDomain
@@ -17,6 +18,7 @@ from pipelines.smoothies.enrich import EnrichPurchases
 from pipelines.visitors.visitors import CountVisitors
 from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch
 from tests.transforms.time_sorted.test_fold_time_sorted import Listing
+from tests.transforms.tools import as_known
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count
 from transforms.aggregate.sliding_windows import SlidingAggregate
@@ -74,30 +76,30 @@ def _count_of_results(results: beam.PCollection, column: str) -> beam.PCollectio
     return results | beam.Filter(lambda result: result.final) | beam.Map(lambda result: int(result.rows[column].sum()))
 
 
-def _aggregated(**fields: Any) -> Callable[[beam.PCollection], beam.PCollection]:
-    return lambda batches: _count_of_results(batches | Aggregate((), {"n": Count()}, Windows(), **fields), "n")
+def _aggregated(batches: beam.PCollection) -> beam.PCollection:
+    return _count_of_results(batches | Aggregate((), {"n": Count()}, Windows()), "n")
 
 
 def _sliding(batches: beam.PCollection) -> beam.PCollection:
-    last = SlidingAggregate(("kind",), {"n": Count()}, Windows.parse("2h/1h"), tuned_for="live")
+    last = SlidingAggregate(("kind",), {"n": Count()}, Windows.parse("2h/1h"))
     return _count_of_results(batches | last, "n")
 
 
 def _visitors(batches: beam.PCollection) -> beam.PCollection:
-    return _count_of_results(batches | CountVisitors(tuned_for="live"), "visitors")
+    return _count_of_results(batches | CountVisitors(), "visitors")
 
 
 def _folded(batches: beam.PCollection) -> beam.PCollection:
     frames = batches | beam.Map(lambda batch: batch.rows.select(EVENT_TIME, "kind", "text"))
     frames.element_type = pl.DataFrame
-    found = frames | FoldTimeSorted(Listing(), tuned_for="live")
+    found = frames | FoldTimeSorted(Listing())
     return found["all"] | beam.Filter(lambda result: result.final) | beam.Map(lambda result: result.rows.height)
 
 
 def _enriched(batches: beam.PCollection) -> beam.PCollection:
     none = batches | "NoProducts" >> beam.Filter(lambda _: False)
     none.element_type = Batch
-    joined = {"purchases": batches, "products": none} | EnrichPurchases(tuned_for="live")
+    joined = {"purchases": batches, "products": none} | EnrichPurchases()
     return joined | beam.Map(lambda batch: batch.rows.height)
 
 
@@ -107,9 +109,7 @@ def _counted(batches: beam.PCollection) -> beam.PCollection:
 
 #: What each gives in all; a row is in two of the sliding windows, and a visitor counts once an hour.
 TRANSFORMS: dict[str, tuple[Callable[[beam.PCollection], beam.PCollection], int]] = {
-    "any": (_aggregated(), ROWS),
-    "replay": (_aggregated(tuned_for="replay"), ROWS),
-    "live": (_aggregated(tuned_for="live"), ROWS),
+    "all time": (_aggregated, ROWS),
     "sliding": (_sliding, 2 * ROWS),
     "visitors": (_visitors, 200),
     "fold": (_folded, ROWS),
@@ -118,13 +118,18 @@ TRANSFORMS: dict[str, tuple[Callable[[beam.PCollection], beam.PCollection], int]
 }
 
 
-def test_a_transform_applied_twice_to_one_stream_gives_both_results(options):
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_a_transform_applied_twice_to_one_stream_gives_both_results(options, is_bounded):
     with beam.Pipeline(options=options) as pipeline:
-        batches = pipeline | beam.Create([Batch(frame, NO_BLOCK) for frame in _frames()])
+        batches = as_known(
+            pipeline | beam.Create([Batch(frame, NO_BLOCK) for frame in _frames()]), is_bounded=is_bounded
+        )
         batches.element_type = Batch
         for name, (apply, number) in TRANSFORMS.items():
             for time in (1, 2):
                 label = f"{name} {time}"
                 found = batches | label >> beam.ptransform_fn(lambda pcoll, apply=apply: apply(pcoll))()
-                total = found | f"Total {label}" >> beam.CombineGlobally(sum).without_defaults()
+                total = (
+                    as_known(found, is_bounded=True) | f"Total {label}" >> beam.CombineGlobally(sum).without_defaults()
+                )
                 assert_that(total, equal_to([number]), label)

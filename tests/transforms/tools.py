@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import apache_beam as beam
 import pytest
 from apache_beam.metrics import MetricsFilter
 
@@ -21,6 +22,12 @@ def parse_both_ways(parser: BlockParser, block: Block) -> tuple[Parsed, Parsed]:
         patch.setattr(patterns, "FEW_LINES", 10**9)
         slow = parser(block)
     return fast, slow
+
+
+def as_known(pcoll: beam.PCollection, *, is_bounded: bool) -> beam.PCollection:
+    """Make Beam believe that the input has an end, or none: transforms go by that."""
+    pcoll.is_bounded = is_bounded
+    return pcoll
 
 
 def counts_of(done: Any) -> Counter[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import apache_beam as beam
 import polars as pl
@@ -14,15 +14,13 @@ from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalW
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result, edges
+from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.live_windows import LiveWindowsFn
-from transforms.counting import USED, count
+from transforms.counting import USED, count_rows
 from transforms.windows import Windows
-
-Tuning = Literal["any", "replay", "live"]
 
 __all__ = ["FINAL_PANE", "Aggregate", "FrameCombine", "MergeFramesFn"]
 
@@ -34,8 +32,8 @@ COMPACT_ROWS = 100_000
 WINDOWS_TOGETHER = 64
 #: A window up to so long may keep all frames that come until it ends.
 SHORT_MICROS = 3_600 * MICROS_PER_SECOND
-_BUCKET = "_bucket"
-_SHARD = "_shard"
+BUCKET = "_bucket"
+_GROUP = "_group"
 _ONCE: dict[str, Any] = {
     "trigger": trigger.AfterWatermark(),
     "accumulation_mode": trigger.AccumulationMode.DISCARDING,
@@ -46,15 +44,18 @@ _ONCE: dict[str, Any] = {
 @beam.typehints.with_output_types(Result)
 @dataclass
 class Aggregate(beam.PTransform):
-    """Gives, per window of event time, a frame with a row per key.
+    """Aggregate per key and window of event time: one Result per window, with a row per key.
 
     For example::
 
         batches | Aggregate(by=("upc",), values={"spend": Sum("total"), "rows": Count()}, windows=Windows.parse("1d"))
 
     Each window is given once and finally, when the watermark and the lateness have passed it. Before, it is given as it
-    stands every ``emit_micros``, if that is set, or else, if there is lateness, at its end and after each late row;
-    but not to a replay.
+    stands every ``emit_micros``, if that is set. Or else, where the input is unbounded and there is lateness, it is
+    given at its end and after each late row. Early results need timers of the clock, which Prism and Flink have.
+
+    Of a bounded input all windows are merged when it ends, without state, unless there are early results. The final
+    results are the same. Rows that were not counted before (see Batch) are counted as used.
 
     Attributes:
         by: the key columns; none for a single row per window.
@@ -62,13 +63,6 @@ class Aggregate(beam.PTransform):
         windows: how event time is cut.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end a window still takes rows.
-        shards: into how many parts the keys of a window are split, each of them a result of its own: more than one
-            lets several machines merge.
-        tuned_for: how the totals are kept; they are the same. ``any`` leaves that to Beam and runs everywhere.
-            ``replay`` gives all windows when the input ends, which is cheapest where nobody waits for them. ``live``
-            keeps what is merged, not all that came, so that it can go on for ever; it needs timers of the clock, which
-            Prism and Flink have.
-        counted: whether the rows are records, to be counted as used.
     """
 
     by: tuple[str, ...]
@@ -76,9 +70,6 @@ class Aggregate(beam.PTransform):
     windows: Windows = Windows()
     emit_micros: int = 0
     lateness_micros: int = 0
-    shards: int = 1
-    tuned_for: Tuning = "any"
-    counted: bool = True
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -89,15 +80,9 @@ class Aggregate(beam.PTransform):
         super().__init__()
         if not self.values:
             raise ValueError(f"expected at least one value, got {self.values!r}")
-        if self.shards < 1 or (self.shards > 1 and not self.by):
-            raise ValueError(f"shards must be positive, and 1 without a key, got {self.shards}")
         for name in ("emit_micros", "lateness_micros"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
-        if self.tuned_for not in get_args(Tuning):
-            raise ValueError(f"tuned_for must be {', '.join(get_args(Tuning))}, got {self.tuned_for!r}")
-        if self.emit_micros and self.tuned_for != "live":
-            raise ValueError(f"early results every {self.emit_micros} us need tuned_for='live', got {self.tuned_for!r}")
         for name in self.values:
             if name in self.by:
                 raise ValueError(f"{name!r} is both a key column and a value")
@@ -108,30 +93,30 @@ class Aggregate(beam.PTransform):
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduces, shuffles, merges."""
         reduction = FrameCombine(tuple(self.by), dict(self.values))
-        together = self.tuned_for == "replay"
-        reduce = ReduceFn(reduction, self.windows, self.shards, together=together, counted=self.counted)
-        reduced = batches | "AllTime" >> beam.WindowInto(GlobalWindows()) | "ReduceFrames" >> beam.ParDo(reduce)
-        if together:
+        all_time = batches | "AllTime" >> beam.WindowInto(GlobalWindows())
+        if not is_live(batches, self.emit_micros):
             # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
             return (
-                reduced
+                all_time
+                | "ReduceFrames" >> beam.ParDo(_ReduceTogetherFn(reduction, self.windows))
                 | "AtEnd" >> beam.WindowInto(GlobalWindows(), **_ONCE)
-                | "MergeAll" >> beam.CombinePerKey(MergeFramesFn(reduction, (_BUCKET,)))
-                | "Results" >> beam.ParDo(_SplitResultsFn(reduction, self.windows, self.shards))
+                | "MergeAll" >> beam.CombinePerKey(MergeFramesFn(reduction, (BUCKET,)))
+                | "Results" >> beam.ParDo(_SplitResultsFn(reduction, self.windows))
             )
+        reduced = all_time | "ReduceFrames" >> beam.ParDo(ReduceFn(reduction, self.windows))
         shift = self.lateness_micros if self.windows.length else 0
         moved = reduced
         if shift:
             # A window of the final results is one that ends later by the lateness.
             moved = reduced | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
         moved = moved | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
-        if self.tuned_for == "live" and (self.emit_micros or not 0 < self.windows.length <= SHORT_MICROS):
-            fill = LiveWindowsFn(reduction, self.shards, self.emit_micros, shift)
+        if self.emit_micros or not 0 < self.windows.length <= SHORT_MICROS:
+            fill = LiveWindowsFn(reduction, self.emit_micros, shift)
             return moved | "FillWindows" >> beam.ParDo(fill) | "Results" >> beam.WindowInto(GlobalWindows())
         final = (
             moved
             | "MergeFinal" >> beam.CombinePerKey(MergeFramesFn(reduction))
-            | "FinalResults" >> beam.ParDo(_ResultFn(reduction, self.shards, shift, is_final=True))
+            | "FinalResults" >> beam.ParDo(_ResultFn(reduction, shift, is_final=True))
         )
         if not shift:
             return final
@@ -145,27 +130,24 @@ class Aggregate(beam.PTransform):
                 allowed_lateness=self.lateness_micros / MICROS_PER_SECOND,
             )
             | "MergeEarly" >> beam.CombinePerKey(MergeFramesFn(reduction))
-            | "EarlyResults" >> beam.ParDo(_ResultFn(reduction, self.shards, 0, is_final=False))
+            | "EarlyResults" >> beam.ParDo(_ResultFn(reduction, 0, is_final=False))
             | "EarlyAllTime" >> beam.WindowInto(GlobalWindows())
         )
         return (final | "FinalAllTime" >> beam.WindowInto(GlobalWindows()), late) | "Results" >> beam.Flatten()
 
 
+def is_live(pcoll: beam.PCollection, emit_micros: int = 0) -> bool:
+    """Return whether results are due before the input ends: it has no end, or early ones are wanted."""
+    return emit_micros > 0 or not pcoll.is_bounded
+
+
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class ReduceFn(beam.DoFn):
-    """Gathers the accumulators of a bundle, and gives one frame per bucket of time and shard at its end.
+    """Gather the accumulators of a bundle, and give one frame per bucket of time at its end."""
 
-    Or some windows ``together`` in a frame; the key then tells which ones, and the shard by its remainder.
-    """
-
-    def __init__(
-        self, reduction: FrameCombine, windows: Windows, shards: int, *, together: bool = False, counted: bool = True
-    ) -> None:
-        self._counted = counted
+    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
         self._windows = windows
-        self._shards = shards
-        self._together = together
 
     def start_bundle(self) -> None:
         self._waiting: list[pl.DataFrame] = []
@@ -175,20 +157,19 @@ class ReduceFn(beam.DoFn):
         self._most_rows = COMPACT_ROWS
 
     def process(self, batch: Batch) -> None:
-        if self._counted:
-            count(USED, batch.rows.height)
+        count_rows(USED, batch, batch.rows.height)
         self._waiting.append(batch.rows)
         self._waiting_rows += batch.rows.height
         if self._waiting_rows >= REDUCE_ROWS:
             self._reduce()
 
     def _reduce(self) -> None:
-        bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(_BUCKET)
+        bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(BUCKET)
         self._parts.append(self._reduction.reduce(pl.concat(self._waiting), bucket))
         self._waiting, self._waiting_rows = [], 0
         self._rows += self._parts[-1].height
         if self._rows > self._most_rows:
-            merged = self._reduction.merge(self._parts, _BUCKET)
+            merged = self._reduction.merge(self._parts, BUCKET)
             self._parts = [merged]
             self._rows = merged.height
             self._most_rows = max(COMPACT_ROWS, 2 * merged.height)  # what does not get smaller is not merged each time
@@ -196,26 +177,28 @@ class ReduceFn(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         if self._waiting:
             self._reduce()
-        if not self._parts:
-            return
         parts, self._parts = self._parts, []
-        shard = pl.struct(self._reduction.by).hash(seed=0) % self._shards if self._shards > 1 else pl.lit(0)
-        number = shard.cast(pl.Int64)
-        if not self._together:
-            keyed = self._reduction.merge(parts, _BUCKET).with_columns(number.alias(_SHARD))
-            for key, frame in keyed.partition_by(_BUCKET, _SHARD, as_dict=True, include_key=False).items():
-                yield _at(key[0], (int(key[1]), frame))
-            return
-        number += pl.col(_BUCKET) // (WINDOWS_TOGETHER * self._windows.step or 1) * self._shards
-        whole = pl.concat(parts).with_columns(self._windows.starts(pl.col(_BUCKET)).alias(_BUCKET)).explode(_BUCKET)
-        keyed = whole.with_columns(number.alias(_SHARD))
-        del parts, whole  # a part of the whole after the other takes the least memory
-        for key, frame in keyed.partition_by(_SHARD, as_dict=True, include_key=False).items():
-            yield _at(frame[0, _BUCKET], (int(key[0]), self._reduction.merge([frame], _BUCKET)))
+        if parts:
+            for micros, key, frame in self._frames(parts):
+                yield WindowedValue((key, frame), Timestamp(micros=micros), (GlobalWindow(),))
+
+    def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
+        """Give frames of accumulators, each with its time in microseconds and its key."""
+        keyed = self._reduction.merge(parts, BUCKET).partition_by(BUCKET, as_dict=True, include_key=False)
+        yield from ((bucket, 0, frame) for (bucket,), frame in keyed.items())
 
 
-def _at(micros: int, element: tuple[int, pl.DataFrame]) -> WindowedValue:
-    return WindowedValue(element, Timestamp(micros=micros), (GlobalWindow(),))
+class _ReduceTogetherFn(ReduceFn):
+    """Give some windows together in one frame; the key tells which ones, and BUCKET where each starts."""
+
+    def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
+        whole = pl.concat(parts).with_columns(self._windows.starts(pl.col(BUCKET)).alias(BUCKET)).explode(BUCKET)
+        group = (pl.col(BUCKET) // (WINDOWS_TOGETHER * self._windows.step or 1)).alias(_GROUP)
+        keyed = whole.with_columns(group)
+        parts.clear()
+        del whole  # a part of the whole after the other takes the least memory
+        for (key,), frame in keyed.partition_by(_GROUP, as_dict=True, include_key=False).items():
+            yield frame[0, BUCKET], key, self._reduction.merge([frame], BUCKET)
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
@@ -275,9 +258,8 @@ class MergeFramesFn(beam.CombineFn):
 
 @beam.typehints.with_output_types(Result)
 class _ResultFn(beam.DoFn):
-    def __init__(self, reduction: FrameCombine, shards: int, shift: int, *, is_final: bool) -> None:
+    def __init__(self, reduction: FrameCombine, shift: int, *, is_final: bool) -> None:
         self._reduction = reduction
-        self._shards = shards
         self._shift = shift
         self._is_final = is_final
 
@@ -290,31 +272,21 @@ class _ResultFn(beam.DoFn):
         if pane.is_last and not self._is_final:
             # The final result is due at the same time, and says the same.
             return
-        shard, accumulators = element
+        _, accumulators = element
         bounds: tuple[int | None, int | None] = (None, None)
         if isinstance(window, IntervalWindow):
             bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
         number = FINAL_PANE if self._is_final else pane.index
-        yield self._reduction.result(accumulators, bounds, shard, self._shards, number)
+        yield self._reduction.result(accumulators, bounds, number)
 
 
 @beam.typehints.with_output_types(Result)
 class _SplitResultsFn(beam.DoFn):
     """Gives the results of all windows out of one frame."""
 
-    def __init__(self, reduction: FrameCombine, windows: Windows, shards: int) -> None:
+    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
         self._length = windows.length
-        self._shards = shards
 
     def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[Result]:
-        key, accumulators = element
-        rows = self._reduction.results(accumulators, _BUCKET)
-        starts = pl.col(_BUCKET) if self._length else pl.lit(None)
-        runs = rows.select(pl.col(_BUCKET).rle()).unnest(_BUCKET)
-        rows = rows.select(*edges(starts, starts + self._length), pl.exclude(_BUCKET)).rechunk()
-        first = 0
-        for height, bucket in runs.rows():
-            start, end = (bucket, bucket + self._length) if self._length else (None, None)
-            yield Result(start, end, key % self._shards, self._shards, FINAL_PANE, True, rows.slice(first, height))
-            first += height
+        yield from self._reduction.results_by_window(element[1], BUCKET, self._length)

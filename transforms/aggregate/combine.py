@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -47,9 +47,25 @@ class FrameCombine:
         rows = accumulators.select(*keys, *values)
         return rows.sort(keys) if keys else rows
 
-    def result(
-        self, accumulators: pl.DataFrame, bounds: tuple[int | None, int | None], shard: int, shards: int, pane: int
-    ) -> Result:
-        """Gives the result of a window from all its accumulators; the pane tells whether it is the final one."""
+    def result(self, accumulators: pl.DataFrame, bounds: tuple[int | None, int | None], pane: int) -> Result:
+        """Return the result of a window from all its accumulators; the pane tells whether it is the final one."""
         rows = self.results(accumulators).select(*edges(*map(pl.lit, bounds)), pl.all())
-        return Result(*bounds, shard, shards, pane, pane == FINAL_PANE, rows)
+        return Result(*bounds, 0, 1, pane, pane == FINAL_PANE, rows)
+
+    def results_by_window(self, accumulators: pl.DataFrame, start: str, length: int) -> Iterator[Result]:
+        """Give the final result of each window, from one frame of the accumulators of all.
+
+        Args:
+            accumulators: merged, also by ``start``.
+            start: the column that tells when the window of a row starts, in microseconds.
+            length: how long windows are, in microseconds; 0 for all time in one.
+        """
+        rows = self.results(accumulators, start)
+        starts = pl.col(start) if length else pl.lit(None)
+        runs = rows.select(pl.col(start).rle()).unnest(start)
+        rows = rows.select(*edges(starts, starts + length), pl.exclude(start)).rechunk()
+        first = 0
+        for height, bucket in runs.rows():
+            begin, end = (bucket, bucket + length) if length else (None, None)
+            yield Result(begin, end, 0, 1, FINAL_PANE, True, rows.slice(first, height))
+            first += height

@@ -44,7 +44,7 @@ class _Standing(NamedTuple):
 
 @beam.typehints.with_output_types(Result)
 class LiveWindowsFn(StatefulFn):
-    """Takes (shard, frame of accumulators) in windows and gives their results: early ones every so often, a final one.
+    """Takes (key, frame of accumulators) in windows and gives their results: early ones every so often, a final one.
 
     The windows are moved later by the lateness, so that the runner lets no row be late; without early results, a window
     is given at its own end, too, and from then on with every frame that comes.
@@ -59,14 +59,11 @@ class LiveWindowsFn(StatefulFn):
     OVER = TimerSpec("over", TimeDomain.WATERMARK)
     END = TimerSpec("end", TimeDomain.WATERMARK)
 
-    def __init__(
-        self, reduction: FrameCombine, shards: int, emit_micros: int, shift_micros: int, clock: Clock = time.time
-    ) -> None:
+    def __init__(self, reduction: FrameCombine, emit_micros: int, shift_micros: int, clock: Clock = time.time) -> None:
         """Takes what is counted, how often early results are given (0 for never), and how much later windows are."""
         super().__init__()
         self._clock = clock
         self._reduction = reduction
-        self._shards = shards
         self._pace = EmitSchedule(emit_micros, clock)
         self._shift = shift_micros
 
@@ -87,7 +84,7 @@ class LiveWindowsFn(StatefulFn):
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
         """Adds a frame to its window."""
-        shard, frame = element
+        key, frame = element
         parts.add(frame)
         end_timer.set(window.max_timestamp())
         is_due = False
@@ -104,7 +101,7 @@ class LiveWindowsFn(StatefulFn):
         elif known is None:
             over_timer.set(Timestamp(micros=window.max_timestamp().micros - self._shift))
         if is_due or stands.is_over:
-            yield self._give_early(shard, window, whole, parts, standing, stands)
+            yield self._give_early(key, window, whole, parts, standing, stands)
         elif stands != known:
             standing.write(stands)
 
@@ -159,15 +156,15 @@ class LiveWindowsFn(StatefulFn):
         next_timer.clear()
         for state in (whole, parts, standing):
             state.clear()
-        yield self._result(key, window, merged, FINAL_PANE)
+        yield self._result(window, merged, FINAL_PANE)
 
     def _give_early(self, key: int, window: Any, whole: Any, parts: Any, standing: Any, stands: _Standing) -> Result:
         merged, known = self._kept.keep(whole, parts, stands.whole, (key, window))
         standing.write(stands._replace(whole=known, early=self._pace.given(stands.early)))
-        return self._result(key, window, merged, stands.early.pane)
+        return self._result(window, merged, stands.early.pane)
 
-    def _result(self, shard: int, window: Any, accumulators: pl.DataFrame, pane: int) -> Result:
+    def _result(self, window: Any, accumulators: pl.DataFrame, pane: int) -> Result:
         bounds: tuple[int | None, int | None] = (None, None)
         if isinstance(window, IntervalWindow):
             bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
-        return self._reduction.result(accumulators, bounds, shard, self._shards, pane)
+        return self._reduction.result(accumulators, bounds, pane)

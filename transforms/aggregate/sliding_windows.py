@@ -17,19 +17,17 @@ import polars as pl
 from apache_beam.coders import PickleCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindow, GlobalWindows
-from apache_beam.utils.timestamp import Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
+from apache_beam.transforms.window import GlobalWindows
 
-from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result, edges
-from transforms.aggregate.aggregate import Aggregate, Tuning
+from schemas.elements.frames import Batch, FrameCoder, Result
+from transforms.aggregate.aggregate import BUCKET, Aggregate, ReduceFn, is_live
 from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 from transforms.stateful import StatefulFn
 from transforms.windows import Windows
 
-_STEP, _START = "_step", "_start"
+_START = "_start"
 #: Where more windows are open, a stream catches up: Prism begins a bundle for each time that a timer is set for, so
 #: half of them are given together.
 MOST_OPEN = 64
@@ -42,8 +40,7 @@ class SlidingAggregate(beam.PTransform):
     """Gives, per sliding window of event time, a frame with a row per key, as Aggregate does, but fewer early results.
 
     Each window is given once and finally, when the watermark and the lateness have passed it. Before, every
-    ``emit_micros``, the one that will end next is given as it stands: that is the newest that is nearly whole. Rows are
-    not counted as used: that is for the totals since the start, beside which this one stands.
+    ``emit_micros``, the one that will end next is given as it stands: that is the newest that is nearly whole.
 
     Attributes:
         by: the key columns.
@@ -51,7 +48,6 @@ class SlidingAggregate(beam.PTransform):
         windows: how event time is cut; the length is a multiple of the step.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end a window still takes rows.
-        tuned_for: see Aggregate; all but ``live`` are left to it.
     """
 
     by: tuple[str, ...]
@@ -59,7 +55,6 @@ class SlidingAggregate(beam.PTransform):
     windows: Windows = Windows()
     emit_micros: int = 0
     lateness_micros: int = 0
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the fields.
@@ -73,54 +68,28 @@ class SlidingAggregate(beam.PTransform):
         self._aggregate()
 
     def _aggregate(self) -> Aggregate:
-        return Aggregate(
-            self.by,
-            self.values,
-            self.windows,
-            self.emit_micros,
-            self.lateness_micros,
-            tuned_for=self.tuned_for,
-            counted=False,
-        )
+        return Aggregate(self.by, self.values, self.windows, self.emit_micros, self.lateness_micros)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Totals steps, keeps them, and gives windows."""
-        if self.tuned_for != "live":
+        if not is_live(batches, self.emit_micros):
             return batches | "Aggregate" >> self._aggregate()
         reduction = FrameCombine(tuple(self.by), dict(self.values))
         slide = SlideWindowsFn(reduction, self.windows, self.emit_micros, self.lateness_micros)
         return (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "ReduceSteps" >> beam.ParDo(_ReduceStepsFn(reduction, self.windows))
+            | "ReduceSteps" >> beam.ParDo(ReduceStepsFn(reduction, self.windows))
             | "SlideWindows" >> beam.ParDo(slide)
         )
 
 
-def reduce_steps(reduction: FrameCombine, windows: Windows, rows: pl.DataFrame) -> pl.DataFrame:
-    """Gives the accumulators of rows per step and key."""
-    return reduction.reduce(rows, windows.bucket_start(pl.col(EVENT_TIME)).alias(_STEP))
+class ReduceStepsFn(ReduceFn):
+    """Give one frame of accumulators per step and key for each bundle."""
 
-
-@beam.typehints.with_output_types(tuple[int, pl.DataFrame])
-class _ReduceStepsFn(beam.DoFn):
-    """Gives one frame of accumulators per step and key for each bundle."""
-
-    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
-        self._reduction = reduction
-        self._windows = windows
-
-    def start_bundle(self) -> None:
-        self._parts: list[pl.DataFrame] = []
-
-    def process(self, batch: Batch) -> None:
-        self._parts.append(reduce_steps(self._reduction, self._windows, batch.rows))
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        if self._parts:
-            merged = self._reduction.merge(self._parts, _STEP)
-            first = Timestamp(micros=int(merged[_STEP].min()))  # type: ignore[arg-type]  # whole numbers
-            yield WindowedValue((0, merged), first, (GlobalWindow(),))
+    def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
+        merged = self._reduction.merge(parts, BUCKET)
+        yield int(merged[BUCKET].min()), 0, merged  # type: ignore[arg-type]  # whole numbers
 
 
 class _Progress(NamedTuple):
@@ -196,7 +165,7 @@ class SlideWindowsFn(StatefulFn):
         """Adds a frame, and gives the early result that is due."""
         _, frame = element
         parts.add(frame)
-        steps = frame[_STEP].unique().to_list()
+        steps = frame[BUCKET].unique().to_list()
         stands = standing.read() or _Standing()
         front, closing = (self._sooner(progress, steps) for progress in (stands.front, stands.closing))
         stands, is_due = self._set_timers(stands._replace(front=front, closing=closing), next_timer, end_timer)
@@ -232,7 +201,7 @@ class SlideWindowsFn(StatefulFn):
         if now is None:
             return
         frame, stands = self._keep(whole, parts, stands)
-        steps = frame[_STEP].unique().sort().to_list()
+        steps = frame[BUCKET].unique().sort().to_list()
         front, closing, until = stands.front, stands.closing, now - self._lateness
         if front.next is not None and front.next <= now:
             front = self._after(now, steps)
@@ -292,29 +261,23 @@ class SlideWindowsFn(StatefulFn):
         frame, new_bytes = self._kept.gather(whole, parts, stands.whole)
         passed = stands.closing.passed
         if passed is not None:
-            frame = frame.filter(pl.col(_STEP) >= passed + self._step - self._length)
+            frame = frame.filter(pl.col(BUCKET) >= passed + self._step - self._length)
         if new_bytes and new_bytes >= stands.whole.bytes:
             stands = stands._replace(whole=self._kept.write(frame, whole, parts, stands.whole))
         return frame, stands
 
     def _merge(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        return self._reduction.merge(frames, _STEP)
+        return self._reduction.merge(frames, BUCKET)
 
     def _finals(self, frame: pl.DataFrame, passed: int | None, until: int) -> Iterator[Result]:
         """Gives the windows that end after ``passed`` and up to ``until``, all from one group-by."""
-        start, end = pl.col(_START), pl.col(_START) + self._length
+        end = pl.col(_START) + self._length
         is_over = end <= until if passed is None else end.is_between(passed, until, "right")
-        inside = frame.with_columns(self._windows.starts(pl.col(_STEP)).alias(_START)).drop(_STEP).explode(_START)
+        inside = frame.with_columns(self._windows.starts(pl.col(BUCKET)).alias(_START)).drop(BUCKET).explode(_START)
         merged = self._reduction.merge([inside.filter(is_over)], _START)
-        rows = self._reduction.results(merged, _START)
-        runs = rows.select(start.rle()).unnest(_START)
-        rows = rows.select(*edges(start, end), pl.exclude(_START)).rechunk()
-        first = 0
-        for height, begin in runs.rows():
-            yield Result(begin, begin + self._length, 0, 1, FINAL_PANE, True, rows.slice(first, height))
-            first += height
+        yield from self._reduction.results_by_window(merged, _START, self._length)
 
     def _result(self, frame: pl.DataFrame, end: int, pane: int) -> Result:
         start = end - self._length
-        inside = frame.filter(pl.col(_STEP).is_between(start, end - self._step)).drop(_STEP)
-        return self._reduction.result(self._reduction.merge([inside]), (start, end), 0, 1, pane)
+        inside = frame.filter(pl.col(BUCKET).is_between(start, end - self._step)).drop(BUCKET)
+        return self._reduction.result(self._reduction.merge([inside]), (start, end), pane)

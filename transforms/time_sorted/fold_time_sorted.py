@@ -7,9 +7,9 @@ them, and are then folded into a state, those of one moment together. Until then
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import polars as pl
@@ -23,7 +23,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE, FrameCoder, Frames, FramesCoder, Result, edges
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.aggregate import Tuning
+from transforms.aggregate.aggregate import is_live
 from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule, not_before
 from transforms.counting import LATE, count
 from transforms.stateful import StatefulFn
@@ -55,46 +55,39 @@ class FoldTimeSorted(beam.PTransform):
         lateness_micros: how long after the watermark a row may come.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         settle_micros: how far event time goes on, at least, from one settling to the next.
-        tuned_for: ``live`` settles as the watermark goes, and needs timers of the clock for early results, which Prism
-            and Flink have. Anything else settles all at the end, which is cheapest where nobody waits.
     """
 
     fold: Fold
     lateness_micros: int = 0
     emit_micros: int = 0
     settle_micros: int = MICROS_PER_SECOND
-    tuned_for: Tuning = "any"
 
     def __post_init__(self) -> None:
         """Checks the fields.
 
         Raises:
-            ValueError: a number is negative, or there are early results of a stream that is not live.
+            ValueError: a number is negative.
         """
         super().__init__()
         for name in ("lateness_micros", "emit_micros", "settle_micros"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
-        if self.tuned_for not in get_args(Tuning):
-            raise ValueError(f"tuned_for must be {', '.join(get_args(Tuning))}, got {self.tuned_for!r}")
-        if self.emit_micros and self.tuned_for != "live":
-            raise ValueError(f"early results every {self.emit_micros} us need tuned_for='live', got {self.tuned_for!r}")
 
     def expand(self, frames: beam.PCollection | tuple[beam.PCollection, ...]) -> dict[str, beam.PCollection]:
         """Gathers the rows of each bundle, and folds them.
 
         They are gathered before several PCollections become one, for there runners put down all elements.
         """
-        settle = self.settle_micros if self.tuned_for == "live" else None
-        fold = FoldTimeSortedFn(self.fold, self.lateness_micros, self.emit_micros, settle)
         main, *others = self.fold.outputs
         all_frames = (frames,) if isinstance(frames, beam.PCollection) else frames
-        outputs = (
-            [_gathered(part, f" {number}") for number, part in enumerate(all_frames)]
-            | "AllRows" >> beam.Flatten()
-            | "FoldRows" >> beam.ParDo(fold).with_outputs(*others, main=main)
-        )
-        given = {name: outputs[name] for name in self.fold.outputs}
+        rows = [_gathered(part, f" {number}") for number, part in enumerate(all_frames)] | "AllRows" >> beam.Flatten()
+        if is_live(rows, self.emit_micros):
+            fold = FoldTimeSortedFn(self.fold, self.lateness_micros, self.emit_micros, self.settle_micros)
+            folded = rows | "FoldRows" >> beam.ParDo(fold).with_outputs(*others, main=main)
+        else:
+            fold_all = beam.ParDo(FoldAllFn(self.fold)).with_outputs(*others, main=main)
+            folded = rows | "AllTogether" >> beam.GroupByKey() | "FoldRows" >> fold_all
+        given = {name: folded[name] for name in self.fold.outputs}
         for results in given.values():
             results.element_type = Result
         return given
@@ -136,6 +129,28 @@ class GatherFn(beam.DoFn):
         return WindowedValue((0, whole), first, (GlobalWindow(),))
 
 
+@beam.typehints.with_output_types(Result)
+class FoldAllFn(beam.DoFn):
+    """Fold all rows of a bounded input, when they are there."""
+
+    def __init__(self, fold: Fold) -> None:
+        """Take the fold."""
+        self._fold = fold
+
+    def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Any]:
+        """Give all results, which are final."""
+        rows = in_order(pl.concat(element[1]))
+        yield from _results(self._fold, fold_in_parts(self._fold, self._fold.begin(), rows, None)[1], FINAL_PANE)
+
+
+def _results(fold: Fold, pieces: list[FoldOutput], pane: int) -> Iterator[Any]:
+    main = fold.outputs[0]
+    for output, start, end, rows in pieces:
+        whole = rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all())
+        result = Result(start, end, 0, 1, pane, pane == FINAL_PANE, whole)
+        yield result if output == main else TaggedOutput(output, result)
+
+
 class _Standing(NamedTuple):
     """What is known without looking at the frames.
 
@@ -174,9 +189,9 @@ class FoldTimeSortedFn(StatefulFn):
     END = TimerSpec("order_end", TimeDomain.WATERMARK)
 
     def __init__(
-        self, fold: Fold, lateness_micros: int, emit_micros: int, settle_micros: int | None, clock: Clock = time.time
+        self, fold: Fold, lateness_micros: int, emit_micros: int, settle_micros: int, clock: Clock = time.time
     ) -> None:
-        """Takes the fold, and the times of FoldTimeSorted; without ``settle_micros`` all is settled at the end."""
+        """Takes the fold, and the times of FoldTimeSorted."""
         super().__init__()
         self._fold = fold
         self._lateness = lateness_micros
@@ -212,7 +227,7 @@ class FoldTimeSortedFn(StatefulFn):
             parts.add(frame)
             stands = stands._replace(part_bytes=stands.part_bytes + int(frame.estimated_size()))
             stands = self._wait_to_settle(frame, stands, settle_timer)
-            if self._settle is not None and stands.part_bytes >= max(TIDY_BYTES, stands.whole.bytes // _TIDY_PART):
+            if stands.part_bytes >= max(TIDY_BYTES, stands.whole.bytes // _TIDY_PART):
                 stands = self._write(self._kept.gather(whole, parts, stands.whole)[0], whole, parts, stands)
             early, is_due = self._pace.ask(stands.early, next_timer)
             stands = stands._replace(early=early)
@@ -257,7 +272,7 @@ class FoldTimeSortedFn(StatefulFn):
         stands = stands._replace(settled=until, folded=stands.folded + passed.height, settles_at=None)
         stands = self._write(still, whole, parts, stands)
         standing.write(self._wait_to_settle(still, stands, settle_timer))
-        yield from self._results(pieces, FINAL_PANE)
+        yield from _results(self._fold, pieces, FINAL_PANE)
 
     @on_timer(END)
     def give_final(
@@ -280,7 +295,7 @@ class FoldTimeSortedFn(StatefulFn):
         for kept in (whole, parts, state, standing):
             kept.clear()
         _, pieces = fold_in_parts(self._fold, folded, rows, None)
-        yield from self._results(pieces, FINAL_PANE)
+        yield from _results(self._fold, pieces, FINAL_PANE)
 
     def _state(self, state: Any) -> Frames:
         known: Frames | None = state.read()
@@ -294,7 +309,7 @@ class FoldTimeSortedFn(StatefulFn):
 
         So each row is written anew some few times in all, and one with a wrong clock does not make the others wait.
         """
-        if self._settle is None or not rows.height:
+        if not rows.height:
             return stands
         times = rows[EVENT_TIME].to_physical().sort()
         until = int(times[len(times) // 2]) + 1
@@ -310,11 +325,4 @@ class FoldTimeSortedFn(StatefulFn):
         settled = self._state(state)
         waiting, _ = self._kept.gather(whole, parts, stands.whole)
         ahead = self._ahead.state(settled, stands.folded, waiting)
-        yield from self._results(self._fold.peek(settled, ahead), stands.early.pane)
-
-    def _results(self, pieces: list[FoldOutput], pane: int) -> Iterator[Any]:
-        main = self._fold.outputs[0]
-        for output, start, end, rows in pieces:
-            whole = rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all())
-            result = Result(start, end, 0, 1, pane, pane == FINAL_PANE, whole)
-            yield result if output == main else TaggedOutput(output, result)
+        yield from _results(self._fold, self._fold.peek(settled, ahead), stands.early.pane)

@@ -18,6 +18,7 @@ from schemas.elements.block import Block, Span
 from schemas.elements.frames import EVENT_TIME, Batch, Result, edges
 from schemas.times import to_micros
 from tests.transforms.ordering import SECOND, Worker
+from tests.transforms.tools import as_known
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count, Sum
 from transforms.windows import Windows
@@ -88,11 +89,12 @@ def assert_same(found: list[tuple], expected: list[tuple]) -> None:
 
 
 @settings(max_examples=150)
-@given(sold, randoms, st.sampled_from([0, 600 * SECOND]), st.integers(1, 3), st.sampled_from([None, 1]))
+@given(sold, randoms, st.sampled_from([0, 600 * SECOND]), st.integers(1, 3), st.sampled_from([1, SECOND]))
 def test_what_stands_out_is_what_a_slow_count_finds(seen, random, lateness, instances, settle):
     worker = Worker(FoldExpected(BY, 3, 2.0), lateness, settle=settle, instances=instances)
     worker.play(frame_of(seen), random)
-    assert_same(found_by(worker), by_hand(seen))
+    for each in (worker, Worker(FoldExpected(BY, 3, 2.0)).play_bounded(frame_of(seen), random)):
+        assert_same(found_by(each), by_hand(seen))
 
 
 def weeks_of(*counts: int | None, key: str = "a", hour: int = 10) -> dict:
@@ -194,8 +196,8 @@ def test_totals_that_are_not_of_an_hour_or_not_of_whole_numbers_are_refused():
         hours_of(result_of("1h", rows.with_columns(pl.col("drinks").cast(pl.Float64))), BY, "drinks")
 
 
-@pytest.mark.parametrize("tuned_for", ["replay", "live"])
-def test_from_purchases_to_anomalies_on_runners(options, tuned_for):
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_from_purchases_to_anomalies_on_runners(options, is_bounded):
     seen = weeks_of(20, 22, 18, 20, 60, None, 20)
     rows = [(hour + timedelta(seconds=n), key, 1) for (hour, key), count in seen.items() for n in range(count)]
     schema = {EVENT_TIME: pl.Datetime("us"), "product_id": pl.String, "quantity": pl.Int64}
@@ -209,13 +211,8 @@ def test_from_purchases_to_anomalies_on_runners(options, tuned_for):
         assert_same(sorted(found), expected)
 
     with beam.Pipeline(options=options) as pipeline:
-        totals = (
-            pipeline
-            | beam.Create(batches)
-            | Aggregate(
-                BY, {"drinks": Sum("quantity"), "rows": Count()}, HOURS, lateness_micros=SECOND, tuned_for=tuned_for
-            )
-        )
-        found = totals | FindAnomalies(lateness_micros=SECOND, tuned_for=tuned_for)
+        sold = as_known(pipeline | beam.Create(batches), is_bounded=is_bounded)
+        totals = sold | Aggregate(BY, {"drinks": Sum("quantity"), "rows": Count()}, HOURS, lateness_micros=SECOND)
+        found = totals | FindAnomalies(lateness_micros=SECOND)
         assert_that(found, are_right)
     assert len(expected) == 4

@@ -35,7 +35,7 @@ products = st.tuples(
 
 def totals(frames: list[pl.DataFrame]) -> pl.DataFrame:
     reduced = [REDUCTION.reduce(frame) for frame in frames]
-    return with_profit(REDUCTION.result(REDUCTION.merge(reduced), (None, None), 0, 1, 0).rows)
+    return with_profit(REDUCTION.result(REDUCTION.merge(reduced), (None, None), 0).rows)
 
 
 @settings(max_examples=80)

@@ -11,10 +11,11 @@ from apache_beam.transforms.window import GlobalWindow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.smoothies.enrich import ADDED, EnrichFn, EnrichPurchases, enriched, facts_of, learn
+from pipelines.smoothies.enrich import ADDED, EnrichFn, EnrichPurchases, _enriched_at_end, enriched, facts_of, learn
 from schemas.elements.block import Block
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from tests.fakes import Bag, Value
+from tests.transforms.tools import as_known
 
 BASE = datetime(2024, 1, 1)
 MONEY = pl.Decimal(38, 9)
@@ -51,8 +52,8 @@ def products(*rows: Row) -> pl.DataFrame:
 class Worker:
     """Drives the step as a runner does."""
 
-    def __init__(self, wait: int = 60, is_live: bool = True) -> None:
-        self.step = EnrichFn(wait * SECOND, is_live=is_live)
+    def __init__(self, wait: int = 60) -> None:
+        self.step = EnrichFn(wait * SECOND)
         self.known, self.waiting, self.wakes, self.timer, self.end = Value(), Bag(), Value(), Value(), Value()
 
     def add(self, frame: pl.DataFrame) -> list[Row]:
@@ -124,12 +125,9 @@ def test_a_product_without_a_cost_is_known_all_the_same():
     assert worker.add(purchases(purchase(1))) == [(at(1), "A", None, None)]
 
 
-def test_in_a_replay_all_wait_for_the_end():
-    worker = Worker(is_live=False)
-    assert worker.add(products(product(0))) == []
-    assert worker.add(purchases(purchase(15))) == []
-    assert worker.add(products(product(10, cogs="2"))) == []
-    assert worker.finish() == [(at(15), "A", Decimal(2), Decimal("5.98"))]
+def test_of_bounded_input_all_wait_for_the_end():
+    frames = [products(product(0)), purchases(purchase(15)), products(product(10, cogs="2"))]
+    assert shown(_enriched_at_end((0, frames))) == [(at(15), "A", Decimal(2), Decimal("5.98"))]
 
 
 EVENTS = st.lists(
@@ -143,9 +141,9 @@ EVENTS = st.lists(
 
 
 @settings(max_examples=80)
-@given(EVENTS, st.booleans(), st.integers(0, 100))
-def test_each_purchase_comes_out_once(events, is_live, wait):
-    worker = Worker(wait, is_live)
+@given(EVENTS, st.integers(0, 100))
+def test_each_purchase_comes_out_once_live_and_at_the_end(events, wait):
+    worker = Worker(wait)
     found, sent = [], []
     for event in events:
         if isinstance(event, int):
@@ -156,7 +154,9 @@ def test_each_purchase_comes_out_once(events, is_live, wait):
         else:
             found += worker.add(products(event))
     found += worker.finish()
-    assert sorted(row[:2] for row in found) == sorted(sent)
+    frames = [purchases(e) if len(e) == len(PURCHASES) else products(e) for e in events if not isinstance(e, int)]
+    at_end = shown(_enriched_at_end((0, frames)))
+    assert sorted(row[:2] for row in found) == sorted(row[:2] for row in at_end) == sorted(sent)
     assert worker.timer.value is None
 
 
@@ -175,8 +175,8 @@ def test_what_is_known_does_not_depend_on_the_order_of_messages(rows, random):
     assert enriched(asked, learnt()).equals(enriched(asked, before))
 
 
-@pytest.mark.parametrize("tuned_for", ["replay", "live"])
-def test_counts_in_are_counts_out(options, tuned_for):
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_counts_in_are_counts_out(options, is_bounded):
     def batch(frame: pl.DataFrame) -> Batch:
         return Batch(frame.with_row_index(RECORD), Block(b"", ()))
 
@@ -187,7 +187,9 @@ def test_counts_in_are_counts_out(options, tuned_for):
             "purchases": pipeline | "Sold" >> beam.Create(sold).with_output_types(Batch),
             "products": pipeline | "Told" >> beam.Create(told).with_output_types(Batch),
         }
-        rows = kinds | EnrichPurchases(tuned_for=tuned_for) | beam.Map(lambda joined: joined.rows)
+        for kind in kinds.values():
+            as_known(kind, is_bounded=is_bounded)
+        rows = kinds | EnrichPurchases() | beam.Map(lambda joined: joined.rows)
 
         def check(frames: list[pl.DataFrame]) -> None:
             whole = pl.concat(frames)

@@ -20,6 +20,7 @@ from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch
 from schemas.http import RESPONSES
 from tests.strategies import http_responses, merged_by_any_tree, shuffled_cuts
+from tests.transforms.tools import as_known
 from transforms.aggregate.aggregate import ReduceFn
 from transforms.aggregate.aggregations import CountDistinct
 from transforms.aggregate.combine import FrameCombine
@@ -53,7 +54,7 @@ def reduced(lines: list[bytes], weekdays: str, reduction: FrameCombine) -> list[
     block = Block(b"".join(one + b"\n" for one in lines), (Span(0, "x.jsonl", 0),))
     parsed = parse(block)
     assert not parsed.rejected
-    step = ReduceFn(reduction, Windows(), 1)
+    step = ReduceFn(reduction, Windows())
     step.start_bundle()
     for batch in _WithHourFn().process(Batch(parsed.rows, block)):
         if batch.rows.height:
@@ -69,7 +70,7 @@ def counted(lines: list[bytes], weekdays: str = "mon-fri", visitors=EXACTLY[1], 
     if not frames:
         frames = [reduction.reduce(pl.DataFrame(schema={HOUR_START: pl.Datetime("us", "UTC"), "ip": pl.String}))]
     merged = reduction.merge(frames) if random is None else merged_by_any_tree(random, frames, reduction.merge)
-    hours = _by_date(reduction.result(merged, (None, None), 0, 1, 0))
+    hours = _by_date(reduction.result(merged, (None, None), 0))
     assert hours.rows.columns == ["window_start", "window_end", "date", "hour", "visitors"]
     board = _by_hour_of_day(hours)
     assert board.rows["hour"].to_list() == list(range(24))
@@ -154,9 +155,9 @@ def test_the_example_has_one_visitor_at_16_and_four_at_17():
     assert board == [0] * 16 + [1, 4] + [0] * 6
 
 
-@pytest.mark.parametrize("tuned_for", ["any", "replay"])
+@pytest.mark.parametrize("is_bounded", [True, False])
 @pytest.mark.parametrize("rows", [0, 200])
-def test_a_replay_gives_one_result_of_all_hours(tuned_for, rows):
+def test_a_replay_gives_one_result_of_all_hours(is_bounded, rows):
     moments = [datetime(2019, 5, 6, 10) + timedelta(minutes=7 * number) for number in range(rows)]
     lines = [line(moment, f"10.0.0.{number % 3}", 500) for number, moment in enumerate(moments)]
     blocks = [Block(b"".join(one + b"\n" for one in lines[start::2]), (Span(0, "x", 0),)) for start in (0, 1)]
@@ -170,6 +171,6 @@ def test_a_replay_gives_one_result_of_all_hours(tuned_for, rows):
         assert {(day, hour): number for *_, day, hour, number in result.rows.rows()} == expected
 
     with beam.Pipeline("FnApiRunner") as pipeline:
-        made = pipeline | beam.Create(batches).with_output_types(Batch)
-        counts = made | CountVisitors(lateness_micros=60 * 10**6, tuned_for=tuned_for)
+        made = as_known(pipeline | beam.Create(batches).with_output_types(Batch), is_bounded=is_bounded)
+        counts = made | CountVisitors(lateness_micros=60 * 10**6)
         assert_that(counts, check)

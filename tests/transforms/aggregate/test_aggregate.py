@@ -20,7 +20,7 @@ from schemas.times import to_micros
 from sources import progress as board
 from tests import oracle
 from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
-from tests.transforms.tools import counts_of
+from tests.transforms.tools import as_known, counts_of
 from transforms.aggregate import aggregate
 from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, FrameCombine, MergeFramesFn
 from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
@@ -131,13 +131,13 @@ def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
     assert len(merges) < 20
 
 
-def reduced(windows: Windows, shards: int, parts: list[list[dict]]) -> list:
-    """What the reducing step gives at the end of a bundle of batches, in order: (micros, shard, frame)."""
-    step = aggregate.ReduceFn(reduction, windows, shards)
+def reduced(windows: Windows, parts: list[list[dict]]) -> list:
+    """What the reducing step gives at the end of a bundle of batches, in order: (micros, frame)."""
+    step = aggregate.ReduceFn(reduction, windows)
     step.start_bundle()
     for part in parts:
         assert step.process(Batch(sale_frame(part), BLOCK)) is None
-    found = [(value.timestamp.micros, *value.value) for value in step.finish_bundle()]
+    found = [(value.timestamp.micros, value.value[1]) for value in step.finish_bundle()]
     assert list(step.finish_bundle()) == []
     return found
 
@@ -147,23 +147,19 @@ def bucket_start(moment: datetime, some: Windows) -> int:
 
 
 @settings(max_examples=100)
-@given(sale_rows, randoms, windows(), st.integers(1, 4))
-def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_shard_and_no_row_is_lost(rows, random, some, shards):
+@given(sale_rows, randoms, windows())
+def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_no_row_is_lost(rows, random, some):
     board.reset()
-    found = reduced(some, shards, shuffled_cuts(random, rows))
-    assert len({(micros, shard) for micros, shard, _ in found}) == len(found)
-    homes = {}
-    for micros, shard, frame in found:
+    found = reduced(some, shuffled_cuts(random, rows))
+    assert len({micros for micros, _ in found}) == len(found)
+    for micros, frame in found:
         bucket = [
             row
             for row in rows
             if (to_micros(row[EVENT_TIME]) // some.bucket * some.bucket if some.length else 0) == micros
         ]
-        assert set(reduction.results(frame).rows()) <= set(simply(bucket))
-        assert 0 <= shard < shards
-        for key in frame["key"]:
-            assert homes.setdefault(key, shard) == shard
-    assert sum(reduction.results(frame)["rows"].sum() for _, _, frame in found) == len(rows) == board.counts()["used"]
+        assert reduction.results(frame).rows() == simply(bucket)
+    assert sum(reduction.results(frame)["rows"].sum() for _, frame in found) == len(rows) == board.counts()["used"]
 
 
 @settings(max_examples=50)
@@ -171,13 +167,13 @@ def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_shard_and_no_row_is_lost(
 def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aggregate, "COMPACT_ROWS", most)
-        found = reduced(Windows(), 1, shuffled_cuts(random, rows))
-    assert [row for _, _, frame in found for row in reduction.results(frame).rows()] == simply(rows)
+        found = reduced(Windows(), shuffled_cuts(random, rows))
+    assert [row for _, frame in found for row in reduction.results(frame).rows()] == simply(rows)
 
 
 def test_steps_pickle():
     values = VALUES | {"mean": Mean("amount"), "top": TopN(3, "amount", "note"), "distinct": CountDistinct("note")}
-    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(FrameCombine(("key",), values), Windows(MINUTE), 2)))
+    step = pickle.loads(pickle.dumps(aggregate.ReduceFn(FrameCombine(("key",), values), Windows(MINUTE))))
     step.start_bundle()
     step.process(Batch(sale_frame([{"key": "k", EVENT_TIME: datetime(2011, 4, 1)}]), BLOCK))
     assert len(list(step.finish_bundle())) == 1
@@ -187,11 +183,7 @@ def test_steps_pickle():
     ("fields", "message"),
     [
         ({"values": {}}, "expected at least one value, got {}"),
-        ({"shards": 0}, "shards must be positive, and 1 without a key, got 0"),
-        ({"by": (), "shards": 2}, "shards must be positive, and 1 without a key, got 2"),
-        ({"emit_micros": -1, "tuned_for": "live"}, "must not be negative, got -1 us"),
-        ({"emit_micros": 5}, "early results every 5 us need tuned_for='live', got 'any'"),
-        ({"tuned_for": "speed"}, "tuned_for must be any, replay, live, got 'speed'"),
+        ({"emit_micros": -1}, "must not be negative, got -1 us"),
         ({"lateness_micros": -5}, "must not be negative, got -5 us"),
         ({"values": {"key": Count()}}, "'key' is both a key column and a value"),
         ({"values": {"window_end": Count()}}, "'window_end' is the name of a column of every result"),
@@ -231,24 +223,21 @@ def totals_by_window(rows: list[dict], some: Windows) -> dict:
     return {key: amount_count_note(group) for key, group in groups.items()}
 
 
-#: name: (windows, shards, lateness, what for)
+#: name: (windows, lateness)
 AGGREGATES = {
-    "AllTime": (Windows(), 1, 0, "any"),
-    "AllTimeInShards": (Windows(), 3, 10 * MINUTE, "any"),
-    "AllTimeReplay": (Windows(), 2, 0, "replay"),
-    "Fixed": (Windows.parse("10m"), 1, 0, "any"),
-    "FixedInShards": (Windows.parse("10m"), 3, 7 * MINUTE, "any"),
-    "FixedReplay": (Windows.parse("10m"), 1, 0, "replay"),
-    "FixedInShardsReplay": (Windows.parse("10m"), 3, 7 * MINUTE, "replay"),
-    "Sliding": (Windows.parse("10m/5m"), 1, 0, "any"),
-    "SlidingLate": (Windows.parse("10m/5m"), 2, 13 * MINUTE, "any"),
-    "SlidingUneven": (Windows.parse("10m/4m"), 1, 0, "any"),
-    "SlidingReplay": (Windows.parse("10m/5m"), 1, 0, "replay"),
+    "AllTime": (Windows(), 0),
+    "AllTimeLate": (Windows(), 10 * MINUTE),
+    "Fixed": (Windows.parse("10m"), 0),
+    "FixedLate": (Windows.parse("10m"), 7 * MINUTE),
+    "Sliding": (Windows.parse("10m/5m"), 0),
+    "SlidingLate": (Windows.parse("10m/5m"), 13 * MINUTE),
+    "SlidingUneven": (Windows.parse("10m/4m"), 0),
+    "Day": (Windows.parse("1d"), MINUTE),
 }
 
 
 def check_results(name: str, rows: list[dict]):
-    some, shards, _, _ = AGGREGATES[name]
+    some, _ = AGGREGATES[name]
     expected = totals_by_window(rows, some)
 
     def check(results: list[Result]) -> None:
@@ -256,7 +245,6 @@ def check_results(name: str, rows: list[dict]):
         found = {}
         for result in finals:
             assert result.pane == FINAL_PANE
-            assert result.shards == shards
             for start, end, key, *values in result.rows.iter_rows():
                 edges = tuple(edge and to_micros(edge) for edge in (start, end))
                 assert edges == (result.window_start, result.window_end)
@@ -271,14 +259,16 @@ def check_results(name: str, rows: list[dict]):
     return check
 
 
-def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options):
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options, is_bounded):
     blocks, rows = sale_blocks()
     assert len({oracle.windows_of(row[EVENT_TIME], 10 * MINUTE, 10 * MINUTE)[0] for row in rows}) > 3
     pipeline = beam.Pipeline(options=options)
-    parsed = pipeline | beam.Create(blocks) | ParseDelimited(SALE, where=pl.col("pieces") > 0)
-    for name, (some, shards, lateness, tuned) in AGGREGATES.items():
+    made = as_known(pipeline | beam.Create(blocks), is_bounded=is_bounded)
+    parsed = made | ParseDelimited(SALE, where=pl.col("pieces") > 0)
+    for name, (some, lateness) in AGGREGATES.items():
         split = parsed["records"] | f"SplitLate{name}" >> SplitLate(some, lateness)
-        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness, shards, tuned)
+        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness)
         assert_that(results, check_results(name, rows), label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()
@@ -291,7 +281,8 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options):
 
 def test_what_is_shuffled_has_types_and_deterministic_keys():
     pipeline = beam.Pipeline()
-    results = pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]) | Aggregate(("key",), VALUES, lateness_micros=1)
+    batches = as_known(pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]), is_bounded=False)
+    results = batches | Aggregate(("key",), VALUES, Windows(MINUTE), lateness_micros=1)
     assert results.element_type is Result
     keyed = []
 

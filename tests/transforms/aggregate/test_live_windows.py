@@ -25,7 +25,7 @@ class Worker:
     def __init__(self, emit_micros=0, shift=0, window=None, instances=1):
         self.window = window or GlobalWindow()
         self.clock = FakeClock(1e9)
-        self.steps = Steps(LiveWindowsFn(reduction, 4, emit_micros, shift, self.clock), instances)
+        self.steps = Steps(LiveWindowsFn(reduction, emit_micros, shift, self.clock), instances)
         self.whole, self.parts, self.standing = Value(), Bag(), Value()
         self.next, self.over, self.end = Value(), Value(), Value()
 
@@ -63,7 +63,7 @@ def test_each_early_result_is_the_whole_total_so_far_and_the_final_one_has_all(r
         if random.random() < 0.5:
             (early,) = worker.fire("next")
             assert shown(early) == whole_total(seen)
-            assert (early.final, early.shard, early.shards) == (False, 3, 4)
+            assert (early.final, early.shard, early.shards) == (False, 0, 1)
             panes.append(early.pane)
     (final,) = worker.fire("end")
     assert shown(final) == whole_total(rows + rows)

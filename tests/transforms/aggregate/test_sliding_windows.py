@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.elements.frames import EVENT_TIME, FINAL_PANE
+from schemas.elements.frames import EVENT_TIME, FINAL_PANE, NO_BLOCK, Batch
 from schemas.times import to_micros
 from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import shuffled_cuts, transfers
 from transforms.aggregate.aggregations import Count, Mean, Sum
 from transforms.aggregate.combine import FrameCombine
-from transforms.aggregate.sliding_windows import SlideWindowsFn, SlidingAggregate, reduce_steps
+from transforms.aggregate.sliding_windows import ReduceStepsFn, SlideWindowsFn, SlidingAggregate
 from transforms.windows import Windows
 
 VALUES = {"count": Count(), "sum": Sum("value"), "mean": Mean("value")}
@@ -38,9 +38,12 @@ class Worker:
         """Adds a frame, if there are rows, and gives the early result that is due."""
         if not rows:
             return []
-        frame = reduce_steps(REDUCTION, self.windows, pl.DataFrame(rows, SCHEMA, orient="row"))
+        reduce = ReduceStepsFn(REDUCTION, self.windows)
+        reduce.start_bundle()
+        reduce.process(Batch(pl.DataFrame(rows, SCHEMA, orient="row"), NO_BLOCK))
+        (reduced,) = reduce.finish_bundle()
         states = (self.whole, self.parts, self.standing, self.next, self.end)
-        return list(self.steps.any().process((0, frame), *states))
+        return list(self.steps.any().process(reduced.value, *states))
 
     def early(self):
         """Fires the timer of early results, if it is set."""

@@ -17,6 +17,7 @@ from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Frames, Frame
 from sources import progress as board
 from tests.strategies import lists_up_to
 from tests.transforms.ordering import SECOND, Worker
+from tests.transforms.tools import as_known
 from transforms.counting import LATE
 from transforms.time_sorted import fold
 from transforms.time_sorted import fold_time_sorted as module
@@ -62,19 +63,20 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @settings(max_examples=150)
-@given(rows, randoms, latenesses, st.integers(1, 3), st.sampled_from([None, 0, 1, SECOND]))
-def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, lateness, instances, settle):
-    worker = Worker(Listing(), lateness, emit=0 if settle is None else 1, settle=settle, instances=instances)
+@given(rows, randoms, latenesses, st.integers(1, 3), st.sampled_from([0, 1, SECOND]), st.integers(0, 1))
+def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, lateness, instances, settle, emit):
+    worker = Worker(Listing(), lateness, emit=emit, settle=settle, instances=instances)
     frame = frame_of(listed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fold, "PART_ROWS", random.choice([1, 3, 10**6]))
         worker.play(frame, random)
+        bounded = Worker(Listing()).play_bounded(frame, random)
     if not listed:
-        assert worker.results == []
+        assert worker.results == bounded.results == []
         return
-    assert plain(worker.rows("rows")).equals(in_order(frame))
-    assert plain(worker.rows("all")).equals(in_order(frame))
-    assert settle is not None or worker.settlings == 0
+    for each in (worker, bounded):
+        assert plain(each.rows("rows")).equals(in_order(frame))
+        assert plain(each.rows("all")).equals(in_order(frame))
     early = [result.pane for _, result in worker.results if not result.final]
     assert early == list(range(len(early)))
     assert all(result.pane == FINAL_PANE for _, result in worker.results if result.final)
@@ -182,8 +184,6 @@ def test_timers_of_whole_milliseconds_do_not_come_too_early():
     ("fields", "why"),
     [
         ({"lateness_micros": -1}, "lateness_micros must not be negative, got -1 us"),
-        ({"emit_micros": 5}, "early results every 5 us need tuned_for='live', got 'any'"),
-        ({"tuned_for": "x"}, "tuned_for must be any, replay, live, got 'x'"),
     ],
 )
 def test_fields_out_of_range_are_refused(fields, why):
@@ -207,8 +207,8 @@ def test_the_bounds_of_rows_are_exact():
     assert between(frame, micros(2), micros(3)).height == 1
 
 
-@pytest.mark.parametrize("tuned_for", ["replay", "live"])
-def test_rows_in_and_rows_out_balance_on_runners(options, tuned_for):
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_rows_in_and_rows_out_balance_on_runners(options, is_bounded):
     listed = [(START + timedelta(minutes=number % 200), number % 3, f"{number}") for number in range(1_000)]
     frames = [frame_of(listed[start : start + 70]) for start in range(0, 1_000, 70)]
     expected = in_order(frame_of(listed))
@@ -224,8 +224,7 @@ def test_rows_in_and_rows_out_balance_on_runners(options, tuned_for):
     with beam.Pipeline(options=options) as pipeline:
         frames_in = pipeline | beam.Create(frames) | "Shuffle" >> beam.Reshuffle()
         frames_in.element_type = pl.DataFrame
-        found = frames_in | FoldTimeSorted(
-            Listing(), SECOND, emit_micros=SECOND if tuned_for == "live" else 0, tuned_for=tuned_for
-        )
+        as_known(frames_in, is_bounded=is_bounded)
+        found = frames_in | FoldTimeSorted(Listing(), SECOND, emit_micros=0 if is_bounded else SECOND)
         assert_that(found["all"], is_right, "all")
         assert_that(found["rows"], are_right, "rows")
