@@ -144,10 +144,10 @@ def split(block: Block) -> list[bytes]:
 
 
 def test_several_inputs_are_read_side_by_side(two_files: Path) -> None:
-    with serving([tick(4) + tick(5)]) as port, beam.Pipeline("FnApiRunner") as pipeline:
-        blocks = pipeline | reading(two_files, f"tcp://127.0.0.1:{port}", idle_timeout_seconds=1.0)
+    with serving([tick(4) + tick(5) + tick(6)]) as port, beam.Pipeline("FnApiRunner") as pipeline:
+        blocks = pipeline | reading(two_files, f"tcp://127.0.0.1:{port}", max_records=3)
         assert blocks.element_type is Block
-        assert_that(blocks | beam.FlatMap(split), equal_to([tick(second).strip() for second in range(1, 6)]))
+        assert_that(blocks | beam.FlatMap(split), equal_to([tick(second).strip() for second in range(1, 7)]))
 
 
 def test_several_commands_are_read_side_by_side() -> None:

@@ -13,9 +13,9 @@ import pytest
 from sources import progress as board
 from sources.address import parse_address
 from sources.live.tcp import TcpLines
-from tests.fakes import reset_connection, serving
-from tests.patience import PATIENCE_SECONDS
-from tests.sources.live.test_tcp import LISTEN, connect_to, driving, push
+from tests.fakes import FakeClock, reset_connection, serving
+from tests.patience import PATIENCE_SECONDS, wait_for
+from tests.sources.live.test_tcp import LISTEN, connect_to, driving, push, until_idle
 from tests.sources.test_backlog import TICK, tick
 
 
@@ -48,12 +48,14 @@ def test_a_connection_that_ends_in_order_without_a_line_end_is_told_for_it_may_h
 
 
 def test_a_reset_between_records_is_no_fault() -> None:
-    with driving(TcpLines(LISTEN, TICK, idle_timeout_seconds=0.3)) as driver:
+    clock = FakeClock()
+    with driving(TcpLines(LISTEN, TICK, idle_timeout_seconds=30, clock=clock)) as driver:
         peer = connect_to(driver)
         peer.sendall(tick(1))
         driver.until_records(1)
         reset_connection(peer)
-        driver.until_end()
+        wait_for(lambda: not driver.reader._backlog.open_streams())
+        until_idle(driver, clock)
     assert driver.faults == []
 
 

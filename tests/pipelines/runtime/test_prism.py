@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from apache_beam.runners.portability.prism_runner import PrismJobServer
 from pipelines.runtime import prism as module
 from pipelines.runtime.options import UsageError
 from pipelines.runtime.prism import find_prism
+from tests.patience import wait_for
 from tests.pipelines.tools import run
 
 NOWHERE = {"HOME": "/nonexistent", "PATH": "", "GOPATH": "/nonexistent"}
@@ -109,8 +109,8 @@ def test_a_zip_of_something_else_is_refused(home):
 
 def test_a_download_that_takes_long_is_told(home, monkeypatch):
     monkeypatch.setattr(module, "_NOTE_SECONDS", 0.01)
-    monkeypatch.setattr(PrismJobServer, "path_to_binary", lambda self: time.sleep(0.2))
     notes: list[str] = []
+    monkeypatch.setattr(PrismJobServer, "path_to_binary", lambda self: wait_for(lambda: notes))
     assert find_prism(PipelineOptions([]), notes.append) is None
     assert notes == [f"getting Prism {module.beam_version} ..."]
 

@@ -122,15 +122,16 @@ def test_a_stop_ends_it_whether_somebody_is_there_or_not(clients: int) -> None:
 
 
 def test_clients_of_a_bank_get_the_same_stream() -> None:
-    options = ("--listen", "127.0.0.1:0", "--shared", "--rate", "400", "--rows", "200")
-    with started(*options, program="bank") as process:
+    with started("--listen", "127.0.0.1:0", "--shared", "--rate", "400", program="bank") as process:
         port = port_of(process)
         with connect(port) as first:
             head = read_lines(first, 20)
             with connect(port) as second:
-                late = read_to_end(second)
+                late = read_lines(second, 20)
+                process.send_signal(signal.SIGINT)
+                late += read_to_end(second)
             whole = head + read_to_end(first)
-        assert whole == transfers(200)
-        assert 0 < late.count(b"\n") < 200
-        assert whole.endswith(late)
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.wait(PATIENCE_SECONDS) == 130
+    stream = transfers(max(whole.count(b"\n"), len(head) + late.count(b"\n")) + 1)
+    assert stream.startswith(whole)
+    assert stream.find(late) > 0
