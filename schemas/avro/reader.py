@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from schemas.avro.schema import AvroSchema
+from schemas.avro.schema import AvroSchema, compile_schema
 
 if TYPE_CHECKING:
     from schemas.avro.batch_reader import BlockReader
@@ -52,8 +52,7 @@ class BodyReader:
 
     def __init__(self, schema: AvroSchema) -> None:
         self._schema = schema
-        self._named: dict[str, _Read] = {}
-        self._read = self._reader(schema.parsed)
+        self._read: _Read = compile_schema(schema, _PLAIN, _COMPOUND, _logical)
 
     def __call__(self, data: bytes, start: int = 0) -> str:
         """Return the JSON of the body that begins at ``start`` and takes the rest of the data.
@@ -77,27 +76,6 @@ class BodyReader:
         from schemas.avro.batch_reader import block_reader  # noqa: PLC0415 (costs 0.05 s, and few messages are Avro)
 
         return block_reader(self._schema)
-
-    def _reader(self, schema: Any) -> _Read:
-        if isinstance(schema, list):
-            return _union([self._reader(branch) for branch in schema])
-        if isinstance(schema, str):
-            return _PLAIN.get(schema) or self._later(schema)
-        made = _logical(schema)
-        if made is None:
-            of = schema["type"]
-            made = _COMPOUND[of](schema, self._reader) if of in _COMPOUND else self._reader(of)
-        if "name" in schema:
-            self._named[schema["name"]] = made
-        return made
-
-    def _later(self, name: str) -> _Read:
-        """Read a type by its name: one that contains itself is asked for before it is there."""
-
-        def later(data: bytes, at: int) -> tuple[str, int]:
-            return self._named[name](data, at)
-
-        return later
 
 
 def _logical(schema: dict[str, Any]) -> _Read | None:
@@ -322,7 +300,8 @@ _PLAIN: dict[str, _Read] = {
 }
 
 #: The types that have more to them than their name.
-_COMPOUND: dict[str, Callable[[dict[str, Any], Callable[[Any], _Read]], _Read]] = {
+_COMPOUND: dict[str, Callable[[Any, Callable[[Any], _Read]], _Read]] = {
+    "union": lambda branches, reader: _union([reader(branch) for branch in branches]),
     "record": lambda schema, reader: _record([(field["name"], reader(field["type"])) for field in schema["fields"]]),
     "array": lambda schema, reader: _blocks("[]", reader(schema["items"])),
     "map": lambda schema, reader: _blocks("{}", _entry(reader(schema["values"]))),

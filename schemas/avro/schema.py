@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.record_type import DECIMAL_PLACES, ColumnKind, RecordType
 
 #: Digits that a decimal may have: as many as the columns of frames keep.
 DECIMAL_DIGITS = 38
+_Made = TypeVar("_Made")
 _NO_NAME_CHARACTER = re.compile(r"[^A-Za-z0-9_]")
 TIME = {"type": "long", "logicalType": "timestamp-micros"}
 
@@ -83,6 +84,37 @@ class AvroSchema:
         if isinstance(parsed, dict):
             return str(parsed.get("name", parsed["type"]))
         return "union" if isinstance(parsed, list) else str(parsed)
+
+
+def compile_schema(
+    schema: AvroSchema,
+    plain: Mapping[str, _Made],
+    compound: Mapping[str, Callable[[Any, Callable[[Any], _Made]], _Made]],
+    logical: Callable[[dict[str, Any]], _Made | None],
+) -> _Made:
+    """Return a function made of a schema: what reads a value, for instance.
+
+    Args:
+        schema: its types are asked for once each.
+        plain: the functions of the types that are no more than a name.
+        compound: make those of the others, and of ``union``, with what makes those of the types in them.
+        logical: makes that of a type that means more than it stands on; None for any other.
+    """
+    named: dict[str, Any] = {}
+
+    def make(of: Any) -> Any:
+        if isinstance(of, list):
+            return compound["union"](of, make)
+        if isinstance(of, str):
+            return plain.get(of) or (lambda *values: named[of](*values))  # noqa: PLW0108 - it is not there yet
+        base = of["type"]
+        made = logical(of) or (compound[base](of, make) if base in compound else make(base))
+        if "name" in of:
+            named[of["name"]] = made
+        return made
+
+    made: _Made = make(schema.parsed)
+    return made
 
 
 def shown_fingerprint(fingerprint: bytes) -> str:

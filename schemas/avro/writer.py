@@ -16,7 +16,7 @@ from decimal import Context, Decimal, Inexact
 from functools import cache, lru_cache
 from typing import Any
 
-from schemas.avro.schema import AvroSchema
+from schemas.avro.schema import AvroSchema, compile_schema
 from schemas.times import read_iso_time, to_micros
 
 #: Makes of a JSON value what Avro stores; a ValueError says why it cannot, without the name of the field.
@@ -43,8 +43,7 @@ class BodyWriter:
         import fastavro  # noqa: PLC0415 (costs 0.1 s, and few messages are Avro)
 
         self._schema, self._write = schema.parsed, fastavro.schemaless_writer
-        self._named: dict[str, _Fit] = {}
-        self._fit = self._fitting(schema.parsed)
+        self._fit: _Fit = compile_schema(schema, _PLAIN, _COMPOUND, _logical)
 
     def __call__(self, value: Any) -> bytes:
         """Return the body of a value that :func:`read_line` gave.
@@ -58,27 +57,6 @@ class BodyWriter:
         except RecursionError:
             raise ValueError("nested too deeply") from None
         return body.getvalue()
-
-    def _fitting(self, schema: Any) -> _Fit:
-        if isinstance(schema, list):
-            return _union([(_branch(branch), self._fitting(branch)) for branch in schema])
-        if isinstance(schema, str):
-            return _PLAIN.get(schema) or self._later(schema)
-        made = _logical(schema)
-        if made is None:
-            of = schema["type"]
-            made = _COMPOUND[of](schema, self._fitting) if of in _COMPOUND else self._fitting(of)
-        if "name" in schema:
-            self._named[schema["name"]] = made
-        return made
-
-    def _later(self, name: str) -> _Fit:
-        """Return what fits a type by its name: one that contains itself is asked for before it is there."""
-
-        def later(value: Any) -> Any:
-            return self._named[name](value)
-
-        return later
 
 
 def read_line(line: bytes) -> Any:
@@ -351,7 +329,8 @@ _PLAIN: dict[str, _Fit] = {
 }
 
 #: The types that have more to them than their name.
-_COMPOUND: dict[str, Callable[[dict[str, Any], Callable[[Any], _Fit]], _Fit]] = {
+_COMPOUND: dict[str, Callable[[Any, Callable[[Any], _Fit]], _Fit]] = {
+    "union": lambda branches, fitting: _union([(_branch(branch), fitting(branch)) for branch in branches]),
     "record": lambda schema, fitting: _record([_field(field, fitting(field["type"])) for field in schema["fields"]]),
     "array": lambda schema, fitting: _array(fitting(schema["items"])),
     "map": lambda schema, fitting: _map(fitting(schema["values"])),
