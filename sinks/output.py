@@ -3,7 +3,6 @@
 # ruff: noqa: ARG002 - kinds of outputs are asked the same things, and not all matter to each
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import apache_beam as beam
 
-from sinks.lines.render import Layout, style_of
+from sinks.lines.render import Layout, renderer, style_of
+from sinks.lines.write import Destination, WriteLines
 from transforms.untyped.infer_schema import Shape
 
 if TYPE_CHECKING:
     from schemas.avro.wire_format import ValueFormat
     from sinks.kafka.producer import Compression
     from sinks.kafka.write import Topic
-    from sinks.lines.line_file import FileLines
     from sources.kafka.security import KafkaSecurity
 
 #: What takes results, for messages.
 EXPECTED = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
+_TAKE_LINES = "a path ending in .jsonl, .ndjson, .txt or .csv, tcp://HOST:PORT, udp://HOST:PORT, or - for the console"
 
 
 class OutputSettings(Protocol):
@@ -73,8 +73,8 @@ RECORDS = Table("records")
 
 
 @dataclass(frozen=True)
-class Output(ABC):
-    """A parsed address; :func:`sinks.address.parse_output` makes one of a text.
+class Output:
+    """A parsed address; :func:`sinks.address.parse_output` makes one of a text. A kind of output is a subclass.
 
     Attributes:
         path: the address as it may be shown, without a password.
@@ -128,10 +128,6 @@ class Output(ABC):
         """Return the topics that take these tables."""
         return []
 
-    def line_file(self, layout: Layout, settings: OutputSettings) -> FileLines | None:
-        """Return the file that takes single records, if it is one."""
-        return None
-
     def counted(self, table: Table) -> str:
         """Return the name under which is counted what was written of a table."""
         return self.path
@@ -152,15 +148,15 @@ class Output(ABC):
         """
         return
 
-    @abstractmethod
     def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
         """Return the transform that writes results.
 
         Raises:
             ValueError: this takes no results, or not these.
         """
+        told = f"{self.path!r} takes single records, from pipelines.relay, and no results"
+        raise ValueError(f"{told}: expected a path ending in {EXPECTED}")
 
-    @abstractmethod
     def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
         """Return the transform that writes the records of batches, each as it comes.
 
@@ -172,6 +168,15 @@ class Output(ABC):
         Raises:
             ValueError: this takes no single records.
         """
+        return WriteLines(self.destination(layout or Layout(), settings), renderer(layout))
+
+    def destination(self, layout: Layout, settings: OutputSettings) -> Destination:
+        """Return where lines of records go.
+
+        Raises:
+            ValueError: this takes no lines.
+        """
+        raise ValueError(f"{self.path!r} takes no lines: expected {_TAKE_LINES}")
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], None]]:
@@ -204,8 +209,3 @@ class Output(ABC):
         if not known:
             raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
         return Layout(found, known, shape.numbers)
-
-    def takes_no_results(self) -> ValueError:
-        """Return the error for results that are written where only single records can be."""
-        told = f"{self.path!r} takes single records, from pipelines.relay, and no results"
-        return ValueError(f"{told}: expected a path ending in {EXPECTED}")

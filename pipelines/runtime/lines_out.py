@@ -68,7 +68,8 @@ def line_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[FileLi
 
 def _output_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[FileLines]:
     outputs = zip(options.outputs, layouts, strict=True)
-    return [file for output, layout in outputs if (file := output.line_file(layout, options)) is not None]
+    places = [output.destination(layout, options) for output, layout in outputs if output.unit == "file"]
+    return [place for place in places if isinstance(place, FileLines)]
 
 
 def write_lines(records: beam.PCollection, options: StreamOptions, layouts: Sequence[Layout], *, key: str = "") -> None:

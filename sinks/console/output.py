@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from sinks.console.tables import PrintResults
-from sinks.lines.render import Layout, renderer
-from sinks.lines.write import StdoutLines, WriteLines
+from sinks.lines.render import Layout
+from sinks.lines.write import StdoutLines
 from sinks.output import Output, OutputSettings, Table
 
 
@@ -28,6 +28,6 @@ class ConsoleOutput(Output):
         """Return the transform that prints a table for each result."""
         return PrintResults(by=table.key[0])
 
-    def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
-        """Return the transform that prints lines."""
-        return WriteLines(StdoutLines(), renderer(layout))
+    def destination(self, layout: Layout, settings: OutputSettings) -> StdoutLines:
+        """Return the standard output, for lines."""
+        return StdoutLines()

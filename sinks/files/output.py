@@ -1,6 +1,5 @@
 """Files as outputs: one for each window of results, or lines of single records."""
 
-# ruff: noqa: ARG002 - kinds of outputs are asked the same things, and not all matter to each
 from __future__ import annotations
 
 import os
@@ -15,8 +14,7 @@ from sinks.files.atomic import check_writable
 from sinks.files.formats import FORMATS, LINE_FORMATS, Format, format_of
 from sinks.files.write import WriteFiles
 from sinks.lines.line_file import FileLines, check_lines
-from sinks.lines.render import Layout, header_line, renderer
-from sinks.lines.write import WriteLines
+from sinks.lines.render import Layout, header_line
 from sinks.output import EXPECTED, Output, OutputSettings, Table
 
 _RECORD_FORMATS = ("jsonl", *LINE_FORMATS.values())
@@ -76,20 +74,16 @@ class FileOutput(Output):
     def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
         """Return the transform that writes a file per window."""
         if self.format in LINE_FORMATS.values():
-            raise self.takes_no_results()
+            return super().result_writer(table, settings)
         if table.document:
             return WriteFiles(self.counted(table), "by_key", table.key[0], values=table.document)
         return WriteFiles(self.counted(table), key=table.key)
 
-    def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
-        """Return the transform that appends lines."""
+    def destination(self, layout: Layout, settings: OutputSettings) -> FileLines:
+        """Return the file of lines."""
         if self.format not in _RECORD_FORMATS:
             expected = ", ".join(f".{ending}" for ending in _RECORD_FORMATS)
             raise ValueError(f"{self.path!r} cannot be written record by record: expected a path in {expected}")
-        return WriteLines(self.line_file(layout or Layout(), settings), renderer(layout))
-
-    def line_file(self, layout: Layout, settings: OutputSettings) -> FileLines:
-        """Return the file of lines."""
         has_header = layout.style == "csv" and self.format == "csv"
         header = header_line(layout.columns) if has_header else b""
         return FileLines.for_run(self.path, replace=settings.reads_again, header=header)

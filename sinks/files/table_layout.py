@@ -36,7 +36,8 @@ def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
         return rows
     window = (_bound(name, micros) for name, micros in bounds.items())
     values = (pl.col(name).cast(portable(dtype)) for name, dtype in rows.schema.items() if name not in WINDOW_COLUMNS)
-    return rows.select(*window, *values).sort(key, maintain_order=True).rechunk()
+    laid_out = rows.select(*window, *values)
+    return (laid_out.sort(key, maintain_order=True) if key else laid_out).rechunk()
 
 
 def lay_out_all(results: Sequence[Result], key: tuple[str, ...]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:

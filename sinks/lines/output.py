@@ -5,12 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import apache_beam as beam
-
 from sinks.lines.peers import TcpPeer, UdpPeer
-from sinks.lines.render import Layout, renderer
-from sinks.lines.write import WriteLines
-from sinks.output import Output, OutputSettings, Table
+from sinks.lines.render import Layout
+from sinks.output import Output, OutputSettings
 from sources.address import parse_address
 
 
@@ -27,21 +24,16 @@ class PeerOutput(Output):
         """
         return cls(parse_address(text).text)
 
-    @property
-    def peer(self) -> TcpPeer | UdpPeer:
-        """Whom lines are sent to."""
-        address = parse_address(self.path)
-        return TcpPeer(address) if address.scheme == "tcp" else UdpPeer(address)
-
     def check_records(self) -> None:
         """See that datagrams can be sent; a peer over TCP may come later."""
-        if isinstance(self.peer, UdpPeer):
-            self.peer.open().close()
+        if isinstance(self._peer, UdpPeer):
+            self._peer.open().close()
 
-    def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
-        """Refuse."""
-        raise self.takes_no_results()
+    def destination(self, layout: Layout, settings: OutputSettings) -> TcpPeer | UdpPeer:
+        """Return whom lines are sent to."""
+        return self._peer
 
-    def record_writer(self, layout: Layout | None, settings: OutputSettings, key: str = "") -> beam.PTransform:
-        """Return the transform that sends lines."""
-        return WriteLines(self.peer, renderer(layout))
+    @property
+    def _peer(self) -> TcpPeer | UdpPeer:
+        address = parse_address(self.path)
+        return TcpPeer(address) if address.scheme == "tcp" else UdpPeer(address)

@@ -25,15 +25,11 @@ from schemas.avro.columns import frame_schema
 from schemas.avro.wire_format import ValueFormat, make_decoder
 from schemas.elements.frames import Result
 from schemas.times import to_datetime
+from sinks import WriteResults, WriteSettings
 from sinks.console.tables import best_table
-from sinks.files.write import WriteFiles
-from sinks.kafka.producer import ProducerSettings
-from sinks.kafka.write import Topic, WriteTopic
-from sinks.sql.write import WriteTable
-from sources.kafka.client import Brokers
 from tests.sinks.frames import HOUR, SCHEMA, TIME, frames, results
 
-KEY = ("upc",)
+KEY = "upc"
 COLUMNS = {"window_start": TIME, "window_end": TIME, **SCHEMA}
 WINDOWS = 60
 EPOCH = to_datetime(0)
@@ -80,7 +76,7 @@ def files(ending: str, folder: Path) -> Sink:
         "avro": lambda data: list(fastavro.reader(io.BytesIO(data))),
         "parquet": lambda data: pl.read_parquet(data).to_dicts(),
     }
-    write = WriteFiles(str(folder / f"x.{ending}"), key=KEY)
+    write = WriteResults(f"{folder}/x.{ending}", KEY)
     return write, lambda: [row for path in folder.iterdir() for row in read[ending](path.read_bytes())]
 
 
@@ -90,7 +86,7 @@ def sqlite(folder: Path) -> Sink:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM t WHERE final")]
 
-    return WriteTable(f"sqlite:///{folder}/x.db", "t", KEY), read
+    return WriteResults(f"sqlite:///{folder}/x.db", KEY, table="t"), read
 
 
 def postgresql(address: str) -> Sink:
@@ -98,7 +94,7 @@ def postgresql(address: str) -> Sink:
         with psycopg.connect(address, row_factory=psycopg.rows.dict_row) as connection:
             return connection.execute("SELECT * FROM t WHERE final").fetchall()
 
-    return WriteTable(address, "t", KEY), read
+    return WriteResults(address, KEY, table="t"), read
 
 
 def topic(kafka: Any, form: str) -> Sink:
@@ -111,8 +107,7 @@ def topic(kafka: Any, form: str) -> Sink:
         values = decode([value for *_, value in kafka.consume_all(name)])
         return [row for row in (json.loads(value, parse_float=Decimal) for value in values) if row["final"]]
 
-    settings = ProducerSettings(Brokers(kafka.servers))
-    return WriteTopic(Topic(settings, name, values=ValueFormat(form)), KEY), read
+    return WriteResults(kafka.address(name), KEY, settings=WriteSettings(values=ValueFormat(form))), read
 
 
 def marked(text: pl.Expr) -> pl.Expr:

@@ -29,6 +29,8 @@ SCRIPT = """
         }
 
     before = state()
+    from sinks import PrintLive, WriteLines, WriteRecords, WriteResults
+    assert not {"sqlalchemy", "psycopg", "confluent_kafka"} & sys.modules.keys()
     import transforms, schemas.tape, schemas.smoothies, sources.read, sinks.files.write, sinks.sql.write
     after = state()
     assert after == before, [name for name in before if before[name] != after[name]]
