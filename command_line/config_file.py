@@ -12,141 +12,106 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, time
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from command_line.option import Group, Option
+from schemas.passwords import withhold
 from schemas.values_file import Section, option_name, read_section, with_rivals
 
 #: The pace: one of them takes the place of another one.
 PACE = ("speed", "rate", "interval", "unpaced")
+CONFIG = Group(
+    "options from a file",
+    Option("--config", "options by name, from FILE.toml or FILE.ini; the command line wins", "FILE"),
+    Option("--mode", "the section of that file to read", "NAME"),
+)
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
-
-#: Makes options of the keys that a pipeline has of its own, and gives the values with those in their place.
+#: Makes options of the keys that a program has of its own, and returns the values with those in their place.
 Translate = Callable[[Section], Mapping[str, Any]]
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--config`` and ``--mode``, in a group of their own."""
-    group = parser.add_argument_group("options from a file")
-    group.add_argument(
-        "--config", metavar="FILE", help="options by name, from FILE.toml or FILE.ini; the command line wins"
-    )
-    group.add_argument("--mode", metavar="NAME", help="the section of that file to read")
+class Arguments(NamedTuple):
+    """What a command line and its file say.
+
+    Attributes:
+        values: of the options that the parser knows.
+        others: the arguments that it does not know, those of the file before those that were typed.
+    """
+
+    values: argparse.Namespace
+    others: list[str]
 
 
-def with_config(
+def parse_with_file(
     parser: argparse.ArgumentParser,
     argv: Sequence[str],
-    others: Sequence[argparse.ArgumentParser] = (),
-    translate: Translate | None = None,
-    together: Collection[str] = (),
-) -> list[str]:
-    """Gives the arguments, and those of the configuration file behind them, if they name one.
-
-    Args:
-        parser: knows the options; those of :func:`add_config_options` are among them.
-        argv: the command line, without the program.
-        others: know more options, that may stand in the file, too.
-        translate: for keys that are no options.
-        together: see :func:`read_section`.
-
-    Raises:
-        ValueError: see :func:`read_section` and :func:`config_arguments`; there is a mode and no file.
-        SystemExit: ``--config`` or ``--mode`` has no value; the parser tells so.
-    """
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_config_options(early)
-    early.error = parser.error  # type: ignore[method-assign]
-    asked, _ = early.parse_known_args(argv)
-    if asked.config is None:
-        if asked.mode is not None:
-            raise ValueError(f"mode is a section of a --config file, got --mode {asked.mode} without one")
-        return list(argv)
-    end = argv.index("--") if "--" in argv else len(argv)
-    options = {
-        text: action
-        for each in (parser, *others)
-        for text, action in each._option_string_actions.items()
-        if text.startswith("--") and action.dest not in {"help", "config", "mode"}
-    }
-    exclusive = [
-        [text for action in group._group_actions for text in action.option_strings]
-        for group in parser._mutually_exclusive_groups
-    ]
-    found = config_arguments(
-        asked.config,
-        asked.mode,
-        list(options),
-        flags=[name for name, action in options.items() if action.nargs == 0],
-        repeated=[name for name, action in options.items() if isinstance(action, argparse._AppendAction)],
-        given=[text.partition("=")[0] for text in argv[:end] if text.startswith("--")],
-        exclusive=[PACE, *exclusive],
-        translate=translate,
-        together=together,
-    )
-    # Behind the others: an option that takes several values takes what follows it.
-    return [*argv[:end], *found, *argv[end:]]
-
-
-def config_arguments(
-    path: str | Path,
-    mode: str | None,
-    known: Sequence[str],
+    beside: argparse.ArgumentParser | None = None,
     *,
-    flags: Collection[str] = (),
-    repeated: Collection[str] = (),
-    given: Collection[str] = (),
-    exclusive: Sequence[Collection[str]] = (PACE,),
     translate: Translate | None = None,
     together: Collection[str] = (),
-) -> list[str]:
-    r"""Gives the options of a configuration file as arguments of a command line.
+    exclusive: Sequence[Collection[str]] = (PACE,),
+) -> Arguments:
+    """Parse a command line and, behind it, the configuration file that it names.
+
+    The file goes through the same parser, so its values are checked as those that are typed are, and are equal to them.
 
     Args:
-        path: of the file.
-        mode: the name of the section, or None for the only one.
-        known: all options, as they are typed; of two that a name may stand for, the first.
-        flags: those that take no value; 1, true, yes and on turn them on.
-        repeated: those that are said once for each value; other ones take several values at once.
-        given: those that the command line has itself; they are left out.
-        exclusive: names of which one replaces the others.
+        parser: knows the options; those of :data:`CONFIG` are among them.
+        argv: the command line, without the program.
+        beside: knows more options, which may stand in the file, too.
         translate: for keys that are no options.
         together: see :func:`read_section`.
+        exclusive: names of which one replaces the others.
 
     Raises:
-        ValueError: see :func:`read_section`; an unknown option; a value that cannot be.
-
-    Example:
-        >>> _ = Path("fast.toml").write_text('rate = 10\n[fast]\nrate = 1e6\nmax-records = 50\nquiet = true\n')
-        >>> config_arguments("fast.toml", None, ["--rate", "--max-records", "--quiet"], flags=["--quiet"])
-        ['--rate=1000000.0', '--max-records=50', '--quiet']
-        >>> config_arguments("fast.toml", "FAST", ["--rate", "--max-records", "--quiet"], given=["--rate", "--quiet"])
-        ['--max-records=50']
+        ValueError: see :func:`read_section`; an unknown option; a value that cannot be; there is a mode and no file.
+        SystemExit: wrong usage; the parser tells why.
     """
-    options = {option_name(option): option for option in reversed(known)}
-    names = list(map(option_name, known))
-    flags, repeated = ({option_name(name) for name in some} for some in (flags, repeated))
-    groups = [{option_name(name) for name in group} for group in exclusive]
-    section = read_section(path, mode, groups, together)
-    ruled_out = with_rivals({option_name(name) for name in given}, groups)
-    values = section.values if translate is None else translate(replace(section, given=frozenset(ruled_out)))
+    defaults = vars(parser.parse_args([]))
+
+    def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """Return what is said, without what is not; and what the parser does not know."""
+        unsaid = argparse.Namespace(**dict.fromkeys(defaults))
+        if beside is None:
+            found, others = parser.parse_args(arguments, unsaid), list[str]()
+        else:
+            found, others = parser.parse_known_args(arguments, unsaid)
+        return {name: value for name, value in vars(found).items() if value is not None}, others
+
+    typed, others = parse(argv)
+    if "config" not in typed:
+        if "mode" in typed:
+            raise ValueError(f"mode is a section of a --config file, got --mode {typed['mode']} without one")
+        return Arguments(argparse.Namespace(**defaults | typed), others)
+    known = {**(_actions(beside) if beside else {}), **_actions(parser)}
+    flags = {option_name(text.partition("=")[0]) for text in others if text.startswith("--")}
+    given = flags | {name for name, (_, action) in known.items() if action.dest in typed}
+    ruled_out = with_rivals(given, exclusive)
+    section = replace(read_section(typed["config"], typed.get("mode"), exclusive, together), given=frozenset(ruled_out))
+    values = section.values if translate is None else translate(section)
     arguments: list[str] = []
     for key, value in values.items():
-        if key not in options:
-            raise ValueError(f"unknown option {key!r} in {section.place}{_suggestion(key, names)}")
-        if key in ruled_out:
-            continue
-        option = options[key]
-        try:
-            if key in flags:
-                arguments += [option] if _is_true(value) else []
-            else:
-                arguments += _spelled(option, value, is_repeated=key in repeated)
-        except ValueError as error:
-            raise ValueError(f"{key} in {section.place}: {error}") from None
-    return arguments
+        if key not in known or key in {"config", "mode", "help"}:
+            raise ValueError(f"unknown option {key!r} in {section.place}{_suggestion(key, known)}")
+        if key not in ruled_out:
+            try:
+                arguments += map(withhold, _spelled(*known[key], value))
+            except ValueError as error:
+                raise ValueError(f"{key} in {section.place}: {error}") from None
+    found, more = parse(arguments)
+    return Arguments(argparse.Namespace(**defaults | found | typed), [*more, *others])
+
+
+def _actions(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argparse.Action]]:
+    """Return the options of a parser by their names in a file: how each is typed, and what argparse knows of it."""
+    return {
+        option_name(text): (text, action)
+        for action in reversed(parser._actions)  # which argparse keeps to itself
+        for text in action.option_strings
+        if text.startswith("--")
+    }
 
 
 def _suggestion(key: str, known: Iterable[str]) -> str:
@@ -154,21 +119,18 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
     return f": did you mean {near[0]}?" if near else ""
 
 
-def _is_true(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text not in (*_TRUE, *_FALSE):
-        raise ValueError(f"expected true or false, got {value!r}")
-    return text in _TRUE
-
-
-def _spelled(option: str, value: Any, *, is_repeated: bool) -> list[str]:
+def _spelled(option: str, action: argparse.Action, value: Any) -> list[str]:
+    """Return the arguments that say the same."""
+    if action.nargs == 0:
+        text = str(value).strip().lower()
+        if text not in (*_TRUE, *_FALSE):
+            raise ValueError(f"expected true or false, got {value!r}")
+        return [option] if text in _TRUE else []
     values = value if isinstance(value, list) else [value]
     if isinstance(value, str) and "\n" in value:  # of an INI file: one a line
         values = [line for line in map(str.strip, value.split("\n")) if line]
-    texts = [_text(each) for each in values]
-    if not texts:
-        return []
-    if is_repeated or len(texts) == 1:
+    texts = list(map(_text, values))
+    if len(texts) < 2 or isinstance(action, argparse._AppendAction):  # noqa: PLR2004
         return [f"{option}={text}" for text in texts]
     return [option, *texts]
 

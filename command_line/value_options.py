@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 
 from command_line.credentials import read_registry
+from command_line.option import Option
 from schemas.avro.registry import Registry
 from schemas.avro.schema import read_schema
 from schemas.avro.wire_format import FORMS, ValueFormat
 
-
-def add_value_options(group: argparse._ActionsContainer) -> None:
-    """Adds ``--value-format``, ``--schema-registry`` and ``--avro-schema`` to a parser, or to a group of one."""
-    group.add_argument(
+VALUE_OPTIONS = (
+    Option(
         "--value-format",
+        "how values of Kafka are written: JSON (default), Avro that names its schema by its fingerprint, or Avro with "
+        "a schema registry",
         choices=FORMS,
         default=FORMS[0],
-        help="how values of Kafka are written: JSON (default), Avro that names its schema by its fingerprint, or Avro "
-        "with a schema registry",
-    )
-    group.add_argument(
+    ),
+    Option(
         "--schema-registry",
-        metavar="URL",
-        help="where --value-format registry finds and registers schemas, such as http://localhost:8081; user and "
-        "password: SCHEMA_REGISTRY_USERNAME and _PASSWORD, or [registry] of --kafka-security",
-    )
-    group.add_argument(
+        "where --value-format registry finds and registers schemas, such as http://localhost:8081; user and password: "
+        "SCHEMA_REGISTRY_USERNAME and _PASSWORD, or [registry] of --kafka-security",
+        "URL",
+    ),
+    Option(
         "--avro-schema",
-        action="append",
-        metavar="FILE.avsc",
-        help="an Avro schema besides our own, to read with; to write with, the first that a record fits (again for "
-        "more)",
-    )
+        "an Avro schema besides our own, to read with; to write with, the first that a record fits (again for more)",
+        "FILE.avsc",
+        values="one, added",
+    ),
+)
 
 
 def read_value_format(
     form: str, url: str | None, schemas: Sequence[str], security: str | None, environ: Mapping[str, str]
 ) -> ValueFormat:
-    """Gives the format that the options ask for.
+    """Return the format that the options ask for.
 
     Args:
         form: of ``--value-format``.

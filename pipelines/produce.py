@@ -8,27 +8,16 @@ Per UPC: the description of the latest row, the quantity (pieces and pounds alik
 scale, the spend, and the number of rows. Only sales count (items and department rings), less voids and refunds.
 """
 
-from __future__ import annotations
-
-import argparse
-from collections.abc import Sequence
+from dataclasses import replace
 
 import apache_beam as beam
 import polars as pl
 
 from pipelines.runtime.demo import demo_tape
-from pipelines.runtime.options import StreamOptions, UsageError, parse_command_line
-from pipelines.runtime.program import run_program
-from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
-from pipelines.runtime.run import refuse, run
-from schemas.tape import PRODUCE, SALE_TYPES, TAPE
+from pipelines.runtime.pipeline import Built, Group, Option, Pipeline, StreamOptions, Table, run_program
+from schemas.tape import PRODUCE, SALE_TYPES, TAPE, check_department
 from sinks.console.tables import PrintResults
-from sinks.output import Table
-from sources.read import ReadAddresses
-from transforms.aggregate.aggregate import Aggregate
-from transforms.aggregate.aggregations import Count, Last, Sum
-from transforms.late import SplitLate
-from transforms.parse.delimited import ParseDelimited
+from transforms import Aggregate, Count, Last, ParseDelimited, SplitLate, Sum
 
 COLUMNS = ("upc", "description", "quantity", "scale", "total")
 TOTALS = {
@@ -39,80 +28,45 @@ TOTALS = {
     "rows": Count(),
 }
 DOCUMENT = ("description", "quantity", "scale", "spend")
+TABLE = Table("produce", key=("upc",), show=PrintResults(by="spend"))
+SHAPES = {"rows": TABLE, "by-upc": replace(TABLE, document=DOCUMENT)}
+DEPARTMENT = Option(
+    "--department", f"departments by number, or all (default: {PRODUCE}, produce)", "N",
+    check=check_department, default=[str(PRODUCE)], values="several",
+)  # fmt: skip
+SHAPE = Option(
+    "--shape", f"a row per UPC, or per window one document {{upc: [{', '.join(DOCUMENT)}]}} (default: rows)",
+    choices=tuple(SHAPES), default="rows",
+)  # fmt: skip
 
 
-class ProduceOptions(StreamOptions):
-    """The shared options, and those of this pipeline."""
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        group = parser.add_argument_group("produce")
-        group.add_argument(
-            "--department",
-            nargs="+",
-            default=[str(PRODUCE)],
-            type=_department,
-            metavar="N",
-            help=f"departments by number, or all (default: {PRODUCE}, produce)",
-        )
-        group.add_argument(
-            "--shape",
-            choices=("rows", "by-upc"),
-            default="rows",
-            help="a row per UPC, or per window one document {upc: [description, quantity, scale, spend]} "
-            "(default: rows)",
-        )
-
-
-def _department(text: str) -> str:
-    if text != "all" and not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected a department's number or all, got {text!r}")
-    return text
-
-
-def sold(departments: Sequence[str]) -> pl.Expr:
-    """Tells which rows of the tape are sales of these departments."""
+def sold(departments: list[str]) -> pl.Expr:
+    """Return which rows of the tape are sales of these departments."""
     is_sale = pl.col("trans_type").is_in(SALE_TYPES)
-    if "all" in departments:
-        return is_sale
-    return is_sale & pl.col("department").is_in([int(number) for number in departments])
+    return is_sale if "all" in departments else is_sale & pl.col("department").is_in(list(map(int, departments)))
 
 
-def table_of(options: ProduceOptions) -> Table:
-    """Tells how the totals are named, and in which shape."""
-    return Table("produce", key=("upc",), document=DOCUMENT if options.shape == "by-upc" else ())
-
-
-def build(pipeline: beam.Pipeline, options: ProduceOptions, read: ReadAddresses) -> None:
-    """Reads, parses, splits off what is late, totals, writes."""
-    parsed = pipeline | "ReadTape" >> read | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department))
+def build(tape: beam.PCollection, options: StreamOptions) -> Built:
+    """Parse, split off what is late, total."""
+    parsed = tape | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department))
     timely = parsed["records"] | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
     totals = timely["records"] | "TotalPerUpc" >> Aggregate(
-        by=("upc",),
-        values=TOTALS,
-        windows=options.windows,
-        emit_micros=options.emit_micros,
-        lateness_micros=options.lateness_micros,
+        ("upc",), TOTALS, options.windows, options.emit_micros, options.lateness_micros
     )
-    write_results(totals, options, table_of(options), PrintResults(by="spend"))
-    write_records(parsed["rejected"], options.rejected, "WriteRejected", options)
-    write_records(timely["late"], options.late, "WriteLate", options)
+    return Built({SHAPES[options.shape]: totals}, parsed["rejected"], timely["late"])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the pipeline and gives the exit status."""
-    options = parse_command_line(ProduceOptions, "python -m pipelines.produce", __doc__, argv)
-    try:
-        if options.input is None:
-            options.input = [demo_tape()]
-        if options.output is None:
-            options.output = ["-", "out/produce.jsonl"]
-        read = open_input(options, TAPE)
-        check_outputs(options, table_of(options))
-    except UsageError as error:
-        return refuse(error)
-    return run(options, lambda pipeline: build(pipeline, options, read), read.total_bytes, TAPE.form)
-
+PIPELINE = Pipeline(
+    name="produce",
+    doc=__doc__,
+    options=(Group("produce", DEPARTMENT, SHAPE),),
+    records=TAPE,
+    build=build,
+    tables=lambda options: [SHAPES[options.shape]],
+    default_input=demo_tape,
+    default_output=("-", "out/produce.jsonl"),
+)
+main = PIPELINE.main
 
 if __name__ == "__main__":
     run_program(main)

@@ -4,22 +4,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from command_line.option import Group, Option
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
-from sinks.lines.render import Layout, parse_template, style_of
+from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files, is_compressed
 from sources.read import ReadAddresses
 from transforms.untyped.column_counts import ColumnWatch
 from transforms.untyped.fields import with_numbers
-from transforms.untyped.infer_schema import Shape, find_shape
+from transforms.untyped.infer_schema import FORMS, Shape, find_shape
 from transforms.untyped.sql_condition import Condition
 
-#: The options of a relay, and one that it shares.
-_ASKED = (
-    "form", "names", "time", "sequence", "loop", "columns", "where", "style", "format", "max_records", "key",
-)  # fmt: skip
+OPTIONS = (
+    Group(
+        "relay: what comes in",
+        Option(
+            "--read-as",
+            "how records are written (default: JSON lines where a file ends in .jsonl or .ndjson, else delimited; "
+            "live input is not looked into, unless --names or this says what it is)",
+            choices=FORMS,
+            dest="form",
+        ),
+        Option(
+            "--names", "the columns, where no header row of a file tells them; price:number for one of numbers", "A,B,C"
+        ),
+        Option("--time", "the column with the event time, for --speed", "COLUMN"),
+        Option("--sequence", "the column of sequence numbers: gaps in UDP are counted", "COLUMN"),
+        Option("--loop", "begin again at the end of the files, without end", values="flag"),
+    ),
+    Group(
+        "relay: what goes out",
+        Option("--key", "the column whose text is the key of messages in Kafka", "COLUMN"),
+        Option("--columns", "only these columns, in this order", "A,B"),
+        Option("--where", 'only the records that meet a condition, as "price > 3"', "SQL"),
+        Option("--as", "how to write them (default: by the output)", choices=STYLES, dest="style"),
+        Option("--format", 'a line of text for each, as "{time}: {item} at {price}"', "TEXT"),
+    ),
+)
+
+
+class RelayOptions(StreamOptions):
+    """The values of the options."""
+
+    @property
+    def needs_clock(self) -> bool:
+        """Whether records are due while others still come: a loop has no end to wait for."""
+        return self.loop or super().needs_clock
 
 
 @dataclass(frozen=True)
@@ -47,13 +78,12 @@ class Plan:
     total_bytes: int | None
 
 
-def plan(options: StreamOptions) -> Plan:
+def plan(options: RelayOptions) -> Plan:
     """Works out what to do.
 
     Raises:
         UsageError: it cannot be done; the message is one line.
     """
-    asked = {name: getattr(options, name) for name in _ASKED}
     if not options.inputs:
         raise UsageError("expected --input and an address, got none")
     for name, is_given in (
@@ -66,40 +96,40 @@ def plan(options: StreamOptions) -> Plan:
             raise UsageError(f"a relay sums nothing up, so --{name} is not for it")
     check_going_on(options, sums_up=False)
     try:
-        return _plan(options, asked)
+        return _plan(options)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 
 
-def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
+def _plan(options: RelayOptions) -> Plan:
     files = [address.path for address in options.inputs if address.scheme == "file"]
     paths = find_files(files) if files else []
     is_live = options.is_following or len(files) < len(options.inputs)
-    if asked["loop"]:
+    if options.loop:
         _check_loop(options, paths)
-    template = _template(asked)
-    condition, wanted, time = asked["where"], _listed(asked["columns"]), asked["time"] or ""
+    template = _template(options)
+    condition, wanted, time = options.where, _listed(options.columns), options.time or ""
     if options.pace.speed is not None and not time:
         raise ValueError("--speed plays event time: say which column has it with --time")
-    has_columns = any(style_of(asked["style"] or output.format) for output in options.outputs)
-    key = asked["key"] or ""
+    has_columns = any(style_of(options.style or output.format) for output in options.outputs)
+    key = options.key or ""
     if key and not any(output.is_topic for output in options.outputs):
         raise ValueError(f"--key is for messages in Kafka: expected an --output kafka://..., got --key {key}")
-    looks_inside = bool(condition or wanted or template or time or asked["sequence"] or has_columns or key)
-    form = asked["form"]
+    looks_inside = bool(condition or wanted or template or time or options.sequence or has_columns or key)
+    form = options.form
     if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
         form = "jsonl"
-    shape = find_shape(paths, form, asked["names"] or "", time, looks_inside=looks_inside)
+    shape = find_shape(paths, form, options.names or "", time, looks_inside=looks_inside)
     if paths and shape.names and not shape.numbers and (looks_inside or any(out.is_table for out in options.outputs)):
         shape = with_numbers(shape, paths[0])
     _check_names(shape, "--columns", wanted)
     _check_names(shape, "--format", template[1::2])
-    _check_names(shape, "--key", _listed(asked["key"]))
-    _check_names(shape, "--sequence", _listed(asked["sequence"]))
+    _check_names(shape, "--key", _listed(options.key))
+    _check_names(shape, "--sequence", _listed(options.sequence))
     # Any record of JSON may have a column that none at the head of the first files has.
     names = () if shape.form == "jsonl" else shape.names
     where = Condition(condition, shape.numbers, names) if condition else None
-    layouts = tuple(output.choose_layout(asked["style"], shape, wanted, template) for output in options.outputs)
+    layouts = tuple(output.choose_layout(options.style, shape, wanted, template) for output in options.outputs)
     for output, layout in zip(options.outputs, layouts, strict=True):
         is_json = layout.style == "jsonl" or (layout.style == "raw" and shape.form != "csv")
         if output.is_topic and not (is_json or options.values.is_json):
@@ -119,15 +149,15 @@ def _plan(options: StreamOptions, asked: dict[str, Any]) -> Plan:
         options.disorder_micros(is_live=False),
         options.disorder_micros(is_live=True),
         options.idle_timeout_seconds,
-        asked["max_records"],
+        options.max_records,
         options.is_following,
-        asked["sequence"] or "",
+        options.sequence or "",
         in_order=True,
-        loop=bool(asked["loop"]),
+        loop=options.loop,
         kafka=options.kafka_input(shape.record_type),
     )
     is_known = not (
-        is_live or options.positions or asked["loop"] or asked["max_records"] or any(map(is_compressed, paths))
+        is_live or options.positions or options.loop or options.max_records or any(map(is_compressed, paths))
     )
     total = sum(Path(path).stat().st_size for path in paths) if is_known else None
     return Plan(read, shape, columns, where, layouts, key, watch, total)
@@ -140,15 +170,15 @@ def _check_loop(options: StreamOptions, paths: list[str]) -> None:
         raise ValueError("--loop would write the same rows of the database again and again")
 
 
-def _template(asked: dict[str, Any]) -> tuple[str, ...]:
-    text, style = asked["format"], asked["style"]
+def _template(options: RelayOptions) -> tuple[str, ...]:
+    text, style = options.format, options.style
     if style == "text" and text is None:
         raise ValueError("--as text needs a template: --format '{time}: {item}'")
     if text is None:
         return ()
     if style not in (None, "text"):
         raise ValueError(f"--format writes text, and --as says {style}")
-    if asked["columns"]:
+    if options.columns:
         raise ValueError("--format says which columns to write, so --columns is not for it")
     return parse_template(text)
 

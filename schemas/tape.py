@@ -97,3 +97,9 @@ TAPE = RecordType(
     ),
     event_time="datetime",
 )
+
+
+def check_department(text: str) -> None:
+    """Raise a ValueError for a text that stands for no department."""
+    if text != "all" and not (text.isascii() and text.isdigit()):
+        raise ValueError(f"expected a department's number or all, got {text!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import apache_beam as beam
@@ -59,6 +59,7 @@ class Table:
         part: what is added to the names of files, topics, and a table that an address names, if it is not the main one.
         document: the values of one JSON document per window, or none for a row per key.
         shrinks: whether a newer result may lack rows that an older one of its window has.
+        show: prints the results, where the console is among the outputs.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Table:
     part: str = ""
     document: tuple[str, ...] = ()
     shrinks: bool = False
+    show: beam.PTransform | None = field(default=None, compare=False)
 
 
 #: Of single records, which have no key.

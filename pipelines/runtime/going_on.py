@@ -31,7 +31,7 @@ def check_going_on(options: StreamOptions, *, sums_up: bool) -> None:
             "to read the topic from its beginning, or run on Flink and go on from a savepoint (--runner=FlinkRunner)"
         )
     clusters = {tuple(sorted(address.host.split(","))) for address in options.inputs}
-    is_limited = bool(options.get_all_options()["max_records"]) and len(options.inputs) > 1
+    is_limited = bool(options.max_records) and len(options.inputs) > 1
     if len(clusters) > 1 or is_limited or any(address.scheme != "kafka" for address in options.inputs):
         raise UsageError(
             "--from committed goes on exactly where one cluster of Kafka is all the input: name its topics together, "

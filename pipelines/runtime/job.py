@@ -144,7 +144,7 @@ class Job:
 
     def _work(self) -> None:
         try:
-            pipeline = beam.Pipeline(options=self._options)
+            pipeline = beam.Pipeline(options=self._options.beam)
             self._build(pipeline)
             self._lines.hold(pipeline, self._options.destinations)
             self._result = pipeline.run()

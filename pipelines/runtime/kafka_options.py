@@ -9,9 +9,10 @@ import os
 from abc import abstractmethod
 from typing import Any, get_args
 
-from command_line.arguments import checked, positive, positive_duration
+from command_line.arguments import positive, positive_duration
 from command_line.credentials import read_security
-from command_line.value_options import add_value_options, read_value_format
+from command_line.option import Group, Option
+from command_line.value_options import VALUE_OPTIONS, read_value_format
 from schemas.avro.wire_format import ValueFormat, make_decoder
 from schemas.record_type import RecordType
 from schemas.times import MICROS_PER_SECOND, parse_duration, read_iso_time, to_micros
@@ -30,67 +31,82 @@ DEFAULT_IDLE_PARTITION = "10s"
 _SHOWN_CHARACTERS, _DIGEST_BYTES = 100, 6
 
 
-class KafkaOptions:
-    """What is said of Kafka, for options of a pipeline to have, too. The properties give it parsed."""
+def read_start(text: str) -> Start:
+    """Return where to begin to read topics: a word, or the microseconds of a time."""
+    if text in STARTS:
+        return text
+    try:
+        return to_micros(read_iso_time(text))
+    except ValueError:
+        raise ValueError(f"expected {', '.join(STARTS)} or a time such as 2022-08-30T12:00:00Z, got {text!r}") from None
 
-    @staticmethod
-    def add_kafka_options(parser: argparse.ArgumentParser) -> None:
-        """Adds the group of options."""
-        group = parser.add_argument_group("Kafka")
-        group.add_argument(
-            "--from",
-            dest="from_where",
-            type=checked(_start),
-            metavar="WHERE",
-            help="where to begin to read topics: earliest, latest, a time such as 2022-08-30T12:00:00Z, or committed, "
-            "what --kafka-group has committed (default: earliest)",
-        )
-        group.add_argument(
-            "--idle-partition",
-            default=DEFAULT_IDLE_PARTITION,
-            type=checked(positive_duration),
-            metavar="TIME",
-            help="a partition that had no message for so long no longer holds back the others "
-            f"(default: {DEFAULT_IDLE_PARTITION})",
-        )
-        group.add_argument(
-            "--on-missing-offset",
-            choices=ON_MISSING_OFFSET,
-            default=ON_MISSING_OFFSET[0],
-            help="what to do where the messages to go on with were deleted: fail, or go on with the earliest there is, "
-            "and tell how many are missing (default: fail)",
-        )
-        group.add_argument(
-            "--kafka-group",
-            metavar="NAME",
-            help="the group for which offsets are committed, for --from committed and for those who look at its lag "
-            "(default: one of this command, named by the pipeline, the topics, and what is done with them)",
-        )
-        group.add_argument(
-            "--kafka-readers",
-            type=positive,
-            metavar="N",
-            help="how many readers share the partitions, at most, on a runner such as Flink; DirectRunner and Prism "
-            f"have one (default: {DEFAULT_READERS})",
-        )
-        group.add_argument(
-            "--kafka-security",
-            metavar="FILE.toml",
-            help="how to get in at the brokers, passwords and all (default: from the environment, KAFKA_USERNAME and "
-            "the like)",
-        )
-        group.add_argument(
-            "--kafka-compression",
-            choices=get_args(Compression),
-            default="lz4",
-            help="how messages that are written are compressed (default: lz4)",
-        )
-        group.add_argument(
-            "--kafka-transactional",
-            action="store_true",
-            help="let readers see the messages of a bundle together or not at all, not each as it is written",
-        )
-        add_value_options(group)
+
+KAFKA = Group(
+    "Kafka",
+    Option(
+        "--from",
+        "where to begin to read topics: earliest, latest, a time such as 2022-08-30T12:00:00Z, or committed, "
+        "what --kafka-group has committed (default: earliest)",
+        "WHERE",
+        check=read_start,
+        dest="from_where",
+    ),
+    Option(
+        "--idle-partition",
+        "a partition that had no message for so long no longer holds back the others "
+        f"(default: {DEFAULT_IDLE_PARTITION})",
+        "TIME",
+        check=positive_duration,
+        default=DEFAULT_IDLE_PARTITION,
+    ),
+    Option(
+        "--on-missing-offset",
+        "what to do where the messages to go on with were deleted: fail, or go on with the earliest there is, "
+        "and tell how many are missing (default: fail)",
+        choices=ON_MISSING_OFFSET,
+        default=ON_MISSING_OFFSET[0],
+    ),
+    Option(
+        "--kafka-group",
+        "the group for which offsets are committed, for --from committed and for those who look at its lag "
+        "(default: one of this command, named by the pipeline, the topics, and what is done with them)",
+        "NAME",
+    ),
+    Option(
+        "--kafka-readers",
+        "how many readers share the partitions, at most, on a runner such as Flink; DirectRunner and Prism "
+        f"have one (default: {DEFAULT_READERS})",
+        "N",
+        type=positive,
+    ),
+    Option(
+        "--kafka-security",
+        "how to get in at the brokers, passwords and all (default: from the environment, KAFKA_USERNAME and the like)",
+        "FILE.toml",
+    ),
+    Option(
+        "--kafka-compression",
+        "how messages that are written are compressed (default: lz4)",
+        choices=get_args(Compression),
+        default="lz4",
+    ),
+    Option(
+        "--kafka-transactional",
+        "let readers see the messages of a bundle together or not at all, not each as it is written",
+        values="flag",
+    ),
+    *VALUE_OPTIONS,
+)
+
+
+class KafkaOptions(argparse.Namespace):
+    """The values of the options for Kafka; properties give them parsed.
+
+    Attributes:
+        pipeline: the name of the pipeline.
+    """
+
+    pipeline: str
 
     @property
     @abstractmethod
@@ -114,7 +130,7 @@ class KafkaOptions:
         Raises:
             ValueError: the file, or the environment, does not say; the message is one line.
         """
-        return read_security(self._get("kafka_security"), os.environ)
+        return read_security(self.kafka_security, os.environ)
 
     @property
     def values(self) -> ValueFormat:
@@ -123,8 +139,8 @@ class KafkaOptions:
         Raises:
             ValueError: options do not go together, or a file cannot be used; the message is one line.
         """
-        security, schemas = self._get("kafka_security"), self._get("avro_schema") or ()
-        form, registry = self._get("value_format"), self._get("schema_registry")
+        security, schemas = self.kafka_security, self.avro_schema or ()
+        form, registry = self.value_format, self.schema_registry
         values = read_value_format(form, registry, schemas, security, os.environ)
         is_used = any(address.scheme == "kafka" for address in self.inputs) or any(
             out.is_topic for out in self.destinations
@@ -138,7 +154,7 @@ class KafkaOptions:
     @property
     def start(self) -> Start:
         """Where to begin to read topics."""
-        return _start(self._get("from_where") or STARTS[0])
+        return read_start(self.from_where or STARTS[0])
 
     @property
     def kafka_group_name(self) -> str:
@@ -147,7 +163,7 @@ class KafkaOptions:
         A command is another one if it reads, writes or does something else. How long it runs, and how it gets in, is
         not asked; nor is where the brokers are, since they keep the offsets.
         """
-        named: str | None = self._get("kafka_group")
+        named: str | None = self.kafka_group
         if named:
             return named
         topics = sorted({topic for address in self.inputs for topic in address.topics})
@@ -159,8 +175,7 @@ class KafkaOptions:
             "job": self.job,
         }
         digest = hashlib.blake2b(json.dumps(job, sort_keys=True, default=str).encode(), digest_size=_DIGEST_BYTES)
-        pipeline = type(self).__name__.removesuffix("Options").lower()
-        return ".".join([CLIENT_ID, pipeline, "+".join(topics)[:_SHOWN_CHARACTERS], digest.hexdigest()])
+        return ".".join([CLIENT_ID, self.pipeline, "+".join(topics)[:_SHOWN_CHARACTERS], digest.hexdigest()])
 
     def kafka_input(self, record_type: RecordType) -> KafkaInput:
         """How topics of such records are read.
@@ -171,7 +186,7 @@ class KafkaOptions:
             RegistryError: the schema registry is not there, or refuses.
         """
         values = self.values
-        asked = self._get("from_where")
+        asked = self.from_where
         if not any(address.scheme == "kafka" for address in self.inputs):
             if asked:
                 raise ValueError(f"--from {asked} is for topics of Kafka: there is no kafka://host:port/topic to read")
@@ -183,22 +198,9 @@ class KafkaOptions:
         return KafkaInput(
             self.security,
             self.start,
-            parse_duration(self._get("idle_partition")) / MICROS_PER_SECOND,
-            self._get("on_missing_offset"),
+            parse_duration(self.idle_partition) / MICROS_PER_SECOND,
+            self.on_missing_offset,
             self.kafka_group_name,
-            self._get("kafka_readers"),
+            self.kafka_readers,
             None if values.is_json else make_decoder(values),
         )
-
-    def _get(self, name: str) -> Any:
-        return getattr(self, name)
-
-
-def _start(text: str) -> Start:
-    """Gives where to begin to read topics: a word, or the microseconds of a time."""
-    if text in STARTS:
-        return text
-    try:
-        return to_micros(read_iso_time(text))
-    except ValueError:
-        raise ValueError(f"expected {', '.join(STARTS)} or a time such as 2022-08-30T12:00:00Z, got {text!r}") from None

@@ -12,7 +12,7 @@ from sinks.console.output import ConsoleOutput
 from sources.files.chunks import find_files
 
 #: The options that name files to read, besides the input.
-_READ = ("config", "kafka_security", "avro_schema", "regions", "positions")
+_READ = ("config", "kafka_security", "avro_schema", "regions")
 _STDIN, _STDOUT = 0, 1
 _WINDOW = re.compile(r"-\d{8}T\d{6}(\.\d{6})?Z-\d{8}T\d{6}(\.\d{6})?Z(-\d{5}-of-\d{5})?")
 
@@ -49,9 +49,8 @@ def _read(options: StreamOptions) -> Iterator[str | int]:
     yield from find_files([address.path for address in options.inputs if address.scheme == "file"])
     if any(address.scheme == "-" for address in options.inputs):
         yield _STDIN
-    asked = options.get_all_options()
     for name in _READ:
-        value = asked.get(name)
+        value = getattr(options, name, None)
         yield from [value] if isinstance(value, str) else value or ()
 
 

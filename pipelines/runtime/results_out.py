@@ -48,7 +48,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
             options.disorder_micros(is_live=False),
             options.disorder_micros(is_live=True),
             options.idle_timeout_seconds,
-            options.get_all_options()["max_records"],
+            options.max_records,
             options.is_following,
             kafka=options.kafka_input(record_type),
         )
@@ -113,19 +113,16 @@ def _is_among_topics(topic: Topic, address: Address) -> bool:
     return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
 
 
-def write_results(
-    results: beam.PCollection, options: StreamOptions, table: Table, show: beam.PTransform | None = None
-) -> None:
+def write_results(results: beam.PCollection, options: StreamOptions, table: Table) -> None:
     """Writes results to every output: databases and the console get early ones, too.
 
     Args:
         results: the results.
         options: what was asked for.
-        table: how they are named.
-        show: what prints them, if the console is among the outputs.
+        table: how they are named, and printed.
     """
-    if show is not None and any(isinstance(output, ConsoleOutput) for output in options.outputs):
-        results | f"Show {table.name}" >> show
+    if table.show is not None and any(isinstance(output, ConsoleOutput) for output in options.outputs):
+        results | f"Show {table.name}" >> table.show
     for number, output in enumerate(options.outputs):
         if not isinstance(output, ConsoleOutput):
             written = results | f"Write {table.name} {number}" >> output.result_writer(table, options)

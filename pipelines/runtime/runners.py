@@ -64,7 +64,7 @@ def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> I
         standard.runner = "FnApiRunner"
         yield Runner(is_local=True)
     else:
-        binary = find_prism(options, progress.note)
+        binary = find_prism(options.beam, progress.note)
         if binary is None:
             why = "live input needs Prism, or no window would come out before the end" if options.needs_clock else asked
             raise UsageError(f"{why}: {HOW_TO_GET}")

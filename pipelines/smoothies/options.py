@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
-from command_line.arguments import checked, positive
+from command_line.arguments import positive
+from command_line.option import Group, Option
+from pipelines.runtime.lines_out import check_line_outputs
 from pipelines.runtime.options import StreamOptions
 from pipelines.smoothies.earnings import PRODUCT, PRODUCT_COLUMNS, PURCHASE_COLUMNS
+from pipelines.smoothies.low_stock import PrintShortage
 from pipelines.smoothies.stock import COLUMNS as STOCK_COLUMNS
 from pipelines.smoothies.stock import CONTRADICTION_KEY
 from schemas.smoothies import TOPICS, name_topics
 from schemas.times import parse_duration
 from sinks.address import parse_output
+from sinks.console.latest_windows import PrintNewest
+from sinks.console.screen import PrintLive
 from sinks.output import Output, Table
+from sources.address import parse_address
 from transforms.windows import HOUR, Windows
 
+#: How often totals of a live stream are given to those who take early ones, if nothing is said.
+EMIT = "1s"
+#: What of the totals a person sees.
+SHOWN = ("item", "category", "sales", "drinks", "profit", "member_share", "discounts")
+PLACES = {"member_share": 4}
+SHOWN_CATEGORIES = ("category", "products", "sales", "drinks", "cost", "profit", "discounts")
 SHELF = ("store_id", PRODUCT)
-WINDOWS = Table("sales", (PRODUCT,))
-PRODUCTS = Table("sales_products", (PRODUCT,), "products")
-CATEGORIES = Table("sales_categories", ("category",), "categories", shrinks=True)
-STOCK = Table("stock", SHELF, "stock")
+WINDOWS = Table("sales", (PRODUCT,), show=PrintNewest("sold", windows=2, by="sales", place=0))
+PRODUCTS = Table(
+    *("sales_products", (PRODUCT,), "products"),
+    show=PrintLive("since the start", 10, by="sales", columns=SHOWN, places=PLACES, place=1),
+)
+CATEGORIES = Table(
+    *("sales_categories", ("category",), "categories"),
+    shrinks=True,
+    show=PrintLive("by category", by="sales", columns=SHOWN_CATEGORIES, place=2),
+)
+STOCK = Table("stock", SHELF, "stock", show=PrintShortage(place=3))
 CONTRADICTED = Table("stock_contradictions", (*CONTRADICTION_KEY, *SHELF), "contradictions")
 ANOMALIES = Table("anomalies", (PRODUCT,), "anomalies")
 #: The files that take one purchase after the other, and what these are made of.
@@ -46,64 +65,68 @@ def read_enriched(text: str) -> Output:
     return output
 
 
+OPTIONS = Group(
+    "sales",
+    Option("--tables", "what to work out (default: all)", choices=tuple(PARTS), default=list(PARTS), values="several"),
+    Option(
+        "--topics",
+        f"topics, or files without their ending, of {', '.join(TOPICS)}, where they have other names than "
+        f"{', '.join(topic for topic, _ in TOPICS.values())}",
+        "KIND=NAME",
+        check=name_topics,
+        default=[],
+        values="several",
+    ),
+    Option(
+        "--enriched",
+        "write each purchase with its product here, as it comes: kafka://host:port/topic, a path in .jsonl",
+        "ADDRESS",
+        check=read_enriched,
+    ),
+    Option(
+        "--enriched-wait",
+        "how long a purchase waits there for its product, in event time (default: 1m)",
+        "TIME",
+        check=parse_duration,
+        default="1m",
+    ),
+    Option("--low-level", "stock is low below (default: 10)", "N", type=positive, default=10),
+)
+
+
 class SalesOptions(StreamOptions):
-    """The shared options, and those of this pipeline. The properties give them parsed."""
-
-    default_window = "10m/5m"
-    default_lateness = "10m"
-
-    @classmethod
-    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        group = parser.add_argument_group("sales")
-        group.add_argument(
-            "--tables", nargs="+", choices=PARTS, default=list(PARTS), help="what to work out (default: all)"
-        )
-        group.add_argument(
-            "--topics",
-            nargs="+",
-            default=[],
-            type=checked(name_topics),
-            metavar="KIND=NAME",
-            help=f"topics, or files without their ending, of {', '.join(TOPICS)}, where they have other names than "
-            f"{', '.join(topic for topic, _ in TOPICS.values())}",
-        )
-        group.add_argument(
-            "--enriched",
-            type=checked(read_enriched),
-            metavar="ADDRESS",
-            help="write each purchase with its product here, as it comes: kafka://host:port/topic, a path in .jsonl",
-        )
-        group.add_argument(
-            "--enriched-wait",
-            default="1m",
-            type=checked(parse_duration),
-            metavar="TIME",
-            help="how long a purchase waits there for its product, in event time (default: 1m)",
-        )
-        group.add_argument(
-            "--low-level", type=positive, default=10, metavar="N", help="stock is low below (default: 10)"
-        )
+    """The values of the options; properties give them parsed."""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is worked out."""
-        return tuple(part for part in PARTS if part in self._get("tables"))
+        return tuple(part for part in PARTS if part in self.tables)
+
+    @property
+    def all_tables(self) -> list[Table]:
+        """The tables that are asked for."""
+        return [table for part in self.parts for table in PARTS[part]]
 
     @property
     def names(self) -> dict[str, str]:
         """The topics by kind."""
-        return name_topics(*self._get("topics"))
+        return name_topics(*self.topics)
 
     @property
     def enriched_output(self) -> Output | None:
         """Where purchases with their products go."""
-        return read_enriched(self._get("enriched")) if self._get("enriched") else None
+        return read_enriched(self.enriched) if self.enriched else None
 
     @property
     def destinations(self) -> list[Output]:
         """The outputs, and where purchases with their products go."""
         enriched = self.enriched_output
         return [*self.outputs, *([] if enriched is None else [enriched])]
+
+    @property
+    def enriched_wait_micros(self) -> int:
+        """How long a purchase waits for its product."""
+        return parse_duration(self.enriched_wait)
 
     @property
     def is_total(self) -> bool:
@@ -131,3 +154,25 @@ class SalesOptions(StreamOptions):
             return Windows(1)
         used = {"windows": self.windows, "anomalies": HOUR, "stock": Windows(1)}
         return max((used[part] for part in self.parts), key=lambda windows: windows.length or HOUR.length)
+
+
+def with_topics(address: str, topics: Sequence[str]) -> str:
+    """Return the address of an input; where it names brokers and no topic, with those of the shop."""
+    parsed = parse_address(address)
+    return (
+        f"kafka://{parsed.endpoint}/{','.join(topics)}" if parsed.scheme == "kafka" and not parsed.topics else address
+    )
+
+
+def settle(options: SalesOptions) -> None:
+    """Name the topics of a broker, and have a live stream give early results to those who take them.
+
+    Raises:
+        UsageError: purchases with their products cannot be written.
+    """
+    topics = list(options.names.values())
+    options.input = [with_topics(address, topics) for address in options.input]
+    if options.emit is None and options.needs_clock and any(output.takes_early for output in options.outputs):
+        options.emit = EMIT
+    if options.enriched_output is not None:
+        check_line_outputs(options, [options.enriched_output])

@@ -21,9 +21,9 @@ from datetime import date
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
-from command_line.config_file import Translate, add_config_options, with_config
+from command_line.config_file import CONFIG, Translate, parse_with_file
 from command_line.credentials import read_security
-from command_line.value_options import add_value_options, read_value_format
+from command_line.value_options import VALUE_OPTIONS, read_value_format
 from schemas.avro.registry import RegistryError
 from schemas.avro.wire_format import ValueFormat, own_schemas
 from schemas.passwords import exposed
@@ -124,7 +124,7 @@ class Command:
         _add_pace(parser, self.default_pace)
         _add_faults(parser, self.noun)
         _add_report(parser, self.truth)
-        add_config_options(parser)
+        CONFIG.add_to(parser)
         return parser
 
     def main(self, argv: Sequence[str] | None = None) -> int:
@@ -132,8 +132,7 @@ class Command:
         parser = self.parser()
         try:
             given = sys.argv[1:] if argv is None else argv
-            given = with_config(parser, given, translate=self.translate, together=self.sections)
-            args = parser.parse_args(given)
+            args = parse_with_file(parser, given, translate=self.translate, together=self.sections).values
             outlet, faults = _outlet(args, self.default_pace, self.record_types), _faults(args)
             simulation = self.simulate(args)
             _check_ways(outlet, simulation)
@@ -265,7 +264,8 @@ def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:
         help="pushing, and Kafka: how long to try to connect (default 30s)",
     )
     group.add_argument("--kafka-security", metavar="FILE.toml", help="how to get in at Kafka, passwords and all")
-    add_value_options(group)
+    for option in VALUE_OPTIONS:
+        option.add_to(group)
     group.add_argument(
         "--datagram",
         type=checked(whole),

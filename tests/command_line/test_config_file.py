@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import doctest
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_line import config_file as config
-from command_line.config_file import add_config_options, config_arguments, with_config
+from command_line.config_file import CONFIG, PACE, parse_with_file
 from schemas.values_file import read_section
 
-KNOWN = ("--input", "--rate", "--speed", "--interval", "--max-records", "--columns", "--quiet", "--job_name")
+EXCLUSIVE = (PACE, ("wide", "narrow"))
 
 
 @pytest.fixture
@@ -39,13 +37,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--max-records", type=int)
     made.add_argument("--department", nargs="+", default=["2"])
     made.add_argument("--quiet", action="store_true")
+    made.add_argument("--job_name")
     made.add_argument("rest", nargs="*")
-    add_config_options(made)
+    made.add_argument("--experiments", action="append")
+    CONFIG.add_to(made)
     return made
 
 
-def parsed(*argv: str) -> argparse.Namespace:
-    return parser().parse_args(with_config(parser(), argv))
+def parsed(*argv: str, **more) -> argparse.Namespace:
+    return parse_with_file(parser(), argv, exclusive=EXCLUSIVE, **more).values
+
+
+def said(path: str, mode: str | None = None, **more) -> dict[str, object]:
+    """Return what a file says: the values that are no defaults."""
+    found = vars(parsed("--config", path, *([] if mode is None else ["--mode", mode]), **more))
+    defaults = vars(parser().parse_args([]))
+    return {name: value for name, value in found.items() if value != defaults[name] and name not in ("config", "mode")}
 
 
 def section_of(values: dict[str, object]) -> str:
@@ -54,53 +61,59 @@ def section_of(values: dict[str, object]) -> str:
 
 def test_keys_at_the_top_are_for_all_modes_and_a_mode_comes_before_them(write):
     path = write('rate = 1\nmax-records = 5\n[fast]\nrate = 2\n[modes.slow]\nrate = 3\ninput = "a"\n')
-    assert config_arguments(path, "fast", KNOWN) == ["--max-records=5", "--rate=2"]
-    assert config_arguments(path, "slow", KNOWN) == ["--max-records=5", "--rate=3", "--input=a"]
+    assert said(path, "fast") == {"max_records": 5, "rate": "2"}
+    assert said(path, "slow") == {"max_records": 5, "rate": "3", "input": ["a"]}
 
 
 @pytest.mark.parametrize("mode", ["real_data", "REAL_DATA", "Real_Data"])
 def test_a_section_is_found_without_regard_to_case(write, mode):
     path = write("[DEFAULT]\nrate = 1\n[TEST]\nrate = 2\n[REAL_DATA]\nMax_Records = 7\n", "config.ini")
-    assert config_arguments(path, mode, KNOWN) == ["--rate=1", "--max-records=7"]
+    assert said(path, mode) == {"rate": "1", "max_records": 7}
     assert read_section(path, mode).mode == ("REAL_DATA" if mode == "REAL_DATA" else mode)
 
 
 @pytest.mark.parametrize(("name", "text"), [("c.toml", "[only]\nrate = 2\n"), ("c.INI", "[ONLY]\nrate = 2\n")])
 def test_the_only_section_need_not_be_named(write, name, text):
     path = write(text, name)
-    assert config_arguments(path, None, KNOWN) == ["--rate=2"]
+    assert said(path) == {"rate": "2"}
     assert read_section(path, None).mode.lower() == "only"
 
 
 def test_a_file_without_sections_needs_no_mode(write):
-    assert config_arguments(write("rate = 2\n"), None, KNOWN) == ["--rate=2"]
-    assert config_arguments(write("[DEFAULT]\nrate = 2\n", "c.ini"), None, KNOWN) == ["--rate=2"]
-    assert config_arguments(write(""), None, KNOWN) == []
+    assert said(write("rate = 2\n")) == {"rate": "2"}
+    assert said(write("[DEFAULT]\nrate = 2\n", "c.ini")) == {"rate": "2"}
+    assert said(write("")) == {}
 
 
 def test_names_are_written_with_either_stroke_and_options_as_they_are_typed(write):
     path = write("max_records = 1\njob-name = 'x'\n")
-    assert config_arguments(path, None, KNOWN) == ["--max-records=1", "--job_name=x"]
+    assert said(path) == {"max_records": 1, "job_name": "x"}
 
 
 def test_values_are_texts_numbers_dates_and_lists(write):
-    path = write("rate = 0.5\nspeed = -3\ninterval = 2011-04-01\ninput = ['a b', '--x']\ncolumns = [1, 2]\n")
-    assert config_arguments(path, None, KNOWN, repeated=["--input"], exclusive=[]) == [
-        *("--rate=0.5", "--speed=-3", "--interval=2011-04-01", "--input=a b", "--input=--x", "--columns", "1", "2")
-    ]
+    path = write(
+        "rate = 0.5\njob_name = 2011-04-01\ninput = ['a b', '--x']\ndepartment = [1, 2]\nexperiments = ['x', '--y']\n"
+    )
+    assert said(path) == {
+        "rate": "0.5",
+        "job_name": "2011-04-01",
+        "input": ["a b", "--x"],
+        "department": ["1", "2"],
+        "experiments": ["x", "--y"],
+    }
     path = write("[DEFAULT]\ninput =\n  a b\n  100%\n", "c.ini")
-    assert config_arguments(path, None, KNOWN) == ["--input", "a b", "100%"]
-    assert config_arguments(write("input = []\n"), None, KNOWN) == []
+    assert said(path) == {"input": ["a b", "100%"]}
+    assert said(write("input = []\n")) == {}
 
 
 @pytest.mark.parametrize("text", ["true", "1", "'yes'", "'ON'", "'True'"])
 def test_a_flag_is_turned_on(write, text):
-    assert config_arguments(write(f"quiet = {text}\n"), None, KNOWN, flags=["--quiet"]) == ["--quiet"]
+    assert said(write(f"quiet = {text}\n")) == {"quiet": True}
 
 
 @pytest.mark.parametrize("text", ["false", "0", "'no'", "'Off'"])
 def test_a_flag_is_left_off(write, text):
-    assert config_arguments(write(f"quiet = {text}\n"), None, KNOWN, flags=["--quiet"]) == []
+    assert said(write(f"quiet = {text}\n")) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,12 +145,12 @@ def test_a_mode_replaces_the_pace_of_all_modes(write):
 
 
 def test_without_a_file_nothing_changes():
-    assert with_config(parser(), ["--rate", "1"]) == ["--rate", "1"]
+    assert parsed("--rate", "1") == parser().parse_args(["--rate", "1"])
 
 
 def test_a_mode_needs_a_file():
     with pytest.raises(ValueError, match=r"^mode is a section of a --config file, got --mode x without one$"):
-        with_config(parser(), ["--mode", "x"])
+        parsed("--mode", "x")
 
 
 def test_a_program_may_have_keys_of_its_own(write):
@@ -148,8 +161,8 @@ def test_a_program_may_have_keys_of_its_own(write):
 
     seen = []
     path = write("[DEFAULT]\nscript_name = x\nrate = 3\n", "c.ini")
-    found = with_config(parser(), ["--config", path, "--speed", "2"], translate=translate)
-    assert found[4:] == ["--input=exec:x"]
+    found = parsed("--config", path, "--speed", "2", translate=translate)
+    assert (found.input, found.speed, found.rate) == (["exec:x"], "2", None)
     assert seen[0].given == {"config", "speed", "rate", "interval", "unpaced"}
     assert seen[0].place == path
 
@@ -193,7 +206,7 @@ def test_a_program_may_have_keys_of_its_own(write):
 )
 def test_a_file_that_cannot_be_is_told_in_one_line(write, name, text, mode, message):
     with pytest.raises(ValueError, match=message) as raised:
-        config_arguments(write(text, name), mode, KNOWN, flags=["--quiet"])
+        said(write(text, name), mode)
     assert "\n" not in str(raised.value)
 
 
@@ -206,8 +219,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 
 
 def test_an_editor_may_put_a_mark_before_the_text(write):
-    assert config_arguments(write(b"\xef\xbb\xbf[DEFAULT]\r\nrate = 1\r\n", "c.ini"), None, KNOWN) == ["--rate=1"]
-    assert config_arguments(write(b"\xef\xbb\xbfrate = 1\r\n"), None, KNOWN) == ["--rate=1"]
+    assert said(write(b"\xef\xbb\xbf[DEFAULT]\r\nrate = 1\r\n", "c.ini")) == {"rate": "1"}
+    assert said(write(b"\xef\xbb\xbfrate = 1\r\n")) == {"rate": "1"}
 
 
 @given(
@@ -261,11 +274,5 @@ def test_what_belongs_together_is_translated(write):
     def translate(section):
         return {name.rpartition(".")[2]: value for name, value in section.values.items()}
 
-    argv = ["--config", write(SHOP, "c.ini")]
-    found = with_config(parser(), argv, translate=translate, together=TOGETHER)
-    assert found[2:] == ["--quiet", "--rate=3", "--max-records=7"]
-
-
-def test_the_examples_are_right(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(config).failed == 0
+    found = said(write(SHOP, "c.ini"), translate=translate, together=TOGETHER)
+    assert found == {"quiet": True, "rate": "3", "max_records": 7}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_line.script_mode import script_mode
-from pipelines.runtime.options import StreamOptions, parse_command_line
+from pipelines.runtime.command_line import parse_command_line
 from schemas.values_file import Section
 
 
@@ -89,7 +89,7 @@ def test_the_mode_of_a_file_is_a_command_line(folder):
         "[TEST]\nscript_name = count\nstream = 0\n[REAL_DATA]\nscript_name = missing\nstream = 1\nsleep_time = 99\n"
     )
     argv = ["--config", str(folder / "config.ini"), "--mode", "real_data", "--input", "mine.txt"]
-    options = parse_command_line(StreamOptions, "prog", "", argv, script_mode)
+    options = parse_command_line(argv, translate=script_mode)
     assert options.input == ["mine.txt"]
     assert options.emit_micros == 30_000_000
     assert options.mode == "real_data"
@@ -98,7 +98,7 @@ def test_the_mode_of_a_file_is_a_command_line(folder):
 def test_a_script_that_is_not_there_is_wrong_use(folder, capsys):
     (folder / "config.ini").write_text("[REAL_DATA]\nscript_name = missing\n")
     with pytest.raises(SystemExit) as ended:
-        parse_command_line(StreamOptions, "prog", "", ["--config", str(folder / "config.ini")], script_mode)
+        parse_command_line(["--config", str(folder / "config.ini")], "prog", translate=script_mode)
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith("prog: no script at ")

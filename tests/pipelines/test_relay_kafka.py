@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import credit, errors, produce, relay, sales
-from pipelines.relay import RelayOptions
-from pipelines.runtime.options import parse_command_line
+from pipelines.runtime.pipeline import Pipeline
 from sources.kafka import reader_group as siblings
 from tests.brokers import Broker
 from tests.pipelines import tools
@@ -132,8 +131,8 @@ def test_only_one_cluster_alone_is_gone_on_with(inputs, capsys) -> None:
     assert told.count("\n") == 1
 
 
-def group_of(*argv: str, inputs: tuple[str, ...] = ("kafka://h/a",), options_class: type = RelayOptions) -> str:
-    return parse_command_line(options_class, "prog", "", ["--input", *inputs, *argv]).kafka_group_name
+def group_of(*argv: str, inputs: tuple[str, ...] = ("kafka://h/a",), pipeline: Pipeline = relay.PIPELINE) -> str:
+    return str(pipeline.parse(["--input", *inputs, *argv]).kafka_group_name)
 
 
 def test_each_command_has_a_group_of_its_own_and_the_same_has_the_same(tmp_path, monkeypatch) -> None:
@@ -156,8 +155,8 @@ def test_each_command_has_a_group_of_its_own_and_the_same_has_the_same(tmp_path,
         group_of("--output", "g.txt", "--as", "csv"),
         group_of("--output", "g.txt", inputs=("kafka://h/a,b",)),
         group_of("--output", "g.txt", inputs=("kafka://h/b",)),
-        group_of("--output", "g.txt", options_class=produce.ProduceOptions),
-        group_of("--output", "g.txt", "--window", "1h", options_class=produce.ProduceOptions),
+        group_of("--output", "g.txt", pipeline=produce.PIPELINE),
+        group_of("--output", "g.txt", "--window", "1h", pipeline=produce.PIPELINE),
         group_of("--output", "kafka://h/g"),
         group_of("--output", "sqlite:///g.db"),
         group_of("--output", "sqlite:///g.db?table=t"),

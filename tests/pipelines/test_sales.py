@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sales import with_topics
+from pipelines.smoothies.options import with_topics
 from schemas.smoothies import TOPICS
 from tests.brokers import Broker
 from tests.pipelines.tools import (

@@ -17,6 +17,7 @@ import pytest
 from apache_beam.options.pipeline_options import StandardOptions
 from apache_beam.runners.portability.portable_runner import JobServiceHandle, PortableRunner
 
+from pipelines.runtime import pipeline as runtime
 from schemas.passwords import Password
 from tests import brokers, registry, servers
 from tests.brokers import Broker
@@ -48,14 +49,14 @@ def travelling(name: str, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> t
 
     def submit(options: Any, build: Any, *_: object) -> int:
         options.view_as(StandardOptions).runner = "PrismRunner"
-        pipeline = beam.Pipeline(options=options)
+        pipeline = beam.Pipeline(options=options.beam)
         build(pipeline)
-        proto = PortableRunner.get_proto_pipeline(pipeline, options).SerializeToString()
-        said = JobServiceHandle.encode_pipeline_options(options.get_all_options(retain_unknown_options=True))
+        proto = PortableRunner.get_proto_pipeline(pipeline, options.beam).SerializeToString()
+        said = JobServiceHandle.encode_pipeline_options(options.beam.get_all_options(retain_unknown_options=True))
         found.append((b"\n".join(unpacked(proto)), said.SerializeToString() + repr(options).encode()))
         return 0
 
-    monkeypatch.setattr(module, "run", submit)
+    monkeypatch.setattr(runtime, "run", submit)
     assert module.main(argv) == 0
     return found[0]
 

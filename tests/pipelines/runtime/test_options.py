@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from pipelines.produce import ProduceOptions, main
+from pipelines.produce import PIPELINE, main
 from pipelines.runtime import options as shared
-from pipelines.runtime.options import StreamOptions, parse_command_line
+from pipelines.runtime.command_line import parse_command_line
 from schemas.bank import TRANSFERS
 from schemas.tape import TAPE
 from schemas.times import MICROS_PER_SECOND
@@ -177,7 +177,7 @@ def test_options_are_given_parsed():
         "2",
         "13",
     ]
-    options = parse_command_line(ProduceOptions, "prog", "", argv)
+    options = PIPELINE.parse(argv)
     assert [address.scheme for address in options.inputs] == ["file", "-", "tcp"]
     assert [output.format for output in options.outputs] == ["avro"]
     assert options.windows == Windows.parse("10m/5m")
@@ -191,7 +191,7 @@ def test_options_are_given_parsed():
 
 
 def test_defaults_are_those_that_are_documented():
-    options = parse_command_line(StreamOptions, "prog", "", [])
+    options = parse_command_line([])
     assert options.windows == Windows()
     assert options.emit_micros == options.lateness_micros == 0
     assert options.idle_timeout_seconds is None
@@ -203,8 +203,8 @@ def test_defaults_are_those_that_are_documented():
 
 
 def test_options_of_beam_are_understood():
-    options = parse_command_line(StreamOptions, "prog", "", ["--job_name=x", "--direct_num_workers", "1"])
-    assert options.get_all_options()["job_name"] == "x"
+    options = parse_command_line(["--job_name=x", "--direct_num_workers", "1"])
+    assert options.beam.get_all_options()["job_name"] == "x"
 
 
 def test_options_come_from_a_file_those_of_beam_among_them(tmp_path):
@@ -213,16 +213,16 @@ def test_options_come_from_a_file_those_of_beam_among_them(tmp_path):
         "[modes.fast]\nspeed = 60\ndepartment = [2, 13]\nmax_records = 7\n"
     )
     argv = ["--config", str(tmp_path / "run.toml")]
-    options = parse_command_line(ProduceOptions, "prog", "", [*argv, "--output", "-"])
+    options = PIPELINE.parse([*argv, "--output", "-"])
     assert (options.department, options.max_records, options.quiet, options.mode) == (["2", "13"], 7, True, None)
     assert options.pace == Pace(speed=60.0)
-    assert options.get_all_options()["job_name"] == "x"
+    assert options.beam.get_all_options()["job_name"] == "x"
     wins = ["--mode", "FAST", "--interval", "1..3", "--input", "c", "--job_name=y", "--department", "4"]
-    options = parse_command_line(ProduceOptions, "prog", "", [*argv, *wins])
+    options = PIPELINE.parse([*argv, *wins])
     assert [address.path for address in options.inputs] == ["c"]
     assert options.pace == Pace(interval=(1.0, 3.0))
     assert options.department == ["4"]
-    assert options.get_all_options()["job_name"] == "y"
+    assert options.beam.get_all_options()["job_name"] == "y"
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_a_file_of_options_that_is_wrong_is_told_in_one_line(text, message, tmp_
 @pytest.mark.parametrize("runner", ["FlinkRunner", "PortableRunner", "flink", "a.b.flink_runner.FlinkRunner"])
 def test_options_that_only_a_job_server_knows_are_handed_on(runner):
     argv = ["--input", "-", f"--runner={runner}", "--checkpointing_interval=1000", "--finish_bundle_first"]
-    options = parse_command_line(StreamOptions, "prog", "", argv)
-    assert argv[-2:] == options._flags[-2:]
+    options = parse_command_line(argv)
+    assert argv[-2:] == options.beam._flags[-2:]
 
 
 def test_options_for_topics_are_given_parsed():
     argv = ["--input", "kafka://h/a,b", "--from", "2022-08-30T12:00:00Z", "--idle-partition", "500ms"]
     argv += ["--on-missing-offset", "earliest", "--kafka-group", "me", "--kafka-readers", "2"]
-    options = parse_command_line(StreamOptions, "prog", "", argv)
+    options = parse_command_line(argv)
     assert options.needs_clock
     read = options.kafka_input(TAPE)
     assert (read.start, read.idle_partition_seconds) == (1_661_860_800 * MICROS_PER_SECOND, 0.5)
@@ -258,7 +258,7 @@ def test_options_for_topics_are_given_parsed():
 
 
 def test_topics_are_read_from_the_earliest_message_unless_something_is_said():
-    options = parse_command_line(StreamOptions, "prog", "", ["--input", "kafka://h/a"])
+    options = parse_command_line(["--input", "kafka://h/a"])
     read = options.kafka_input(TRANSFERS)
     assert (read.start, read.idle_partition_seconds, read.on_missing_offset) == ("earliest", 10.0, "fail")
     assert read.group.startswith("transaction-streams.stream.a.")
@@ -276,13 +276,13 @@ def test_topics_are_read_from_the_earliest_message_unless_something_is_said():
 )
 def test_options_for_topics_that_cannot_be_are_one_line(argv, message, capsys):
     with pytest.raises(SystemExit, match="2"):
-        parse_command_line(StreamOptions, "prog", "", ["--input", "kafka://h/a", *argv])
+        parse_command_line(["--input", "kafka://h/a", *argv])
     error = capsys.readouterr().err
     assert re.search(message, error)
     assert error.count("\n") == 1
 
 
 def test_a_place_to_begin_is_for_topics_only():
-    options = parse_command_line(StreamOptions, "prog", "", ["--input", "x.txt", "--from", "latest"])
+    options = parse_command_line(["--input", "x.txt", "--from", "latest"])
     with pytest.raises(ValueError, match="--from latest is for topics of Kafka"):
         options.kafka_input(TAPE)

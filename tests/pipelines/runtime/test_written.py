@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.runtime.options import StreamOptions, parse_command_line
+from pipelines.runtime.command_line import parse_command_line
 from pipelines.runtime.written import check_results, thrown_away, where_written
 from sinks.files.atomic import SinkError
 
@@ -12,7 +12,7 @@ NONE = {"rejected": 0, "late": 0}
 
 
 def said(argv, files, records=NONE):
-    return list(where_written(parse_command_line(StreamOptions, "prog", "", argv), files, records))
+    return list(where_written(parse_command_line(argv), files, records))
 
 
 def test_a_file_is_named():
@@ -64,7 +64,7 @@ def test_files_of_other_parts_are_told_too_and_counted_where_they_are_many():
 
 
 def test_what_is_thrown_away_is_told_with_what_was_written():
-    options = parse_command_line(StreamOptions, "prog", "", ["--output", "a.jsonl", "sqlite:///b.db", "-"])
+    options = parse_command_line(["--output", "a.jsonl", "sqlite:///b.db", "-"])
     assert thrown_away({"read": 1_200, "a.jsonl": 3}, options) == (
         "stopped at once: 1,200 records were read; thrown away is what is in open windows or was not written yet; "
         "written so far: 3 to a.jsonl"
@@ -76,7 +76,7 @@ def test_what_is_thrown_away_is_told_with_what_was_written():
 @pytest.mark.parametrize(("window", "place"), [([], "out/a.jsonl"), (["--window", "1h"], "out")])
 def test_results_that_are_not_there_any_more_are_a_failure(tmp_path, monkeypatch, window, place):
     monkeypatch.chdir(tmp_path)
-    options = parse_command_line(StreamOptions, "prog", "", ["--output", "out/a.jsonl", "-", *window])
+    options = parse_command_line(["--output", "out/a.jsonl", "-", *window])
     check_results(options, {})
     with pytest.raises(SinkError, match=rf"^{place} was removed after results were written to it$"):
         check_results(options, {"out/a.jsonl": 2})

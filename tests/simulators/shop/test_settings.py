@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line.config_file import with_config
+from command_line.config_file import parse_with_file
 from schemas.values_file import read_section
 from simulators.shop.settings import SECTIONS, SETTINGS, translated
 from simulators.smoothies import COMMAND
@@ -50,8 +50,7 @@ def written(folder: Path, text: str = FULL) -> Path:
 
 def options(file: Path, *given: str) -> argparse.Namespace:
     parser = COMMAND.parser()
-    found = with_config(parser, ["--config", str(file), *given], translate=translated, together=SECTIONS)
-    return parser.parse_args(found)
+    return parse_with_file(parser, ["--config", str(file), *given], translate=translated, together=SECTIONS).values
 
 
 def test_every_key_is_an_option_of_the_same_name(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The options that all pipelines share."""
+
+from __future__ import annotations
+
+from command_line.arguments import period, positive, positive_duration, positive_number
+from command_line.config_file import CONFIG
+from command_line.option import Group, Option
+from pipelines.runtime.kafka_options import KAFKA
+from pipelines.runtime.options import DEFAULT_DISORDER, DEFAULT_LIVE_DISORDER
+from pipelines.runtime.verdict import MaxRejected
+from schemas.times import parse_duration, parse_range
+from sinks.address import parse_output
+from sources.address import parse_address
+from transforms.windows import Windows
+
+INPUT = Group(
+    "input",
+    Option(
+        "--input",
+        "files, globs and folders (also .gz and .zst), tcp://host:port to connect, tcp-listen://host:port to "
+        "be connected to, udp-listen://host:port to receive datagrams, exec:COMMAND to read what it prints, "
+        "kafka://host:port/topic[,topic] to read topics, - for standard input; several are read side by side",
+        "ADDRESS",
+        check=parse_address,
+        values="several, added",
+    ),
+    Option(
+        "--follow",
+        "go on with what is appended to the files, as tail -F does, until Ctrl-C or --idle-timeout",
+        values="flag",
+    ),
+    Option("--max-records", "end after so many records (files and live input each)", "N", type=positive),
+    Option(
+        "--idle-timeout",
+        "a live input that has been silent so long is at its end (default: it never is)",
+        "TIME",
+        check=positive_duration,
+    ),
+    Option(
+        "--disorder",
+        "how far records may be out of order in event time before they are late; matters for live and paced "
+        f"input and with --max-records (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
+        "TIME",
+        check=parse_duration,
+    ),
+    Option(
+        "--positions",
+        "keep here what of files and topics is in the output, and go on behind it when the same command runs "
+        "again (relay)",
+        "FILE",
+        dest="positions_file",
+    ),
+)
+PACE = Group(
+    "pace of a replay (default: as fast as possible)",
+    Option("--speed", "X times event time: 60 plays 1h in 1m", "X", type=positive_number),
+    Option("--rate", "N records a second", "N", type=positive_number),
+    Option("--interval", "A to B seconds between two records", "A..B", check=parse_range),
+    is_one=True,
+)
+OUTPUT = Group(
+    "output",
+    Option(
+        "--output",
+        "files by ending (.jsonl, .avro, .parquet; one per window), - for the console; several may be given",
+        "ADDRESS",
+        check=parse_output,
+        values="several, added",
+    ),
+)
+TOLD = Group(
+    "what is told",
+    Option("--rejected", "write records that cannot be read here, as JSON lines", "PATH"),
+    Option(
+        "--max-rejected",
+        "fail (exit status 1) if more than N records, or P percent of those that were read, are rejected; a "
+        "live run ends beyond N, percents are judged at the end (default: any number may be, but not all)",
+        "N|P%",
+        check=MaxRejected.parse,
+    ),
+    Option("--late", "write records that came too late here, as JSON lines", "PATH"),
+    Option("--quiet", "no progress and no summary", values="flag"),
+)
+
+
+def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
+    """Return the options of every pipeline, for one that has these defaults."""
+    windows = Group(
+        "windows",
+        Option(
+            "--window",
+            "all, or the length of fixed windows (10m, 1h, 1d), or of sliding ones and their step (10m/5m) "
+            f"(default: {window})",
+            "TIME[/STEP]",
+            check=Windows.parse,
+        ),
+        Option(
+            "--emit",
+            "also give early results so often, each the whole total so far (not to files), or never",
+            "TIME",
+            check=period,
+        ),
+        Option(
+            "--lateness",
+            f"how long after its end a window still takes records (default: {lateness})",
+            "TIME",
+            check=parse_duration,
+        ),
+    )
+    return INPUT, PACE, windows, OUTPUT, KAFKA, TOLD, CONFIG

@@ -1,0 +1,36 @@
+"""From the messages of a shop to batches by kind, and to the totals of what was sold."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+
+from pipelines.smoothies.earnings import PRODUCT
+from pipelines.smoothies.options import SalesOptions
+from schemas.smoothies import OTHER_TYPES, TELLING, TOPICS
+from transforms import Aggregate, SlidingAggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
+from transforms.counting import CountUsed
+
+SOLD = {"sales": Sum("total_purchase"), "drinks": Sum("quantity")}
+
+
+def read_kinds(
+    messages: beam.PCollection, options: SalesOptions
+) -> tuple[dict[str, beam.PCollection], list[beam.PCollection], list[beam.PCollection]]:
+    """Parse and count each kind; return the batches by kind, what is rejected, and what is late."""
+    columns = {kind: options.columns(kind) for kind in TOPICS if options.columns(kind)}
+    telling = TypeRules(options.names, TELLING, OTHER_TYPES)
+    blocks = messages | "SplitByType" >> SplitByType(telling, tuple(columns))
+    kinds, rejected, late = {}, [blocks["rejected"]], []
+    for kind, names in columns.items():
+        parsed = blocks[kind] | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names)
+        timely = parsed["records"] | f"SplitLate {kind}" >> SplitLate(options.windows_of(kind), options.lateness_micros)
+        kinds[kind] = timely["records"] | f"CountUsed {kind}" >> CountUsed()
+        rejected.append(parsed["rejected"])
+        late.append(timely["late"])
+    return kinds, rejected, late
+
+
+def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:
+    """Return what totals per product and window."""
+    slides = windows.length and windows.length % windows.step == 0
+    return (SlidingAggregate if slides else Aggregate)((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros)

@@ -1,0 +1,47 @@
+"""The options of the errors pipeline."""
+
+from __future__ import annotations
+
+from command_line.option import Group, Option
+from pipelines.runtime.options import StreamOptions
+from schemas.http import ACCESS_LOG, RESPONSES
+from transforms.aggregate.distinct import DEFAULT_LG_K, require_sketches, standard_error
+
+FORMATS = {"json": RESPONSES, "clf": ACCESS_LOG}
+WEEKDAYS = {"mon-fri": 5, "all": 7}
+#: How often the board of a live stream is drawn, if nothing is said.
+EMIT = "1s"
+OPTIONS = Group(
+    "errors",
+    Option("--weekdays", "which days count (default: mon-fri)", choices=tuple(WEEKDAYS), default="mon-fri"),
+    Option(
+        "--format",
+        "how responses are written: JSON lines, or the common or combined log format (default: json)",
+        choices=tuple(FORMATS),
+        default="json",
+    ),
+    Option(
+        "--approximate",
+        f"count visitors by a sketch of at most {2**DEFAULT_LG_K * 8 // 1024} KiB an hour: exact up to "
+        f"{2**DEFAULT_LG_K:,} visitors an hour, beyond with a standard error of "
+        f"{100 * standard_error(DEFAULT_LG_K):.1f} %% (needs the extra 'sketches')",
+        values="flag",
+    ),
+)
+
+
+def settle(options: StreamOptions) -> None:
+    """Have a live stream give early results, and check what goes together.
+
+    Raises:
+        ValueError: it does not; the message is one line.
+    """
+    if options.windows.length:
+        raise ValueError(f"errors are counted by the hour, so --window is not for them, got {options.windows}")
+    if options.approximate:
+        try:
+            require_sketches()
+        except ValueError as error:
+            raise ValueError(f"--approximate: {error}") from None
+    if options.emit is None and options.needs_clock:
+        options.emit = EMIT
