@@ -74,7 +74,7 @@ class Messenger:
             mark: what the numbers of all baskets begin with.
             in_one: whether each message says what it is, for all go one way.
         """
-        self._menu, self._amount, self._mark, self._in_one = menu, amount, mark, in_one
+        self._menu, self._amount, self._in_one = menu, amount, in_one
         self._keys = [_text(product.product_id) for product in menu]
         sold = [self._purchase(habits, purchase) for purchase in purchases(menu)]
         lost = [

@@ -91,6 +91,7 @@ class Newest:
         return "\n".join(render(result, options.top, options.by, width, color, options.name) for result in results)
 
 
+#: By pipeline and name: the shards of a table are one on the terminal, which is one for the whole process.
 _newest: dict[tuple[str, str], Newest] = {}
 
 

@@ -144,6 +144,7 @@ def _cropped(lines: list[str], room: int, width: int) -> list[str]:
     return [*kept, f"… {len(lines) - len(kept)} more lines"[:width]]
 
 
+#: By pipeline: all steps that draw share the terminal, which is one for the whole process.
 _screens: dict[str, Screen] = {}
 _tokens: weakref.WeakKeyDictionary[beam.Pipeline, str] = weakref.WeakKeyDictionary()
 

@@ -34,6 +34,7 @@ _CONTROLS = ("Cc", "Zl", "Zp")  # control characters, line and paragraph separat
 _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 #: Held while something is printed, so that what several threads print does not mix.
 PRINTING = threading.RLock()
+#: Takes the progress line of this process away before something is printed.
 _erasers: list[Callable[[], None]] = []
 _texts = itertools.count(1)
 _last_text = 0
