@@ -64,6 +64,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[f"{name}*" for name in PACKAGES]),
+    package_data={name: ["py.typed"] for name in PACKAGES},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "fastavro>=1.12",

@@ -10,7 +10,7 @@ from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files, is_compressed
-from sources.read import ReadAddresses
+from sources.read import Read
 from transforms.untyped.column_counts import ColumnWatch
 from transforms.untyped.fields import with_numbers
 from transforms.untyped.infer_schema import FORMS, Shape, find_shape
@@ -68,7 +68,7 @@ class Plan:
         total_bytes: how much there is to read, None where nobody knows.
     """
 
-    read: ReadAddresses
+    read: Read
     shape: Shape
     columns: tuple[str, ...]
     condition: Condition | None
@@ -142,7 +142,7 @@ def _plan(options: RelayOptions) -> Plan:
         frozenset(shape.names) if takes_all else None,
         tuple(dict.fromkeys(chosen)) if shape.form == "jsonl" else (),
     )
-    read = ReadAddresses(
+    read = Read(
         tuple(options.inputs),
         shape.record_type,
         options.pace,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import Block
 from schemas.record_type import RecordType
 from schemas.text.dialect import sniff_dialect
-from sources.address import Address
+from sources.address import Address, parse_address
 from sources.files.chunks import ByteRange, find_files, is_compressed, piece_size
 from sources.files.follow import FollowLines
 from sources.files.repeat import Repeat
@@ -42,15 +43,20 @@ REPLAY_BUNDLE_SECONDS = 5.0
 _NO_CAP = 1 << 30
 
 
+#: What may be given for an address.
+Given = str | os.PathLike[str] | Address
+
+
 @dataclass
-class ReadAddresses(beam.PTransform):
-    """Reads everything that is given, side by side; gives a PCollection of Block.
+class Read(beam.PTransform):
+    """Read everything that is given, side by side, as a PCollection of Block.
 
     Files are one source, or followed as they grow; TCP peers are another, UDP peers, each command, each address of
     Kafka, standard input.
 
     Attributes:
-        addresses: at least one.
+        addresses: at least one, such as ``data/*.txt``, ``tcp://host:port`` or ``kafka://host:port/topic`` (see
+            :mod:`sources.address`); a single one need not be in a tuple.
         record_type: what the records are.
         pace: when the records of files leave.
         disorder_micros: how far records of files may be out of order.
@@ -64,7 +70,7 @@ class ReadAddresses(beam.PTransform):
         kafka: how topics of Kafka are read.
     """
 
-    addresses: tuple[Address, ...]
+    addresses: Given | Sequence[Given]
     record_type: RecordType
     pace: Pace = Pace()
     disorder_micros: int = 0
@@ -85,9 +91,14 @@ class ReadAddresses(beam.PTransform):
             OSError: a file, a command, a port or a broker is not to be had; the message says which and why.
         """
         super().__init__()
-        if not self.addresses:
-            raise ValueError("expected at least one input address")
-        for address in self.addresses:
+        if not isinstance(self.record_type, RecordType):
+            raise ValueError(f"expected a record type such as schemas.tape.TAPE, got {self.record_type!r}")  # noqa: TRY004
+        is_one = isinstance(self.addresses, str | os.PathLike | Address)
+        given: Any = (self.addresses,) if is_one else self.addresses
+        if not isinstance(given, Sequence) or not given:
+            raise ValueError(f"expected at least one input address, got {self.addresses!r}")
+        self.addresses = self._addresses = tuple(map(_address, given))
+        for address in self._addresses:
             if address.scheme == "udp":
                 raise ValueError(
                     f"cannot read from {address.text!r}, which sends; udp-listen://{address.endpoint} receives"
@@ -141,7 +152,7 @@ class ReadAddresses(beam.PTransform):
         self._sources = tuple(map(wrap, self._sources))
 
     def _of(self, *schemes: str) -> tuple[Address, ...]:
-        return tuple(address for address in self.addresses if address.scheme in schemes)
+        return tuple(address for address in self._addresses if address.scheme in schemes)
 
     def _clusters(self) -> list[Address]:
         """Return the addresses of topics, one for each cluster: so one source reads all that it has.
@@ -205,6 +216,22 @@ class _KnowTheEnd(beam.PTransform):
 
 def _same(block: Block) -> Block:
     return block
+
+
+def _address(given: object) -> Address:
+    """Return the address that a text, a path or an address means.
+
+    Raises:
+        ValueError: it is none of them, or cannot be.
+    """
+    if isinstance(given, Address):
+        return given
+    if not isinstance(given, str | os.PathLike):
+        raise ValueError(f"expected an address or a path, got {given!r}")  # noqa: TRY004
+    if isinstance(given, str):
+        return parse_address(given)
+    path = os.fspath(given)  # whatever its name looks like
+    return Address(path, "file", path=path)
 
 
 def is_in_process(runner: PipelineRunner) -> bool:

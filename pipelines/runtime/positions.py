@@ -31,7 +31,7 @@ from sources.files.chunks import find_files
 from sources.positions.delivery import Delivery, Position, Tail
 from sources.positions.position import TopicPosition
 from sources.positions.source import go_on
-from sources.read import ReadAddresses
+from sources.read import Read
 
 #: How often positions are written, where they have changed.
 WRITE_SECONDS = 0.5
@@ -75,7 +75,7 @@ def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
 class Keeper:
     """Keeps the positions of one run."""
 
-    def __init__(self, options: StreamOptions, read: ReadAddresses, files: Sequence[FileLines], pipeline: str) -> None:
+    def __init__(self, options: StreamOptions, read: Read, files: Sequence[FileLines], pipeline: str) -> None:
         """Open the file, and let the sources go on where it says.
 
         Args:

@@ -19,7 +19,7 @@ from sinks.lines.line_file import FileLines, check_lines
 from sinks.output import Table
 from sources.address import Address
 from sources.kafka.client import Brokers
-from sources.read import ReadAddresses
+from sources.read import Read
 
 if TYPE_CHECKING:
     from sinks.kafka.write import Topic
@@ -30,7 +30,7 @@ _NO_POSITIONS = (
 )
 
 
-def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses:
+def open_input(options: StreamOptions, record_type: RecordType) -> Read:
     """Gives the transform that reads what was asked for, to be summed up.
 
     Raises:
@@ -41,7 +41,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> ReadAddresses
         raise UsageError(_NO_POSITIONS)
     check_going_on(options, sums_up=True)
     try:
-        return ReadAddresses(
+        return Read(
             tuple(options.inputs),
             record_type,
             options.pace,

@@ -31,7 +31,7 @@ from sources.kafka.source import KafkaTopics
 from sources.live.stdin import StdinLines
 from sources.live.tcp import TcpLines
 from sources.live.udp import FORGET_SECONDS, UdpLines
-from sources.read import ReadAddresses
+from sources.read import Read
 from tests.brokers import Broker
 from tests.fakes import Driver, FakeClock, listening, serving
 
@@ -238,7 +238,7 @@ def test_commands_of_one_run_are_told_apart_and_so_are_runs() -> None:
     command = parse_address(r"exec:printf '1\n2\n'")
     found: dict[Identity, bytes] = {}
     for _ in range(2):
-        sources = ReadAddresses((command, command), LINE)._sources
+        sources = Read((command, command), LINE)._sources
         places = set()
         for source in sources:
             each = read_to_the_end(source)

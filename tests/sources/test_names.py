@@ -15,7 +15,7 @@ from sources import drain
 from sources import progress as board
 from sources.address import parse_address
 from sources.files.follow import GRACE_SECONDS
-from sources.read import ReadAddresses
+from sources.read import Read
 from tests.fakes import FakeClock, serving
 from tests.sources.test_identity import driving, settle
 from transforms.untyped.infer_schema import find_shape
@@ -49,7 +49,7 @@ def lines_of(driver) -> list[bytes]:
 def test_from_files(tmp_path: Path, begins: list[bytes]) -> None:
     for number, begin in enumerate(begins):
         (tmp_path / f"{number}.csv").write_bytes(begin + REST)
-    (source,) = ReadAddresses((parse_address(str(tmp_path)),), RECORD_TYPE)._sources
+    (source,) = Read((parse_address(str(tmp_path)),), RECORD_TYPE)._sources
     with driving(source) as driver:
         assert lines_of(driver.until_end()) == wanted(begins)
 
@@ -58,7 +58,7 @@ def test_from_files(tmp_path: Path, begins: list[bytes]) -> None:
 def test_from_a_followed_file_after_each_rotation(tmp_path: Path, begins: list[bytes]) -> None:
     log, clock = tmp_path / "log", FakeClock()
     log.touch()
-    (source,) = ReadAddresses((parse_address(str(log)),), RECORD_TYPE, follow=True)._sources
+    (source,) = Read((parse_address(str(log)),), RECORD_TYPE, follow=True)._sources
     object.__setattr__(source, "clock", clock)
     with driving(source) as driver:
         for number, begin in enumerate(begins):
@@ -73,7 +73,7 @@ def test_from_a_followed_file_after_each_rotation(tmp_path: Path, begins: list[b
 @pytest.mark.parametrize("begins", [HEADERS, RECORDS])
 def test_from_each_connection(begins: list[bytes]) -> None:
     with serving([begin + REST for begin in begins]) as port:
-        (source,) = ReadAddresses((parse_address(f"tcp://127.0.0.1:{port}"),), RECORD_TYPE)._sources
+        (source,) = Read((parse_address(f"tcp://127.0.0.1:{port}"),), RECORD_TYPE)._sources
         with driving(source) as driver:
             driver.until_records(len(wanted(begins)))
     assert lines_of(driver) == wanted(begins)
@@ -81,7 +81,7 @@ def test_from_each_connection(begins: list[bytes]) -> None:
 
 @pytest.mark.parametrize("begins", [HEADERS, RECORDS])
 def test_from_each_peer_of_udp(begins: list[bytes]) -> None:
-    (source,) = ReadAddresses((parse_address("udp-listen://127.0.0.1:0"),), RECORD_TYPE)._sources
+    (source,) = Read((parse_address("udp-listen://127.0.0.1:0"),), RECORD_TYPE)._sources
     with driving(source) as driver:
         driver.step()
         for begin in begins:
@@ -100,7 +100,7 @@ def test_from_a_command_and_the_standard_input(begin: bytes, tmp_path: Path, mon
     addresses = (parse_address(f"exec:cat {path}"), parse_address("-"))
     with path.open("rb") as standard:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=os.fdopen(os.dup(standard.fileno()), "rb")))
-        for source in ReadAddresses(addresses, RECORD_TYPE)._sources:
+        for source in Read(addresses, RECORD_TYPE)._sources:
             with driving(source) as driver:
                 assert lines_of(driver.until_end()) == wanted([begin])
         sys.stdin.buffer.close()

@@ -8,13 +8,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
+import sources
 from schemas.elements.block import Block
-from sources.address import parse_address
+from sources.address import Address, parse_address
 from sources.files.follow import FollowLines
 from sources.files.replay import FileReplay
 from sources.live.command import ProcessLines
@@ -22,17 +24,17 @@ from sources.live.stdin import StdinLines
 from sources.live.tcp import TcpLines
 from sources.live.udp import UdpLines
 from sources.pacing import Pace
-from sources.read import ReadAddresses
+from sources.read import Read
 from tests.fakes import listening, serving
 from tests.patience import PATIENCE_SECONDS
 from tests.sources.test_backlog import TICK, tick
 
 
-def reading(*texts: object, **options: object) -> ReadAddresses:
-    return ReadAddresses(tuple(parse_address(str(text)) for text in texts), TICK, **options)  # type: ignore[arg-type]
+def reading(*texts: object, **options: object) -> Read:
+    return Read(tuple(parse_address(str(text)) for text in texts), TICK, **options)  # type: ignore[arg-type]
 
 
-def kinds(read: ReadAddresses) -> list[type]:
+def kinds(read: Read) -> list[type]:
     return [type(source) for source in read._sources]
 
 
@@ -170,3 +172,39 @@ def test_standard_input_is_an_address() -> None:
         command, input=data, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_SECONDS, env=environment
     )
     assert sorted(done.stdout.splitlines()) == data.splitlines()
+
+
+@pytest.mark.parametrize("given", ["{}", ["{}"], Path, Address])
+def test_an_address_may_be_given_in_any_way(two_files: Path, given: Any) -> None:
+    path = str(two_files / "*.txt")
+    if given is Path:
+        read = Read(Path(path), TICK)
+    elif given is Address:
+        read = Read(parse_address(path), TICK)
+    else:
+        read = Read(given.format(path) if isinstance(given, str) else [path], TICK)
+    assert [address.path for address in read.addresses] == [path]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "record_type", "message"),
+    [
+        ("tpc://127.0.0.1:9000", TICK, "unknown scheme in 'tpc://127.0.0.1:9000'"),
+        ("tcp://127.0.0.1", TICK, "expected tcp://host:port"),
+        (9000, TICK, "expected at least one input address, got 9000"),
+        (["-", 9000], TICK, "expected an address or a path, got 9000"),
+        ("", TICK, "expected an address, got an empty text"),
+        ("-", "tape", "expected a record type such as schemas.tape.TAPE, got 'tape'"),
+    ],
+)
+def test_what_is_wrong_is_refused_when_the_transform_is_made(addresses: Any, record_type: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        Read(addresses, record_type)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_names_of_the_package_are_there_and_no_others() -> None:
+    assert all(hasattr(sources, name) for name in sources.__all__)
+    assert sources.Read is Read
+    with pytest.raises(AttributeError):
+        sources.Raed  # noqa: B018

@@ -18,7 +18,7 @@ from sources import drain
 from sources.address import parse_address
 from sources.kafka.client import BrokerError
 from sources.kafka.source import KafkaInput, KafkaTopics
-from sources.read import ReadAddresses, most_readers
+from sources.read import Read, most_readers
 from tests.brokers import Broker
 from tests.patience import PATIENCE_SECONDS
 from tests.sources.kafka.test_source import SALE, sale
@@ -35,8 +35,8 @@ _GIVEN: list[tuple[int, int, bool]] = []
 _READ: list[int] = []
 
 
-def reading(*texts: str, **options) -> ReadAddresses:
-    return ReadAddresses(tuple(map(parse_address, texts)), SALE, **options)
+def reading(*texts: str, **options) -> Read:
+    return Read(tuple(map(parse_address, texts)), SALE, **options)
 
 
 def keep(result: Result) -> None:
@@ -93,7 +93,7 @@ def count(batch: Batch) -> None:
 
 
 @contextmanager
-def windows_of(read: ReadAddresses, prism: PipelineOptions) -> Iterator[PipelineResult]:
+def windows_of(read: Read, prism: PipelineOptions) -> Iterator[PipelineResult]:
     """Counts rows a minute into _GIVEN, and rows that were read into _READ, while the block runs; then drains."""
     drain.reset()
     _GIVEN.clear()

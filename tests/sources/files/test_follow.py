@@ -21,7 +21,7 @@ from simulators.registers import write_tape
 from sources import drain
 from sources.address import parse_address
 from sources.files.follow import GRACE_SECONDS, FollowLines, FollowMark
-from sources.read import ReadAddresses
+from sources.read import Read
 from tests.fakes import Driver, FakeClock
 from tests.pipelines.tools import needs_proc, right_totals, run, started, totals_of, wait_for
 from tests.sources.test_backlog import TICK, tick
@@ -473,4 +473,4 @@ def test_what_cannot_be_followed_is_refused_before_the_run(options, message, sho
 
 def test_only_files_can_be_followed() -> None:
     with pytest.raises(ValueError, match="expected a file to follow, got none"):
-        ReadAddresses((parse_address("-"),), TAPE, follow=True)
+        Read((parse_address("-"),), TAPE, follow=True)
