@@ -29,9 +29,9 @@ class LineCutter:
 
     >>> cutter = LineCutter(max_record_bytes=100)
     >>> cutter.feed(b"a\nb")
-    [Piece(data=b'a\n', position=0, fault='')]
+    [Piece(data=b'a\n', position=0, fault='', arrival=0)]
     >>> cutter.feed(b"c\n")
-    [Piece(data=b'bc\n', position=2, fault='')]
+    [Piece(data=b'bc\n', position=2, fault='', arrival=0)]
     """
 
     def __init__(self, max_record_bytes: int) -> None:

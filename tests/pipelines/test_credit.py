@@ -31,6 +31,7 @@ from tests.pipelines.tools import (
     environment,
     needs_proc,
     run,
+    run_here,
     to_micros_of,
     wait_for,
 )
@@ -315,18 +316,19 @@ def test_what_comes_too_late_for_the_last_minutes_is_told_and_still_in_the_total
         ),
     ],
 )
-def test_wrong_usage_is_one_line(options, why, tmp_path):
+def test_wrong_usage_is_one_line(options, why, tmp_path, capsys):
     (tmp_path / "t.jsonl").write_bytes(bad())
-    done = credit("--input", tmp_path / "t.jsonl", *options)
+    done = run_here(capsys, "--input", tmp_path / "t.jsonl", *options, program="pipelines.credit")
     assert done.status == 2
     assert why in done.err
     assert done.err.count("\n") == 1
 
 
-def test_a_port_that_is_taken_is_one_line():
+def test_a_port_that_is_taken_is_one_line(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = credit("--input", f"tcp-listen://127.0.0.1:{port}", "--output", "-")
+        address = f"tcp-listen://127.0.0.1:{port}"
+        done = run_here(capsys, "--input", address, "--output", "-", program="pipelines.credit")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert f"127.0.0.1:{port}" in done.err
 

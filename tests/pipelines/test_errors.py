@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.tools import PATIENCE_SECONDS, ROOT, Feed, Finished, needs_proc, wait_for
+from tests.pipelines.tools import PATIENCE_SECONDS, ROOT, Feed, Finished, needs_proc, run_here, wait_for
 from tests.pipelines.tools import run as run_program
 from tests.pipelines.tools import started as start_program
 
@@ -268,8 +268,8 @@ def test_a_script_that_is_not_there_or_may_not_be_run_is_one_line(folder, tmp_pa
         (("--input", "/nonexistent.jsonl"), "/nonexistent.jsonl"),
     ],
 )
-def test_wrong_usage_is_one_line(options, said):
-    done = run(*options)
+def test_wrong_usage_is_one_line(options, said, capsys):
+    done = run_here(capsys, *options, program="pipelines.errors")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert said in done.err
 

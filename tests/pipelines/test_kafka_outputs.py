@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers import Broker
-from tests.pipelines.tools import PATIENCE_SECONDS, needs_proc, run, started
+from tests.pipelines.tools import PATIENCE_SECONDS, needs_proc, run, run_here, started
 
 pytestmark = needs_proc
 BANK, CREDIT, ERRORS, RELAY = "simulators.bank", "pipelines.credit", "pipelines.errors", "pipelines.relay"
@@ -175,8 +175,9 @@ def test_a_topic_that_is_deleted_ends_the_job_in_one_line(kafka: Broker, tmp_pat
     ],
 )
 def test_what_cannot_be_written_is_told_before_anything_is_read(
-    kafka: Broker, tmp_path: Path, program: str, options: tuple[str, ...], message: str
+    kafka: Broker, tmp_path: Path, capsys, monkeypatch, program: str, options: tuple[str, ...], message: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "in.csv"
     path.write_text("a,b\n1,2\n")
     named = {
@@ -187,7 +188,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_read(
         "bare": kafka.address(),
         "there": kafka.address(kafka.create_topic()),
     }
-    done = run("--input", path, *(option.format(**named) for option in options), program=program, cwd=tmp_path)
+    done = run_here(capsys, "--input", path, *(option.format(**named) for option in options), program=program)
     assert done.status == 2, done.err
     assert message in done.err
     assert done.err.count("\n") == 1, done.err

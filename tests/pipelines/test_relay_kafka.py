@@ -18,24 +18,26 @@ from tests.pipelines import tools
 from tests.pipelines.test_relay import rows_of
 from transforms.untyped.fields import FieldParser
 
-run = partial(tools.run, program="pipelines.relay")
+run = partial(tools.run_here, program="pipelines.relay")
 
 MESSAGES = 20_000
 
 
-def test_each_message_is_a_row_of_its_own_and_a_second_run_adds_none(kafka: Broker, tmp_path: Path) -> None:
+def test_each_message_is_a_row_of_its_own_and_a_second_run_adds_none(kafka: Broker, tmp_path: Path, capsys) -> None:
     topic = kafka.create_topic(partitions=3)
     kafka.produce(topic, [f'{{"n":{number},"pad":"{"x" * (number % 97)}"}}' for number in range(MESSAGES)])
     for _ in range(2):
         options = ("--read-as", "jsonl", "--columns", "n", "--max-records", MESSAGES)
-        done = run("--input", kafka.address(topic), *options, "--output", f"sqlite:///{tmp_path}/n.db")
+        done = run(capsys, "--input", kafka.address(topic), *options, "--output", f"sqlite:///{tmp_path}/n.db")
         assert done.status == 0, done.err
         assert f"wrote {MESSAGES:,} rows to sqlite:///{tmp_path}/n.db" in done.lines
         query = "SELECT count(*), count(DISTINCT n), count(DISTINCT origin), max(arrival) FROM records"
         assert rows_of(tmp_path / "n.db", query) == [(MESSAGES, MESSAGES, MESSAGES, 0)]
 
 
-def test_the_same_command_goes_on_where_it_was_and_another_one_begins_for_itself(kafka: Broker, tmp_path: Path) -> None:
+def test_the_same_command_goes_on_where_it_was_and_another_one_begins_for_itself(
+    kafka: Broker, tmp_path: Path, capsys
+) -> None:
     one, two = kafka.create_topic(partitions=2), kafka.create_topic()
     expected: Counter[str] = Counter()
     reading = ("--input", kafka.address(one), kafka.address(two), "--read-as", "jsonl", "--from", "committed")
@@ -44,24 +46,24 @@ def test_the_same_command_goes_on_where_it_was_and_another_one_begins_for_itself
         for topic in (one, two):
             kafka.produce(topic, values)
             expected.update(values)
-        done = run(*reading, "--idle-timeout", "1s", "--output", tmp_path / "g.txt")
+        done = run(capsys, *reading, "--idle-timeout", "1s", "--output", tmp_path / "g.txt")
         assert (done.status, done.balance.used) == (0, 1_400), done.err
     assert Counter((tmp_path / "g.txt").read_text().splitlines()) == expected
     # Into another file, and with a condition: neither takes from the others, nor they from it.
     for options in (("--output", tmp_path / "h.txt"), ("--output", tmp_path / "g.txt", "--where", "n = 5")):
-        done = run(*reading, "--idle-timeout", "1s", *options)
+        done = run(capsys, *reading, "--idle-timeout", "1s", *options)
         assert (done.status, done.balance.read) == (0, 4_200), done.err
-    done = run(*reading, "--idle-timeout", "1s", "--output", tmp_path / "g.txt")
+    done = run(capsys, *reading, "--idle-timeout", "1s", "--output", tmp_path / "g.txt")
     assert (done.status, done.balance.read) == (0, 0), done.err
 
 
-def test_a_limited_run_goes_on_behind_its_limit(kafka: Broker, tmp_path: Path) -> None:
+def test_a_limited_run_goes_on_behind_its_limit(kafka: Broker, tmp_path: Path, capsys) -> None:
     topic = kafka.create_topic(partitions=3)
     values = [f'{{"n":{number}}}' for number in range(1_000)]
     kafka.produce(topic, values)
     options = ("--read-as", "jsonl", "--from", "committed", "--max-records", 250, "--output", tmp_path / "g.txt")
     for number in range(1, 5):
-        assert run("--input", kafka.address(topic), *options).status == 0
+        assert run(capsys, "--input", kafka.address(topic), *options).status == 0
         assert len((tmp_path / "g.txt").read_text().splitlines()) == 250 * number
     assert sorted((tmp_path / "g.txt").read_text().splitlines()) == sorted(values)
 

@@ -23,6 +23,7 @@ from tests.pipelines.tools import (
     Finished,
     assert_lines,
     needs_proc,
+    run_here,
     to_micros_of,
     wait_for,
 )
@@ -285,9 +286,12 @@ def test_garbage_is_rejected_with_its_origin(garbage: Path, tmp_path: Path) -> N
         ("--lowlevel", "3"),
     ],
 )
-def test_wrong_usage_is_told_in_one_line(wrong: tuple[str, ...], shop: Path, tmp_path: Path) -> None:
+def test_wrong_usage_is_told_in_one_line(
+    wrong: tuple[str, ...], shop: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     more = [] if wrong[0] == "--input" else ["--input", shop / "kinds"]
-    done = run(*more, "--output", tmp_path / "x.jsonl", *wrong, cwd=tmp_path)
+    done = run_here(capsys, *more, "--output", tmp_path / "x.jsonl", *wrong, program="pipelines.sales")
     assert (done.status, len(done.lines)) == (2, 1), done.err
     assert list(tmp_path.iterdir()) == []
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from decimal import Decimal
 
 import polars as pl
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import transforms.rank
 from transforms.rank import Rank, Ranking, ranked
 
 rows = st.dictionaries(
@@ -54,7 +52,3 @@ def test_ties_go_by_the_key():
 def test_rankings_that_cannot_be_are_refused(rankings, why):
     with pytest.raises(ValueError, match=why):
         Rank("region", rankings)
-
-
-def test_the_example_is_true():
-    assert doctest.testmod(transforms.rank).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import re
 from dataclasses import replace
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 from schemas.record_type import Dialect
 from schemas.smoothies import TOPICS
 from schemas.times import to_micros
-from simulators.shop import opening, shop
 from simulators.shop.counter import Habits
 from simulators.shop.crowds import Calendar
 from simulators.shop.incidents import parse_anomaly, parse_trouble
@@ -259,8 +257,3 @@ def test_the_default_start_is_when_the_shop_opens() -> None:
     assert to_micros(datetime(2024, 1, 2, 7)) == DEFAULT_START
     messages = messages_of(data_of(Shop(28)))
     assert (time_of(messages[-1]) - time_of(messages[0])).total_seconds() < 60
-
-
-def test_the_examples_are_right() -> None:
-    for module in (shop, opening):
-        assert doctest.testmod(module).failed == 0

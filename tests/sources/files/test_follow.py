@@ -23,7 +23,7 @@ from sources.address import parse_address
 from sources.files.follow import GRACE_SECONDS, FollowLines, FollowMark
 from sources.read import Read
 from tests.fakes import Driver, FakeClock
-from tests.pipelines.tools import needs_proc, right_totals, run, started, totals_of, wait_for
+from tests.pipelines.tools import needs_proc, right_totals, run_here, started, totals_of, wait_for
 from tests.sources.test_backlog import TICK, tick
 
 
@@ -463,10 +463,12 @@ def test_ctrl_c_ends_it(prism, short_tape: Path, tmp_path: Path) -> None:
         (["--input", "TAPE.gz"], "a compressed file does not grow line by line"),
     ],
 )
-def test_what_cannot_be_followed_is_refused_before_the_run(options, message, short_tape: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_followed_is_refused_before_the_run(
+    options, message, short_tape: Path, tmp_path: Path, capsys
+) -> None:
     (tmp_path / "TAPE.gz").touch()
     more = [option.replace("TAPE", str(tmp_path / "TAPE")) for option in options]
-    done = run("--input", short_tape, "--follow", *more, "--output", "-")
+    done = run_here(capsys, "--input", short_tape, "--follow", *more, "--output", "-")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert message in done.err
 

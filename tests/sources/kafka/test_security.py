@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import pickle
 import re
 
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from command_line import credentials
 from command_line.credentials import VARIABLES, read_security
 from sources.kafka.security import AWS_IAM, SASL_PLAINTEXT, SASL_SSL, SCRAM, SSL, KafkaSecurity
 
@@ -178,7 +176,3 @@ def test_no_value_is_answered_by_anything_but_an_error_of_one_line(values):
         KafkaSecurity(**values)
     except ValueError as error:
         assert "\n" not in str(error)  # noqa: PT017 - some values are good
-
-
-def test_the_examples_are_right():
-    assert doctest.testmod(credentials).failed == 0
