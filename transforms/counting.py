@@ -59,10 +59,6 @@ def count_rejected(records: Sequence[Rejected], block: Block) -> None:
 class CountUsed(beam.PTransform):
     """Count rows as used, and hand them on: where several steps use the same rows, so that none counts them again."""
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
         return batches | "CountUsed" >> beam.ParDo(_CountUsedFn())

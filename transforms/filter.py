@@ -24,10 +24,6 @@ class KeepRows(beam.PTransform):
 
     where: pl.Expr
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
         return batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where))

@@ -34,10 +34,6 @@ class CountWritten(beam.PTransform):
     path: str
     rows: bool = False
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     @classmethod
     def of(cls, output: Output, table: Table) -> CountWritten:
         """Return what counts that which an output takes of a table."""

@@ -53,10 +53,6 @@ class TotalEarnings(beam.PTransform):
 
     emit_micros: int = 0
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, pcolls: dict[str, beam.PCollection]) -> beam.PCollection:
         """Brings both into one form, adds up, and works out the profit."""
         total = Aggregate((PRODUCT,), TOTALS, emit_micros=self.emit_micros)
@@ -77,10 +73,6 @@ class SumByCategory(beam.PTransform):
     The cost and the profit of a category are missing while those of one of its products are. Of an early result a later
     one may have fewer rows: a product becomes known.
     """
-
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""

@@ -31,10 +31,6 @@ class PrintShortage(beam.PTransform):
     top: int = 5
     place: int = 0
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, levels: beam.PCollection) -> beam.PCollection:
         """Takes what is short, and prints it."""
         short = levels | "KeepShort" >> beam.Map(_with_short).with_output_types(Result)

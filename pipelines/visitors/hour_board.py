@@ -117,10 +117,6 @@ class PrintBoard(beam.PTransform):
     place: int = 0
     quiet: bool = False
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up its part."""
-        super().__init__()
-
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Wires the one step, if any."""
         if self.quiet:

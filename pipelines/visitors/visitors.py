@@ -45,10 +45,6 @@ class CountVisitors(beam.PTransform):
     emit_micros: int = 0
     lateness_micros: int = 0
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, pcoll: beam.PCollection | dict[str, beam.PCollection]) -> beam.PCollection:
         """Counts within the hours, and puts them together."""
         batches, tallies = (pcoll["records"], pcoll["tallies"]) if isinstance(pcoll, dict) else (pcoll, None)
@@ -97,10 +93,6 @@ class CountVisitors(beam.PTransform):
 @dataclass
 class SumByHourOfDay(beam.PTransform):
     """Sums the visitors of :class:`CountVisitors` per hour of the day: 24 rows of ``hour`` and ``visitors``."""
-
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
 
     def expand(self, hours: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""

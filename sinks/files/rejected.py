@@ -38,10 +38,6 @@ class WriteRejected(beam.PTransform):
 
     path: FileLines | str | None
 
-    def __post_init__(self) -> None:
-        """Gives the transform its label."""
-        super().__init__()
-
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Wires the one step, if any."""
         return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))

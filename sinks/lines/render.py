@@ -87,10 +87,6 @@ class RenderLines(beam.PTransform):
 
     layout: Layout
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
         return batches | "Render" >> beam.ParDo(_RenderFn(self.layout)).with_output_types(bytes)

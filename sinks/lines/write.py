@@ -72,10 +72,6 @@ class WriteLines(beam.PTransform):
     place: Destination
     render: Callable[[Any], bytes] | None = None
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
         return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place, self.render))

@@ -45,10 +45,6 @@ class BlocksOfLines(beam.PTransform):
 
     dialect: Dialect = Dialect()
 
-    def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
-        super().__init__()
-
     def expand(self, lines: beam.PCollection) -> beam.PCollection:
         """Wires the one step."""
         return lines | "GatherLines" >> beam.ParDo(_GatherLinesFn(self.dialect))
