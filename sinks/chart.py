@@ -43,7 +43,7 @@ _PART_OF_TIME = 0.25
 
 
 def check_plot(path: str) -> None:
-    """Finds out, before anything runs, whether a chart could be drawn into that file.
+    """Find out, before anything runs, whether a chart could be drawn into that file.
 
     Raises:
         ValueError: matplotlib is missing, or the path has another ending; the message is one line.
@@ -56,7 +56,7 @@ def check_plot(path: str) -> None:
 
 
 def check_ending(path: str) -> Literal["png", "svg"]:
-    """Gives the kind of picture that the ending of a path stands for.
+    """Return the kind of picture that the ending of a path stands for.
 
     Raises:
         ValueError: none that can be drawn.
@@ -86,7 +86,7 @@ class Flow:
     order: list[str] = field(default_factory=list)
 
     def add(self, moment: int, pane: int, totals: Mapping[str, Decimal]) -> bool:
-        """Takes newer totals; gives whether they are."""
+        """Take newer totals; return whether they are."""
         if pane <= self.pane:
             return False
         self.pane = pane
@@ -99,7 +99,7 @@ class Flow:
         return True
 
     def keys(self) -> list[str]:
-        """Gives the keys that are drawn, the greatest total first; the last is OTHERS where there are too many."""
+        """Return the keys that are drawn, the greatest total first; the last is OTHERS where there are too many."""
         ordered = self._ordered()
         return ordered if len(ordered) <= MOST_KEYS else [*ordered[: MOST_KEYS - 1], OTHERS]
 
@@ -108,7 +108,7 @@ class Flow:
         return sorted(totals, key=lambda key: (-totals[key], key))
 
     def colors(self) -> list[str]:
-        """Gives a colour for each of the keys, the same each time, as far as there are enough of them."""
+        """Return a colour for each of the keys, the same each time, as far as there are enough of them."""
         keys = self.keys()
         if len(self.history[-1]) > MOST_KEYS:
             return [*_COLORS[: MOST_KEYS - 1], _OTHERS_COLOR]
@@ -125,7 +125,7 @@ class Flow:
         return lists
 
     def rates(self) -> tuple[list[datetime], list[list[float]]]:
-        """Gives moments, and for each key what was added per second since the moment before.
+        """Return moments, and for each key what was added per second since the moment before.
 
         The start is left out where there is enough without it: nothing came while the pipeline was set up.
         """
@@ -140,7 +140,7 @@ class Flow:
 
 
 def draw(flow: Flow, kind: Literal["png", "svg"], unit: str) -> bytes:
-    """Gives the chart as a picture.
+    """Return the chart as a picture.
 
     On the left is how much was added per second, on the right how the totals stand; ``unit`` says what is counted.
     """
@@ -187,7 +187,7 @@ def draw(flow: Flow, kind: Literal["png", "svg"], unit: str) -> bytes:
 
 
 def short(value: float | Decimal) -> str:
-    """Gives a number as people say it.
+    """Return a number as people say it.
 
     >>> short(Decimal("40048837.98")), short(950), short(-1_500), short(0)
     ('40.0 M', '950', '-1.5 k', '0')
@@ -213,7 +213,7 @@ def _name(key: str) -> str:
 @beam.typehints.with_input_types(Result)
 @dataclass(eq=False)
 class DrawFlow(beam.PTransform):
-    """Draws the running totals of a pipeline into a file, anew with each result; gives nothing.
+    """Draw the running totals of a pipeline into a file, anew with each result; yield nothing.
 
     The file is replaced in one go, so that a viewer never sees half a picture. The history is known to the process that
     draws, for as long as it runs. Where drawing would take more than a quarter of the time, early results are passed
@@ -232,7 +232,7 @@ class DrawFlow(beam.PTransform):
     unit: str = "Volume"
 
     def __post_init__(self) -> None:
-        """Checks the ending of the path.
+        """Check the ending of the path.
 
         Raises:
             ValueError: it is unknown.
@@ -241,7 +241,7 @@ class DrawFlow(beam.PTransform):
         check_ending(self.path)
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         return results | "DrawChart" >> beam.ParDo(_DrawFn(self, screen_token(results.pipeline), now_micros()))
 
 

@@ -20,7 +20,7 @@ _RAW = Layout()
 
 
 def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None = None) -> None:
-    """Looks whether everything can be written, before a record is read. Changes no file that is there.
+    """Check that everything can be written, before a record is read; change no file that is there.
 
     Args:
         options: what was asked for.

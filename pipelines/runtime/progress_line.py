@@ -33,7 +33,7 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool, total_bytes: int | None) -> None:
-        """Begins to count the time; ``total_bytes`` is what there is to read, or None where nobody knows."""
+        """Begin to count the time; ``total_bytes`` is what there is to read, or None where nobody knows."""
         self._quiet = quiet
         self._total_bytes = total_bytes
         self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -45,7 +45,7 @@ class Progress:
         before_printing(self.clear)
 
     def show(self) -> None:
-        """Prints the line, if it is time for it."""
+        """Print the line, if it is time for it."""
         if self._quiet or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + self._seconds
@@ -55,14 +55,14 @@ class Progress:
             _write(_ERASE + line[: _columns() - _MARGIN_COLUMNS] if self._is_terminal else line + "\n")
 
     def clear(self) -> None:
-        """Takes the line away, if it stands on the terminal."""
+        """Take the line away, if it stands on the terminal."""
         with _turn():
             if self._stands:
                 self._stands = False
                 _write(_ERASE)
 
     def note(self, text: str, *, is_due: bool = False) -> None:
-        """Prints a line that stays; where it ``is_due``, to those as well who asked for quiet."""
+        """Print a line that stays; where it ``is_due``, to those as well who asked for quiet."""
         if is_due or not self._quiet:
             with _turn():
                 self._stands = False
@@ -88,7 +88,7 @@ class Progress:
 
 @contextlib.contextmanager
 def _turn() -> Iterator[None]:
-    """Waits until nothing else is printed, but not for ever: a table may hang in a pipe that nobody reads."""
+    """Wait until nothing else is printed, but not for ever: a table may hang in a pipe that nobody reads."""
     is_mine = PRINTING.acquire(timeout=_TURN_SECONDS)
     try:
         yield
@@ -111,7 +111,7 @@ def _columns() -> int:
 
 
 def summary(counts: Mapping[str, int], seconds: float) -> str:
-    """Gives the balance of a run in one line."""
+    """Return the balance of a run in one line."""
     used = " + ".join(f"{counts[name]:,} {name}" for name in ("used", "filtered", "rejected", "late"))
     rate = counts["read"] / max(seconds, 1e-9)
     return f"{counts['read']:,} read = {used}, in {seconds:.1f} s ({rate:,.0f} rows/s)"

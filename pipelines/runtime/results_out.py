@@ -31,7 +31,7 @@ _NO_POSITIONS = (
 
 
 def open_input(options: StreamOptions, record_type: RecordType) -> Read:
-    """Gives the transform that reads what was asked for, to be summed up.
+    """Return the transform that reads what was asked for, to be summed up.
 
     Raises:
         UsageError: a file is not there, a port is taken, a broker does not answer or refuses; or positions are to be
@@ -57,7 +57,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> Read:
 
 
 def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] = ()) -> None:
-    """Looks whether everything can be written, before a record is read. Changes no file that is there.
+    """Check that everything can be written, before a record is read; change no file that is there.
 
     Args:
         options: what was asked for.
@@ -83,7 +83,7 @@ def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] 
 
 
 def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
-    """Sees that topics can be written to, and makes those that are missing.
+    """See that topics can be written to, and make those that are missing.
 
     Raises:
         ValueError: an extra is missing, the options do not go together, or a topic is read, or written twice.
@@ -108,13 +108,13 @@ def check_topics(options: StreamOptions, topics: Sequence[Topic]) -> None:
 
 
 def _is_among_topics(topic: Topic, address: Address) -> bool:
-    """Tells whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
+    """Return whether a topic is one of those of an address: brokers of one cluster may be named one by one."""
     servers = set(topic.producer.brokers.servers.split(","))
     return topic.name in address.topics and not servers.isdisjoint(address.host.split(","))
 
 
 def write_results(results: beam.PCollection, options: StreamOptions, table: Table) -> None:
-    """Writes results to every output: databases and the console get early ones, too.
+    """Write results to every output: databases and the console get early ones, too.
 
     Args:
         results: the results.

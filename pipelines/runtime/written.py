@@ -29,7 +29,7 @@ NAMESPACE = "written"
 @beam.typehints.with_input_types(Written)
 @dataclass(eq=False)
 class CountWritten(beam.PTransform):
-    """Counts the files that were written for a path, or the ``rows`` of a database; gives nothing."""
+    """Count the files that were written for a path, or the ``rows`` of a database; yield nothing."""
 
     path: str
     rows: bool = False
@@ -40,7 +40,7 @@ class CountWritten(beam.PTransform):
         return cls(output.counted(table), rows=output.unit != "file")
 
     def expand(self, written: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         return written | "CountFiles" >> beam.ParDo(_CountFn(self.path, rows=self.rows))
 
 
@@ -167,7 +167,7 @@ def where_written(
     records: Mapping[str, int],
     lines: LineFiles | None = None,
 ) -> Iterator[str]:
-    """Gives a line for each path: ``wrote out/produce.jsonl``, ``wrote 24 files out/produce-*.jsonl``.
+    """Return a line for each path: ``wrote out/produce.jsonl``, ``wrote 24 files out/produce-*.jsonl``.
 
     Args:
         options: what was asked for.

@@ -29,7 +29,7 @@ _RULED_COLUMNS = 4
 
 
 def render_board(counts: Mapping[int, int], before: Mapping[int, int] | None, width: int, color: bool) -> str:
-    """Gives the board: per hour its number and its count, in rows of six where the width is enough for that.
+    """Return the board: per hour its number and its count, in rows of six where the width is enough for that.
 
     Args:
         counts: by hour, 0 to 23; those that are not there are 0.
@@ -97,7 +97,7 @@ def _counts(result: Result) -> dict[int, int]:
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
 class PrintBoard(beam.PTransform):
-    """Prints the newest counts by hour of the day as a board, redrawn in place, and hands each result on.
+    """Print the newest counts by hour of the day as a board, redrawn in place, and hand each result on.
 
     The rows of a result have the columns ``hour`` (0 to 23) and ``visitors`` (a whole number); hours that are not there
     have none. The cells that have changed last are marked. Where the output is no terminal, each change is a block of
@@ -118,7 +118,7 @@ class PrintBoard(beam.PTransform):
     quiet: bool = False
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step, if any."""
+        """Apply the one step, if any."""
         if self.quiet:
             return pcoll
         paint = _PaintBoard(self.name)

@@ -17,7 +17,7 @@ from sinks.console.tables import PLAIN_COLUMNS, PRINTING, is_terminal, print_who
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
 class PrintNewest(beam.PTransform):
-    """Prints the newest windows as tables of their best rows, redrawn in place, and hands each result on.
+    """Print the newest windows as tables of their best rows, redrawn in place, and hand each result on.
 
     However many windows a bundle has, only the newest are printed: a replay gives all of them at its end. Where the
     output is no terminal, each change is a block of lines, with the windows that have changed.
@@ -41,14 +41,14 @@ class PrintNewest(beam.PTransform):
     place: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
+        """Check the numbers."""
         super().__init__()
         for name in ("windows", "top"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         return pcoll | "ShowNewest" >> beam.ParDo(_ShowNewestFn(screen_token(pcoll.pipeline), self))
 
 
@@ -56,13 +56,13 @@ class Newest:
     """The newest windows, and how they are painted: of each shard of a window its newest result."""
 
     def __init__(self, options: PrintNewest) -> None:
-        """Begins with none."""
+        """Begin with none."""
         self._options = options
         self._results: dict[tuple[int, int, int], Result] = {}
         self._pane = 0
 
     def take(self, results: Sequence[Result]) -> list[Result]:
-        """Takes results; gives those that are shown from now on and were not, the newest first."""
+        """Take results; return those that are shown from now on and were not, the newest first."""
         changed = {}
         for result in results:
             key = (result.window_end or 0, result.window_start or 0, -result.shard)
@@ -76,17 +76,17 @@ class Newest:
         return [result for key, result in self._results.items() if key in changed]
 
     def whole(self) -> Result:
-        """Gives all that is shown as one result, newer than the one before."""
+        """Return all that is shown as one result, newer than the one before."""
         self._pane += 1
         rows = pl.concat([result.rows for result in self._results.values()])
         return Result(None, None, 0, 1, self._pane, False, rows)
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
-        """Paints them all."""
+        """Paint them all."""
         return self.text(list(self._results.values()), width, color)
 
     def text(self, results: Sequence[Result], width: int, color: bool) -> str:
-        """Gives the tables of some results."""
+        """Return the tables of some results."""
         options = self._options
         return "\n".join(render(result, options.top, options.by, width, color, options.name) for result in results)
 

@@ -49,7 +49,7 @@ class _PaintRanked:
 
 
 def _lines(texts: Sequence[str], width: int) -> Iterator[str]:
-    """Gives the texts, several in a line where they have room."""
+    """Return the texts, several in a line where they have room."""
     line = ""
     for text in texts:
         longer = f"{line}{_GAP}{text}" if line else text
@@ -64,7 +64,7 @@ def _lines(texts: Sequence[str], width: int) -> Iterator[str]:
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
 class PrintRanked(beam.PTransform):
-    """Prints the newest result as :class:`~sinks.console.screen.PrintLive` does, and below it a line per ranking.
+    """Print the newest result as :class:`~sinks.console.screen.PrintLive` does, and below it a line per ranking.
 
     Both are of one result, so they always fit together.
 
@@ -93,12 +93,12 @@ class PrintRanked(beam.PTransform):
     place: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the number."""
+        """Check the number."""
         super().__init__()
         if self.top < 1:
             raise ValueError(f"top must be positive, got {self.top}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         show = ShowFn(screen_token(pcoll.pipeline), self.name, _PaintRanked(self), self.place)
         return pcoll | "ShowRanked" >> beam.ParDo(show)

@@ -26,10 +26,10 @@ _FREE_LINES = 1
 
 
 class Paint(Protocol):
-    """Draws a result, as whole lines; picklable."""
+    """Draw a result, as whole lines; picklable."""
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:
-        """Gives the text of ``shown``; ``before`` is what its window had when something was different last."""
+        """Return the text of ``shown``; ``before`` is what its window had when something was different last."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Area:
     _closed: float = -math.inf
 
     def offer(self, result: Result) -> tuple[bool, bool]:
-        """Takes a result if it is newer; tells whether it is, and whether that changes what there is to see.
+        """Take a result if it is newer; return whether it is, and whether that changes what there is to see.
 
         A higher pane of the window replaces a lower one. Of other windows that one is shown that will close next, and
         where none is open, the one that closed last.
@@ -84,7 +84,7 @@ class Area:
         return end > self._closed and (not is_open or end < shown_end)
 
     def text(self, width: int, color: bool) -> str:
-        """Gives the lines of the newest result."""
+        """Return the lines of the newest result."""
         return "" if self.shown is None else self.paint(self.shown, self.before, width, color)
 
 
@@ -92,13 +92,13 @@ class Screen:
     """Areas that are drawn one below the other, again and again in the same place. Threads may share it."""
 
     def __init__(self) -> None:
-        """Begins with nothing drawn."""
+        """Begin with nothing drawn."""
         self._areas: dict[str, Area] = {}
         self._lines: list[str] = []
         self._number = 0
 
     def show(self, name: str, result: Result, paint: Paint, place: int = 0) -> None:
-        """Draws a result in the area of this name, if it is newer than the one that is shown there.
+        """Draw a result in the area of this name, if it is newer than the one that is shown there.
 
         Args:
             name: of the area; the first result makes it.
@@ -130,12 +130,12 @@ class Screen:
 
 
 def _height(lines: list[str], width: int) -> int:
-    """Gives how many lines of the terminal these take, with those that go on in the next one."""
+    """Return how many lines of the terminal these take, with those that go on in the next one."""
     return sum(max(-(-Text.from_ansi(line).cell_len // max(width, 1)), 1) for line in lines)
 
 
 def _cropped(lines: list[str], room: int, width: int) -> list[str]:
-    """Gives the first lines, and a word on the others, where not all have room."""
+    """Return the first lines, and a word on the others, where not all have room."""
     if _height(lines, width) <= room:
         return lines
     kept = list(lines)
@@ -150,18 +150,18 @@ _tokens: weakref.WeakKeyDictionary[beam.Pipeline, str] = weakref.WeakKeyDictiona
 
 
 def screen_token(pipeline: beam.Pipeline) -> str:
-    """Gives the name of the screen that all steps of this pipeline share."""
+    """Return the name of the screen that all steps of this pipeline share."""
     return _tokens.setdefault(pipeline, uuid.uuid4().hex)
 
 
 def screen_of(token: str) -> Screen:
-    """Gives the screen of that name."""
+    """Return the screen of that name."""
     with PRINTING:
         return _screens.setdefault(token, Screen())
 
 
 class ShowFn(beam.DoFn):
-    """Draws each result on the screen of its pipeline, and hands it on."""
+    """Draw each result on the screen of its pipeline, and hand it on."""
 
     def __init__(self, token: str, name: str, paint: Paint, place: int) -> None:
         self._token = token
@@ -170,7 +170,7 @@ class ShowFn(beam.DoFn):
         self._place = place
 
     def process(self, element: Result) -> Iterator[Result]:
-        """Takes one result; the shards of a window stand in areas of their own."""
+        """Take one result; the shards of a window stand in areas of their own."""
         screen = screen_of(self._token)
         screen.show(f"{self._name}/{element.shard}", element, self._paint, self._place)
         yield element
@@ -193,7 +193,7 @@ class _PaintTable:
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
 class PrintLive(beam.PTransform):
-    """Prints the newest result as a table of its best rows, redrawn in place, and hands each result on.
+    """Print the newest result as a table of its best rows, redrawn in place, and hand each result on.
 
     It is :class:`~sinks.console.tables.PrintResults` for totals that run. Where the output is no terminal, each change
     is a block of lines. Several of these in a pipeline stand one below the other.
@@ -221,13 +221,13 @@ class PrintLive(beam.PTransform):
     places: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks the number."""
+        """Check the number."""
         super().__init__()
         if self.top < 1:
             raise ValueError(f"top must be positive, got {self.top}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step, if any."""
+        """Apply the one step, if any."""
         if self.quiet:
             return pcoll
         paint = _PaintTable(self.name, self.top, self.by, tuple(self.columns), dict(self.places))

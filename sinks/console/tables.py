@@ -44,7 +44,7 @@ _last_text = 0
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
 class PrintResults(beam.PTransform):
-    """Prints each result, early and final ones, as a table of its best rows, and hands it on.
+    """Print each result, early and final ones, as a table of its best rows, and hand it on.
 
     It prints to the standard output of the worker, which is that of the pipeline's own process on local runners.
 
@@ -63,13 +63,13 @@ class PrintResults(beam.PTransform):
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        """Checks the number."""
+        """Check the number."""
         super().__init__()
         if self.top < 1:
             raise ValueError(f"top must be positive, got {self.top}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step, if any."""
+        """Apply the one step, if any."""
         return pcoll if self.quiet else pcoll | "PrintTable" >> beam.ParDo(_PrintFn(self.top, self.by))
 
 
@@ -94,17 +94,17 @@ def has_color() -> bool:
 
 
 def width_to_fill() -> int:
-    """Gives the columns of the terminal, or those of plain text."""
+    """Return the columns of the terminal, or those of plain text."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_COLUMNS
 
 
 def before_printing(erase: Callable[[], None]) -> None:
-    """Has ``erase`` called before each table, in place of an earlier one: it takes away a line of progress."""
+    """Call ``erase`` before each table, in place of an earlier one: it takes away a line of progress."""
     _erasers[:] = [erase]
 
 
 def something_stays() -> int:
-    """Says that something was printed that stays where it is; gives its number, for :func:`is_last`."""
+    """Note that something was printed that stays where it is; return its number, for :func:`is_last`."""
     global _last_text  # noqa: PLW0603 (what stands on the terminal is one thing for the whole process)
     _last_text = next(_texts)
     return _last_text
@@ -116,7 +116,7 @@ def is_last(number: int) -> bool:
 
 
 def print_whole(text: str) -> int:
-    """Prints the text in one piece, between those of other threads; what the terminal cannot show becomes ``?``.
+    """Print the text in one piece, between those of other threads; what the terminal cannot show becomes ``?``.
 
     Gives the number of the text, for :func:`is_last`.
 
@@ -133,7 +133,7 @@ def print_whole(text: str) -> int:
 
 
 def print_bytes(data: bytes) -> None:
-    """Writes bytes to the standard output just as they are, at once, between those of other threads.
+    """Write bytes to the standard output just as they are, at once, between those of other threads.
 
     Raises:
         SinkError: it cannot be written.
@@ -149,7 +149,7 @@ def print_bytes(data: bytes) -> None:
 def render(
     result: Result, top: int, by: str, width: int, color: bool, name: str = "", columns: Sequence[str] = ()
 ) -> str:
-    """Gives the table of the ``top`` rows with the greatest ``by``, under a line that tells the window.
+    """Return the table of the ``top`` rows with the greatest ``by``, under a line that tells the window.
 
     With ``color`` it is for a terminal; without, it is plain text in columns. No line is longer than ``width``, unless
     the numbers alone are: text is cut, figures never. A ``name`` goes before the window, and of the columns only
@@ -169,7 +169,7 @@ def render(
 
 
 def printed(what: RenderableType, width: int, color: bool) -> str:
-    """Gives what rich prints of it: for a terminal with ``color``, else plain text."""
+    """Return what rich prints of it: for a terminal with ``color``, else plain text."""
     sink = io.StringIO()
     console = Console(
         file=sink,
@@ -191,7 +191,7 @@ def best_table(
     top: int = 20,
     plain: bool = False,
 ) -> Group:
-    """Gives a rich table of the first ``top`` rows under its title; print it with rich, in any width.
+    """Return a rich table of the first ``top`` rows under its title; print it with rich, in any width.
 
     Numbers stand under each other by their points: decimals with two places, or with as many as they need. Where the
     width does not suffice, the longest texts are cut, and marked with an ellipsis. A ``plain`` table has no lines.
@@ -228,7 +228,7 @@ def best_table(
 
 
 def title_of(result: Result) -> str:
-    """Gives the window in words, and whether this is its last word: ``2011-04-01 10:00 – 10:10 UTC, final``."""
+    """Return the window in words, and whether this is its last word: ``2011-04-01 10:00 – 10:10 UTC, final``."""
     part = f", part {result.shard + 1} of {result.shards}" if result.shards > 1 else ""
     state = "final" if result.final else "early"
     if result.window_start is None or result.window_end is None:
@@ -265,7 +265,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 def _by_the_point(values: Sequence[Any], least: int) -> list[str]:
-    """Gives the texts of numbers, all of the same length, at ``least`` that, and the points at the same place."""
+    """Return the texts of numbers, all of the same length, at ``least`` that, and the points at the same place."""
     halves = [("", "") if value is None else _split(shown_value(value)) for value in values]
     before, behind = (max(map(len, side)) for side in zip(*halves, strict=True))
     return [(whole.rjust(before) + places.ljust(behind)).rjust(least) for whole, places in halves]
@@ -277,7 +277,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def shown_value(value: Any) -> str:
-    """Gives a value as tables show it, without anything that could move the cursor."""
+    """Return a value as tables show it, without anything that could move the cursor."""
     if value is None:
         return ""
     if isinstance(value, Decimal):

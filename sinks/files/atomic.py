@@ -25,7 +25,7 @@ class SinkError(OSError):
 
 @contextmanager
 def one_line_errors(target: str) -> Iterator[None]:
-    """Turns every OSError inside into a SinkError, e.g. ``cannot write out/x.jsonl: No space left on device``."""
+    """Turn every OSError inside into a SinkError, e.g. ``cannot write out/x.jsonl: No space left on device``."""
     try:
         yield
     except SinkError:
@@ -35,7 +35,7 @@ def one_line_errors(target: str) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder and those above it, where they are not there yet.
+    """Make the folder and those above it, where they are not there yet.
 
     Raises:
         OSError: it cannot be made.

@@ -16,7 +16,7 @@ _EXPECTED = ".jsonl, .avro, .parquet"
 
 
 def format_of(path: str) -> Format:
-    """Gives the format that the ending of a path stands for, in capitals or not.
+    """Return the format that the ending of a path stands for, in capitals or not.
 
     Raises:
         ValueError: no format is known by that ending.

@@ -18,7 +18,7 @@ _ESCAPES = {character: json.dumps(character)[1:-1] for character in (*map(chr, r
 
 
 def json_lines(rows: pl.DataFrame) -> bytes:
-    r"""Gives an object per row, a line each, with the columns in their order.
+    r"""Return an object per row, a line each, with the columns in their order.
 
     >>> json_lines(pl.DataFrame({"upc": ["4011"], "quantity": [3]}))
     b'{"upc":"4011","quantity":3}\n'
@@ -31,7 +31,7 @@ def json_lines(rows: pl.DataFrame) -> bytes:
 
 
 def json_by_key(rows: pl.DataFrame, key: str, values: tuple[str, ...]) -> bytes:
-    """Gives one object on one line: for each key, in the order of the rows, the list of its values.
+    """Return one object on one line: for each key, in the order of the rows, the list of its values.
 
     Raises:
         ValueError: two rows have the same key, so that readers would see only one of them.
@@ -47,7 +47,7 @@ def json_by_key(rows: pl.DataFrame, key: str, values: tuple[str, ...]) -> bytes:
 
 
 def json_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Gives the JSON text of each value.
+    """Return the JSON text of each value.
 
     Raises:
         ValueError: JSON has no way to write values of that type.

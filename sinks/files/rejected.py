@@ -23,7 +23,7 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 @beam.typehints.with_output_types(Rejected)
 @dataclass(eq=False)
 class WriteRejected(beam.PTransform):
-    """Appends each record to a file of JSON lines, and hands it on.
+    """Append each record to a file of JSON lines, and hand it on.
 
     A line has ``origin``, ``position``, ``reason`` and ``raw``, the record's text, or ``raw_base64`` where its bytes
     are not UTF-8. Lines are written when a bundle ends, or fills 1 MiB before, and never in parts; the order is that
@@ -39,7 +39,7 @@ class WriteRejected(beam.PTransform):
     path: FileLines | str | None
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step, if any."""
+        """Apply the one step, if any."""
         return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))
 
     @property
@@ -49,7 +49,7 @@ class WriteRejected(beam.PTransform):
 
 
 def json_line(record: Rejected) -> bytes:
-    """Gives the line of one record."""
+    """Return the line of one record."""
     fields: dict[str, str | int] = {"origin": record.origin, "position": record.position, "reason": record.reason}
     try:
         fields["raw"] = record.raw.decode("utf-8")

@@ -22,7 +22,7 @@ _PLACE = "_place"
 
 
 def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
-    """Gives the rows of a result as they are to be written, sorted by ``key``, missing keys first.
+    """Return the rows of a result as they are to be written, sorted by ``key``, missing keys first.
 
     Decimals get 38 digits, times become microseconds of UTC (naive ones are read as they stand).
 
@@ -41,7 +41,7 @@ def lay_out(result: Result, key: tuple[str, ...]) -> pl.DataFrame:
 
 
 def lay_out_all(results: Sequence[Result], key: tuple[str, ...]) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
-    """Gives the rows of several results, one after the other as :func:`lay_out` has them, and of which one each is.
+    """Return the rows of several results, one after the other as :func:`lay_out` has them, and of which one each is.
 
     Raises:
         ValueError: a key column is missing.
@@ -62,7 +62,7 @@ def lay_out_all(results: Sequence[Result], key: tuple[str, ...]) -> tuple[pl.Dat
 
 
 def _is_laid_out(rows: pl.DataFrame, bounds: dict[str, int | None], key: tuple[str, ...]) -> bool:
-    """Tells whether there is nothing to do, as with most results: finding out is cheaper than doing it again."""
+    """Return whether there is nothing to do, as with most results: finding out is cheaper than doing it again."""
     names = (*WINDOW_COLUMNS, *(name for name in rows.columns if name not in WINDOW_COLUMNS))
     return (
         len(key) == 1
@@ -75,7 +75,7 @@ def _is_laid_out(rows: pl.DataFrame, bounds: dict[str, int | None], key: tuple[s
 
 
 def require(rows: pl.DataFrame, names: Iterable[str]) -> None:
-    """Checks that the columns are there.
+    """Check that the columns are there.
 
     Raises:
         ValueError: one is not.
@@ -86,7 +86,7 @@ def require(rows: pl.DataFrame, names: Iterable[str]) -> None:
 
 
 def portable(dtype: pl.DataType) -> pl.DataType:
-    """Gives the type under which values of ``dtype`` are written."""
+    """Return the type under which values of ``dtype`` are written."""
     if isinstance(dtype, pl.Decimal):
         return pl.Decimal(DECIMAL_DIGITS, dtype.scale)
     if isinstance(dtype, pl.Datetime):
@@ -101,7 +101,7 @@ def portable(dtype: pl.DataType) -> pl.DataType:
 
 
 def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
-    """Gives the type as an object; polars names those without parameters by their class as well."""
+    """Return the type as an object; polars names those without parameters by their class as well."""
     return dtype if isinstance(dtype, pl.DataType) else dtype()
 
 

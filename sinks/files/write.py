@@ -30,7 +30,7 @@ register_row(Written)
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteFiles(beam.PTransform):
-    """Writes each final result as one file, and gives a :class:`Written` for each; early ones are left out.
+    """Write each final result as one file, and yield a :class:`Written` for each; early ones are left out.
 
     The totals of all time go to the very path given. Those of a window go to ``stem-<window>.ending`` beside it, e.g.
     ``totals-20110401T000000Z-20110402T000000Z.jsonl``, and where the keys are split into shards, ``-00000-of-00004``
@@ -63,7 +63,7 @@ class WriteFiles(beam.PTransform):
     values: tuple[str, ...] = ("description", "quantity", "scale", "spend")
 
     def __post_init__(self) -> None:
-        """Checks that ending and shape go together."""
+        """Check that ending and shape go together."""
         super().__init__()
         if self.shape not in get_args(Shape):
             raise ValueError(f"shape must be rows or by_key, got {self.shape!r}")
@@ -77,11 +77,11 @@ class WriteFiles(beam.PTransform):
             raise ValueError(f"unknown ending in {self.path!r}: expected {known} (.json is for shape by_key)")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the two steps."""
+        """Apply the two steps."""
         return pcoll | "KeepFinal" >> beam.Filter(_is_final) | "WriteWhole" >> beam.ParDo(_WriteFn(self))
 
     def path_of(self, result: Result) -> str:
-        """Gives the path of the file that the result goes to."""
+        """Return the path of the file that the result goes to."""
         parts = [] if result.label == "all" else [result.label]
         if result.shards > 1:
             parts.append(f"{result.shard:05d}-of-{result.shards:05d}")
@@ -91,7 +91,7 @@ class WriteFiles(beam.PTransform):
         return str(path.with_name("-".join((path.stem, *parts)) + path.suffix))
 
     def encode(self, result: Result) -> bytes:
-        """Gives the bytes of the file that the result goes to.
+        """Return the bytes of the file that the result goes to.
 
         Raises:
             ValueError: a column is missing, or the shape cannot hold this result.

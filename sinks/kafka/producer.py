@@ -67,7 +67,7 @@ class ProducerSettings:
 
 
 class Sender:
-    """Sends messages; threads take turns, as librdkafka has it.
+    """Send messages; threads take turns, as librdkafka has it.
 
     The first message that could not be delivered fails every later call: what came after it is not known to be there.
     """

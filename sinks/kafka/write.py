@@ -101,7 +101,7 @@ class Topic:
 
 @beam.typehints.with_output_types(Written)
 class _SendFn(beam.DoFn):
-    """Sends the messages of a bundle while it goes on, and waits for their delivery at its end."""
+    """Send the messages of a bundle while it goes on, and wait for their delivery at its end."""
 
     def __init__(self, topic: Topic) -> None:
         self._topic = topic
@@ -171,7 +171,7 @@ _SENDERS: Shared[ProducerSettings, Sender] = Shared(ProducerSettings.open, Sende
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteTopic(beam.PTransform):
-    """Sends a message for each row of each result, early ones too, and yields a :class:`Written` for each bundle.
+    """Send a message for each row of each result, early ones too, and yield a :class:`Written` for each bundle.
 
     The value is a JSON object: the columns of the row, as files have them, ``pane`` and ``final``. The key is that of
     the row, with ``|`` between its columns. Who keeps totals by window and key, each time those of the highest pane,
@@ -225,7 +225,7 @@ def document_message(result: Result, key: str, columns: tuple[str, ...]) -> Mess
 
 
 class _ResultsFn(_SendFn):
-    """Gathers results, for those of many windows are rendered together."""
+    """Gather results, for those of many windows are rendered together."""
 
     def __init__(self, options: WriteTopic) -> None:
         super().__init__(options.topic)
@@ -260,7 +260,7 @@ class _ResultsFn(_SendFn):
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteMessages(beam.PTransform):
-    """Sends a message for each record, in order, and yields a :class:`Written` for each bundle.
+    """Send a message for each record, in order, and yield a :class:`Written` for each bundle.
 
     Attributes:
         topic: where to.

@@ -54,7 +54,7 @@ class TcpPeer(Destination):
         return self.address.text
 
     def open(self) -> Outlet:
-        """Opens nothing yet."""
+        """Return the outlet; it connects for the first lines."""
         return _TcpOutlet(self)
 
 
@@ -84,7 +84,7 @@ class _TcpOutlet(Outlet):
             self._hang_up()
 
     def _send(self, sock: socket.socket, data: memoryview) -> int:
-        """Sends as much as can be; gives how many bytes the system took."""
+        """Send as much as can be; return how many bytes the system took."""
         sent = 0
         while sent < len(data):
             try:
@@ -131,7 +131,7 @@ class _TcpOutlet(Outlet):
 
 
 def _has_gone(sock: socket.socket) -> bool:
-    """Tells whether the peer has closed its side; what it may have sent us is passed over."""
+    """Return whether the peer has closed its side; what it may have sent us is passed over."""
     try:
         sock.setblocking(False)
         while data := sock.recv(1 << 16):
@@ -166,7 +166,7 @@ class UdpPeer(Destination):
         return self.address.text
 
     def open(self) -> Outlet:
-        """Opens a socket; it is not connected, so that a receiver that is not there yet is no error."""
+        """Open a socket; it is not connected, so that a receiver that is not there yet is no error."""
         try:
             place = resolve(self.address, kind=socket.SOCK_DGRAM)[0]
         except OSError as error:
@@ -212,7 +212,7 @@ class _UdpOutlet(Outlet):
 
 
 def datagrams(lines: bytes, most_bytes: int) -> Iterator[bytes]:
-    r"""Cuts whole lines into datagrams in order: as many lines as fit into so many bytes, one at least.
+    r"""Cut whole lines into datagrams in order: as many lines as fit into so many bytes, one at least.
 
     >>> list(datagrams(b"a\nb\nlonger\nc\n", 4))
     [b'a\nb\n', b'longer\n', b'c\n']

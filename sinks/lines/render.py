@@ -41,12 +41,12 @@ class Layout(NamedTuple):
 
 
 def style_of(form: str | None) -> Style | None:
-    """Gives the style that writes the columns of records, for the ending of a file or the name of a style."""
+    """Return the style that writes the columns of records, for the ending of a file or the name of a style."""
     return _STYLES.get(form)
 
 
 def parse_template(text: str) -> tuple[str, ...]:
-    """Parses a template such as ``{time}: {item} at {price}``; ``{{`` and ``}}`` are braces.
+    """Parse a template such as ``{time}: {item} at {price}``; ``{{`` and ``}}`` are braces.
 
     >>> parse_template("{time}: {item}")
     ('', 'time', ': ', 'item', '')
@@ -77,7 +77,7 @@ def parse_template(text: str) -> tuple[str, ...]:
 @beam.typehints.with_output_types(bytes)
 @dataclass(eq=False)
 class RenderLines(beam.PTransform):
-    r"""Gives the records of each batch as lines, in their order, as one ``bytes``; each ends in ``\n``.
+    r"""Render the records of each batch as lines, in their order, as one ``bytes``; each ends in ``\n``.
 
     A record is one line: a line break in a field, which only JSON can have, becomes a blank in CSV and text.
 
@@ -88,7 +88,7 @@ class RenderLines(beam.PTransform):
     layout: Layout
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         return batches | "Render" >> beam.ParDo(_RenderFn(self.layout)).with_output_types(bytes)
 
 
@@ -111,7 +111,7 @@ def row_lines(batch: Batch) -> bytes:
 
 
 def render_lines(batch: Batch, layout: Layout) -> bytes:
-    """Gives the lines of a batch, which has a row."""
+    """Return the lines of a batch, which has a row."""
     if layout.style == "csv":
         return csv_lines(batch.rows.select(_one_line(name).alias(f"c{at}") for at, name in enumerate(layout.columns)))
     if layout.style == "jsonl":
@@ -128,7 +128,7 @@ def render_lines(batch: Batch, layout: Layout) -> bytes:
 
 
 def raw_lines(batch: Batch) -> bytes:
-    """Gives the records of a batch just as they came."""
+    """Return the records of a batch just as they came."""
     data = batch.block.data
     lines = find_lines(data)
     which = np.zeros(len(lines.starts), bool)
@@ -138,12 +138,12 @@ def raw_lines(batch: Batch) -> bytes:
 
 
 def header_line(columns: Sequence[str]) -> bytes:
-    """Gives the header row of a CSV file."""
+    """Return the header row of a CSV file."""
     return csv_lines(pl.DataFrame({f"c{at}": [name] for at, name in enumerate(columns)}))
 
 
 def csv_lines(rows: pl.DataFrame) -> bytes:
-    """Gives rows of texts as CSV, quoted where they have to be; what is missing is empty."""
+    """Return rows of texts as CSV, quoted where they have to be; what is missing is empty."""
     return rows.write_csv(include_header=False, null_value="").encode()
 
 

@@ -23,14 +23,14 @@ class Outlet(ABC):
 
     @abstractmethod
     def write(self, lines: bytes) -> Standing | None:
-        r"""Hands whole lines over, each ended by ``\n``, before it returns; tells where they stand now, of a file.
+        r"""Hand whole lines over, each ended by ``\n``, before it returns; of a file, return where they stand now.
 
         Raises:
             SinkError: that cannot be done.
         """
 
     def close(self) -> None:
-        """Closes what is open; may be called again."""
+        """Close what is open; may be called again."""
         return
 
 
@@ -44,7 +44,7 @@ class Destination(ABC):
 
     @abstractmethod
     def open(self) -> Outlet:
-        """Opens it.
+        """Open it.
 
         Raises:
             SinkError: it cannot be.
@@ -54,7 +54,7 @@ class Destination(ABC):
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteLines(beam.PTransform):
-    r"""Writes elements of whole lines, each as it comes, and gives a :class:`Written` for each.
+    r"""Write elements of whole lines, each as it comes, and yield a :class:`Written` for each.
 
     An element is handed to the system before the next one is taken, and nothing waits for a bundle to end. The order is
     that of the elements: it is that of the records where one reader gives them and no shuffle stands between. At least
@@ -73,7 +73,7 @@ class WriteLines(beam.PTransform):
     render: Callable[[Any], bytes] | None = None
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Apply the one step."""
         return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place, self.render))
 
 
@@ -116,7 +116,7 @@ class StdoutLines(Destination):
         return "-"
 
     def open(self) -> Outlet:
-        """Has nothing to open."""
+        """Return the standard output, which is open."""
         return _Stdout()
 
 

@@ -32,7 +32,7 @@ _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class InsertRecords(beam.PTransform):
-    """Writes each record into a row of its own, and yields a :class:`Written` per transaction.
+    """Write each record into a row of its own, and yield a :class:`Written` per transaction.
 
     The table is made when it is missing. It has the fields as text (in SQLite those in ``numbers`` as numbers), and
     the identity of the record as its key (see :class:`schemas.elements.block.Block`): ``origin`` and ``position``,
@@ -120,7 +120,7 @@ def once_each(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class _InsertFn(beam.DoFn):
-    """Gathers the rows of a bundle, and writes them when it ends, or when there are many."""
+    """Gather the rows of a bundle, and write them when it ends, or when there are many."""
 
     def __init__(self, options: InsertRecords) -> None:
         self._options = options

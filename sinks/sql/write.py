@@ -26,7 +26,7 @@ MOST_ROWS = 50_000
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteTable(beam.PTransform):
-    """Writes each result into one table, a row per window and key, and yields a :class:`Written` per transaction.
+    """Write each result into one table, a row per window and key, and yield a :class:`Written` per transaction.
 
     For example::
 
@@ -126,7 +126,7 @@ def _text(micros: int | None) -> str | None:
 
 
 class _UpsertFn(beam.DoFn):
-    """Gathers the results of a bundle, and writes them when it ends, or when there are many."""
+    """Gather the results of a bundle, and write them when it ends, or when there are many."""
 
     def __init__(self, options: WriteTable) -> None:
         self._options = options
