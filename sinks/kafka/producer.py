@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sources.drain import draining
-from sources.kafka.client import BrokerError, Brokers, explain
+from sources.kafka.client import BrokerError, Brokers, explain, require_kafka
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -74,9 +74,7 @@ class Sender:
 
     def __init__(self, how: ProducerSettings) -> None:
         """Connect to nothing yet, unless there are transactions."""
-        from confluent_kafka import KafkaException, Producer  # noqa: PLC0415 (an extra)
-
-        self._how = how
+        self._how, self._kafka = how, require_kafka()
         self._failure: BrokerError | None = None
         self._in_transaction = False
         self._waiting, self._moved_at = 0, time.monotonic()
@@ -97,8 +95,8 @@ class Sender:
             settings["transaction.timeout.ms"] = settings["delivery.timeout.ms"]
         config = how.brokers.config() | settings
         try:
-            self._producer = Producer(config)
-        except KafkaException as error:
+            self._producer = self._kafka.Producer(config)
+        except self._kafka.KafkaException as error:
             raise self._error(explain(error)) from None
         if how.transactional_id:
             self._insist(self._producer.init_transactions)
@@ -114,8 +112,6 @@ class Sender:
         Raises:
             BrokerError: one of these or of earlier ones cannot be delivered.
         """
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
         produce, number = self._producer.produce, 0
         for number, value in enumerate(values, 1):
             key = None if keys is None else keys[number - 1]
@@ -126,7 +122,7 @@ class Sender:
                 except BufferError:
                     self._producer.poll(_POLL_SECONDS)
                     self._check_waiting()
-                except KafkaException as error:
+                except self._kafka.KafkaException as error:
                     told = self._fail if error.args[0].code() == error.args[0]._FATAL else self._error
                     raise told(explain(error), topic) from None
         self._producer.poll(0)
@@ -149,13 +145,11 @@ class Sender:
         Raises:
             BrokerError: this sender has failed.
         """
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
         if self._in_transaction:
             return
         try:
             self._producer.begin_transaction()
-        except KafkaException as error:
+        except self._kafka.KafkaException as error:
             raise self._fail(explain(error)) from None
         self._in_transaction = True
 
@@ -178,14 +172,12 @@ class Sender:
 
     def abort(self) -> None:
         """End the transaction, if there is one, so that nothing of it is ever seen."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
         if self._in_transaction:
             self._in_transaction = False
             self._producer.purge()
             try:
                 self._producer.abort_transaction(_LAST_SECONDS)
-            except KafkaException as error:
+            except self._kafka.KafkaException as error:
                 # The broker ends it by itself after a while.
                 self._fail(explain(error))
 
@@ -207,13 +199,11 @@ class Sender:
 
     def _insist(self, call: Callable[[float], object]) -> None:
         """Call again while brokers are away: for as long as they may be, or until we are asked to end."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415 (an extra)
-
         deadline = time.monotonic() + self._how.patience_seconds
         while True:
             try:
                 call(min(_LAST_SECONDS, self._how.patience_seconds))
-            except KafkaException as error:
+            except self._kafka.KafkaException as error:
                 if not error.args[0].retriable():
                     raise self._fail(explain(error)) from None
                 if draining():

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sources.kafka.security import AWS_IAM, KafkaSecurity
@@ -137,12 +138,17 @@ class Brokers:
         ]
 
 
-def require_kafka() -> None:
-    """Raises ValueError, which says what to install, where ``confluent_kafka`` is missing."""
+def require_kafka() -> ModuleType:
+    """Return ``confluent_kafka``, which is an extra.
+
+    Raises:
+        ValueError: it is missing; the message says what to install.
+    """
     try:
-        import confluent_kafka  # noqa: F401, PLC0415 (an extra)
+        import confluent_kafka  # noqa: PLC0415 (an extra)
     except ImportError:
         raise ValueError("kafka:// needs confluent-kafka: pip install 'transaction-streams[kafka]'") from None
+    return confluent_kafka
 
 
 def explain(error: KafkaError | KafkaException) -> str:
