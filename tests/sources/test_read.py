@@ -108,6 +108,24 @@ def test_what_cannot_be_read_is_one_line(two_files: Path, texts: list[str], opti
         reading(*texts, **options)
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "is_bounded"),
+    [
+        ("files", {}, True),
+        ("files", {"max_records": 1}, True),
+        ("files", {"in_order": True}, True),
+        ("files", {"pace": Pace(rate=1)}, False),
+        ("files", {"loop": True}, False),
+        ("files", {"follow": True}, False),
+        ("-", {}, False),
+    ],
+)
+def test_only_files_at_full_speed_are_bounded(two_files: Path, text: str, options: dict, is_bounded: bool) -> None:
+    read = reading(two_files if text == "files" else text, **options)
+    blocks = beam.Pipeline(runner="FnApiRunner") | read
+    assert (blocks.is_bounded, blocks.element_type) == (is_bounded, Block)
+
+
 def test_total_bytes_are_known_for_plain_files_that_are_read_whole(two_files: Path) -> None:
     size = len(tick(1) * 3)
     assert reading(two_files).total_bytes == size

@@ -24,6 +24,7 @@ from tests.transforms.tools import as_known, counts_of
 from transforms.aggregate import aggregate
 from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, FrameCombine, MergeFramesFn
 from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
+from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.late import SplitLate
 from transforms.parse.delimited import ParseDelimited
 from transforms.windows import Windows
@@ -223,7 +224,7 @@ def totals_by_window(rows: list[dict], some: Windows) -> dict:
     return {key: amount_count_note(group) for key, group in groups.items()}
 
 
-#: name: (windows, lateness)
+#: name: (windows, lateness); what is called Newest gives only the newest window early
 AGGREGATES = {
     "AllTime": (Windows(), 0),
     "AllTimeLate": (Windows(), 10 * MINUTE),
@@ -233,6 +234,8 @@ AGGREGATES = {
     "SlidingLate": (Windows.parse("10m/5m"), 13 * MINUTE),
     "SlidingUneven": (Windows.parse("10m/4m"), 0),
     "Day": (Windows.parse("1d"), MINUTE),
+    "NewestFixed": (Windows.parse("10m"), 0),
+    "NewestSlidingLate": (Windows.parse("10m/5m"), 13 * MINUTE),
 }
 
 
@@ -268,7 +271,8 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options, is_bounded
     parsed = made | ParseDelimited(SALE, where=pl.col("pieces") > 0)
     for name, (some, lateness) in AGGREGATES.items():
         split = parsed["records"] | f"SplitLate{name}" >> SplitLate(some, lateness)
-        results = split["records"] | name >> Aggregate(("key",), VALUES, some, 0, lateness)
+        aggregate_by = SlidingAggregate if name.startswith("Newest") else Aggregate
+        results = split["records"] | name >> aggregate_by(("key",), VALUES, some, 0, lateness)
         assert_that(results, check_results(name, rows), label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()

@@ -1,0 +1,75 @@
+"""The law: read = used + filtered + rejected + late, for each pipeline, on any records and watermarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import apache_beam as beam
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.runtime.options import parse_command_line
+from schemas.bank import TRANSFERS
+from schemas.elements.block import NOTHING_IS_LATE, Block, Span
+from schemas.http import RESPONSES
+from schemas.smoothies import TOPICS
+from schemas.times import MICROS_PER_SECOND
+from sources import progress as board
+from tests.strategies import json_records, lists_up_to, tape_rows
+from tests.transforms.tools import as_known, counts_of
+
+_ODD = st.sampled_from([b"", b"{}", b"garbage", b"\xff"])
+_2011, _2022 = 1_301_652_000 * MICROS_PER_SECOND, 1_661_860_000 * MICROS_PER_SECOND
+_WATERMARKS = st.sampled_from([NOTHING_IS_LATE, 0, _2011, _2011 + 600 * MICROS_PER_SECOND, _2022, 3 * _2022])
+
+
+@dataclass
+class _Blocks(beam.PTransform):
+    """Reads what is at hand, as live input or as files."""
+
+    blocks: list[Block]
+    is_bounded: bool
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        made = pipeline | beam.Create(self.blocks, reshuffle=False).with_output_types(Block)
+        return as_known(made, is_bounded=self.is_bounded)
+
+
+def _of(*types) -> st.SearchStrategy[list[bytes]]:
+    return lists_up_to(12, st.one_of(*map(json_records, types), _ODD))
+
+
+PIPELINES = {
+    "produce": ("ProduceOptions", tape_rows(), ["--window", "10m/5m", "--lateness", "1m"]),
+    "credit": ("CreditOptions", _of(TRANSFERS), ["--last", "10m", "--lateness", "1m"]),
+    "errors": ("ErrorsOptions", _of(RESPONSES), ["--lateness", "1m"]),
+    "sales": ("SalesOptions", _of(*(record_type for _, record_type in TOPICS.values())), ["--lateness", "1m"]),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+@settings(max_examples=5)
+@given(data=st.data(), is_bounded=st.booleans())
+def test_all_that_was_read_is_accounted_for(name, data, is_bounded, tmp_path_factory):
+    options_name, lines, arguments = PIPELINES[name]
+    module, folder = import_module(f"pipelines.{name}"), tmp_path_factory.mktemp(name)
+    places = ["--output", folder / "o.jsonl", "--rejected", folder / "r.jsonl", "--late", folder / "l.jsonl"]
+    options = parse_command_line(getattr(module, options_name), name, "", [*map(str, places), *arguments])
+    blocks = []
+    for part in data.draw(st.lists(lines, max_size=4)):
+        watermark = data.draw(_WATERMARKS)
+        blocks.append(Block(b"\n".join(part), (Span(0, "x", 0),), watermark=watermark))
+    board.reset()
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    module.build(pipeline, options, _Blocks(blocks, is_bounded))
+    done = pipeline.run()
+    done.wait_until_finish()
+    counts = counts_of(done)
+    read = sum(1 for block in blocks for line in block.data.split(b"\n") if line)
+    assert counts["read"] == read
+    assert read == counts["used"] + counts["filtered"] + counts["rejected"] + counts["late"], counts
