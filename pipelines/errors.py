@@ -13,14 +13,15 @@ import polars as pl
 from command_line.script_mode import script_mode
 from pipelines.runtime.demo import demo_responses
 from pipelines.runtime.pipeline import Built, Pipeline, StreamOptions, Table, run_program
-from pipelines.visitors.hour_board import PrintBoard
+from pipelines.visitors.hour_board import PaintBoard
 from pipelines.visitors.options import FORMATS, OPTIONS, WEEKDAYS, settle
 from pipelines.visitors.visitors import CountVisitors, SumByHourOfDay
 from schemas.elements.frames import EVENT_TIME
+from sinks.console.screen import ShowLive
 from transforms import HOUR, CountDistinctAbout, CountDistinctAddresses, SplitLate, parse_as
 
 SERVER_ERRORS = range(500, 600)
-BY_HOUR = Table("errors", key=("hour",), show=PrintBoard("visitors with errors"))
+BY_HOUR = Table("errors", key=("hour",), show=ShowLive(PaintBoard("visitors with errors")))
 BY_DATE = Table("errors_by_date", key=("date", "hour"), part="by-date")
 
 

@@ -7,15 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sinks.console.screen import PrintLive
+    from sinks.console.screen import PaintTable, ShowLive
     from sinks.console.tables import PrintResults
     from sinks.files.atomic import SinkError
     from sinks.files.rejected import WriteRejected
     from sinks.write import WriteLines, WriteRecords, WriteResults, WriteSettings
 
 __all__ = [
-    "PrintLive",
+    "PaintTable",
     "PrintResults",
+    "ShowLive",
     "SinkError",
     "WriteLines",
     "WriteRecords",
@@ -24,7 +25,8 @@ __all__ = [
     "WriteSettings",
 ]
 _HOMES = {
-    "PrintLive": "sinks.console.screen",
+    "PaintTable": "sinks.console.screen",
+    "ShowLive": "sinks.console.screen",
     "PrintResults": "sinks.console.tables",
     "SinkError": "sinks.files.atomic",
     "WriteRejected": "sinks.files.rejected",

@@ -9,7 +9,7 @@ import polars as pl
 
 from schemas.elements.frames import EDGES, Result
 from schemas.times import MICROS_PER_SECOND
-from sinks.console.screen import PrintLive
+from sinks.console.screen import PaintTable, ShowLive
 
 _MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND
 
@@ -17,9 +17,9 @@ _MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND
 @beam.typehints.with_input_types(Result)
 @dataclass(eq=False)
 class PrintShortage(beam.PTransform):
-    """Prints which products of :class:`TrackStock` are low or out, those that cost most first.
+    """Show which products of :class:`TrackStock` are low or out, those that cost most first.
 
-    It gives nothing.
+    It yields the results with those rows alone.
 
     Attributes:
         name: what is shown, in words.
@@ -32,9 +32,9 @@ class PrintShortage(beam.PTransform):
     place: int = 0
 
     def expand(self, levels: beam.PCollection) -> beam.PCollection:
-        """Takes what is short, and prints it."""
+        """Take what is short, and show it."""
         short = levels | "KeepShort" >> beam.Map(_with_short).with_output_types(Result)
-        return short | "Print" >> PrintLive(self.name, self.top, by="lost_value", place=self.place)
+        return short | "Print" >> ShowLive(PaintTable(self.name, self.top, by="lost_value"), self.place)
 
 
 def _with_short(result: Result) -> Result:

@@ -16,7 +16,7 @@ from schemas.smoothies import TOPICS, name_topics
 from schemas.times import parse_duration
 from sinks.address import parse_output
 from sinks.console.latest_windows import PrintNewest
-from sinks.console.screen import PrintLive
+from sinks.console.screen import PaintTable, ShowLive
 from sinks.output import Output, Table
 from sources.address import parse_address
 from transforms.windows import HOUR, Windows
@@ -31,12 +31,12 @@ SHELF = ("store_id", PRODUCT)
 WINDOWS = Table("sales", (PRODUCT,), show=PrintNewest("sold", windows=2, by="sales", place=0))
 PRODUCTS = Table(
     *("sales_products", (PRODUCT,), "products"),
-    show=PrintLive("since the start", 10, by="sales", columns=SHOWN, places=PLACES, place=1),
+    show=ShowLive(PaintTable("since the start", 10, "sales", SHOWN, PLACES), place=1),
 )
 CATEGORIES = Table(
     *("sales_categories", ("category",), "categories"),
     shrinks=True,
-    show=PrintLive("by category", by="sales", columns=SHOWN_CATEGORIES, place=2),
+    show=ShowLive(PaintTable("by category", by="sales", columns=SHOWN_CATEGORIES), place=2),
 )
 STOCK = Table("stock", SHELF, "stock", show=PrintShortage(place=3))
 CONTRADICTED = Table("stock_contradictions", (*CONTRADICTION_KEY, *SHELF), "contradictions")

@@ -8,7 +8,8 @@ from pipelines.runtime.options import StreamOptions
 from schemas.bank import read_regions
 from schemas.times import format_duration, parse_duration
 from sinks.chart import check_plot
-from sinks.console.ranked import PrintRanked
+from sinks.console.ranked import PaintRanked
+from sinks.console.screen import ShowLive
 from sinks.output import Table
 from transforms.rank import Ranking
 from transforms.windows import Windows
@@ -97,13 +98,13 @@ def words_of(windows: Windows) -> str:
 def tables_of(windows: Windows, options: CreditOptions) -> tuple[Table, Table]:
     """Return the table of the totals of windows, and that of their ranks."""
     place = options.all_windows.index(windows)
-    show = PrintRanked(
-        words_of(windows), KEY, options.rankings, by="sum", columns=SHOWN, places=SHOWN_PLACES, place=place
+    paint = PaintRanked(
+        words_of(windows), by="sum", columns=SHOWN, places=SHOWN_PLACES, key=KEY, rankings=options.rankings
     )
     last = f"last-{format_duration(windows.length)}" if windows.length else ""
     name = f"credit_{last.replace('-', '_')}" if last else "credit"
     ranks = f"{last}-ranks" if last else "ranks"
-    return Table(name, (KEY,), last, show=show), Table(f"{name}_ranks", ("ranking", "rank"), ranks)
+    return Table(name, (KEY,), last, show=ShowLive(paint, place)), Table(f"{name}_ranks", ("ranking", "rank"), ranks)
 
 
 def tables(options: CreditOptions) -> list[Table]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import apache_beam as beam
 from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from schemas.elements.frames import Result
-from sinks.console.screen import ShowFn, screen_token
 from sinks.console.tables import printed, title_of
 from sinks.files.table_layout import require
 
@@ -78,10 +76,20 @@ def _cell(hour: int, text: str, is_changed: bool, color: bool) -> Text:
 
 
 @dataclass(frozen=True)
-class _PaintBoard:
-    name: str
+class PaintBoard:
+    """The counts by hour of the day as a board; the cells that have changed last are marked.
+
+    The rows of a result have the columns ``hour`` (0 to 23) and ``visitors`` (a whole number); hours that are not there
+    have none.
+
+    Attributes:
+        name: what is counted, in words; it goes before the window.
+    """
+
+    name: str = ""
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:
+        """Return the lines of the board."""
         counts = _counts(shown)
         title = " · ".join([*([self.name] if self.name else []), title_of(shown), f"{sum(counts.values()):,} in all"])
         heading = printed(Group(Text(title, "bold", no_wrap=True, overflow="ellipsis")), width, color)
@@ -91,36 +99,3 @@ class _PaintBoard:
 def _counts(result: Result) -> dict[int, int]:
     require(result.rows, ["hour", "visitors"])
     return {int(hour): int(count or 0) for hour, count in result.rows.select("hour", "visitors").iter_rows()}
-
-
-@beam.typehints.with_input_types(Result)
-@beam.typehints.with_output_types(Result)
-@dataclass(eq=False)
-class PrintBoard(beam.PTransform):
-    """Print the newest counts by hour of the day as a board, redrawn in place, and hand each result on.
-
-    The rows of a result have the columns ``hour`` (0 to 23) and ``visitors`` (a whole number); hours that are not there
-    have none. The cells that have changed last are marked. Where the output is no terminal, each change is a block of
-    lines.
-
-    Attributes:
-        name: what is counted, in words; it goes before the window.
-        place: where it stands among what else is drawn in place by the pipeline.
-        quiet: print nothing.
-
-    Raises:
-        ValueError: when run, the results have no such columns.
-        SinkError: when run, nothing can be printed, as when the reader of a pipe has gone.
-    """
-
-    name: str = ""
-    place: int = 0
-    quiet: bool = False
-
-    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Apply the one step, if any."""
-        if self.quiet:
-            return pcoll
-        paint = _PaintBoard(self.name)
-        show = ShowFn(screen_token(pcoll.pipeline), f"board {self.name}", paint, self.place)
-        return pcoll | "ShowBoard" >> beam.ParDo(show)

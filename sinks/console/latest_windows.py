@@ -57,6 +57,7 @@ class Newest:
 
     def __init__(self, options: PrintNewest) -> None:
         """Begin with none."""
+        self.name = options.name
         self._options = options
         self._results: dict[tuple[int, int, int], Result] = {}
         self._pane = 0

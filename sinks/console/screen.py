@@ -28,6 +28,10 @@ _FREE_LINES = 1
 class Paint(Protocol):
     """Draw a result, as whole lines; picklable."""
 
+    @property
+    def name(self) -> str:
+        """What is shown, in words; it tells the areas of a screen apart."""
+
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:
         """Return the text of ``shown``; ``before`` is what its window had when something was different last."""
 
@@ -160,31 +164,34 @@ def screen_of(token: str) -> Screen:
         return _screens.setdefault(token, Screen())
 
 
-class ShowFn(beam.DoFn):
-    """Draw each result on the screen of its pipeline, and hand it on."""
-
-    def __init__(self, token: str, name: str, paint: Paint, place: int) -> None:
-        self._token = token
-        self._name = name
-        self._paint = paint
-        self._place = place
-
-    def process(self, element: Result) -> Iterator[Result]:
-        """Take one result; the shards of a window stand in areas of their own."""
-        screen = screen_of(self._token)
-        screen.show(f"{self._name}/{element.shard}", element, self._paint, self._place)
-        yield element
-
-
 @dataclass(frozen=True)
-class _PaintTable:
+class PaintTable:
+    """A table of the best rows of a result; no line is longer than the terminal is wide.
+
+    Attributes:
+        name: what is shown, in words, such as ``since the start``.
+        top: how many rows to show.
+        by: the column whose greatest values are the best; rows with equal ones stand in the order of their key.
+        columns: which columns to show; all, if none is named.
+        places: to how many places the values of a column are rounded where they are shown.
+
+    Raises:
+        ValueError: when made, ``top`` is not positive; when called, the result has no such column.
+    """
+
     name: str
-    top: int
-    by: str
-    columns: tuple[str, ...]
+    top: int = 20
+    by: str = "spend"
+    columns: tuple[str, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check the number."""
+        if self.top < 1:
+            raise ValueError(f"top must be positive, got {self.top}")
+
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
+        """Return the lines of the table."""
         rounded = shown.rows.with_columns(pl.col(name).round(places) for name, places in self.places.items())
         return render(shown._replace(rows=rounded), self.top, self.by, width, color, self.name, self.columns)
 
@@ -192,43 +199,34 @@ class _PaintTable:
 @beam.typehints.with_input_types(Result)
 @beam.typehints.with_output_types(Result)
 @dataclass(eq=False)
-class PrintLive(beam.PTransform):
-    """Print the newest result as a table of its best rows, redrawn in place, and hand each result on.
+class ShowLive(beam.PTransform):
+    """Show the newest result, redrawn in place, and hand each result on.
 
     It is :class:`~sinks.console.tables.PrintResults` for totals that run. Where the output is no terminal, each change
-    is a block of lines. Several of these in a pipeline stand one below the other.
+    is a block of lines. Several of these in a pipeline stand one below the other; their paints have different names.
 
     Attributes:
-        name: what is shown, in words, such as ``since the start``; other ones of the pipeline have other names.
-        top: how many rows to show.
-        by: the column whose greatest values are the best; rows with equal ones stand in the order of their key.
-        columns: which columns to show; all, if none is named.
+        paint: draws a result, such as :class:`PaintTable`.
         place: those with lower numbers stand above those with higher ones.
-        quiet: print nothing.
-        places: to how many places the values of a column are rounded where they are shown.
 
     Raises:
-        ValueError: when made, ``top`` is not positive; when run, the results have no such column.
+        ValueError: when run, the results lack a column.
         SinkError: when run, nothing can be printed, as when the reader of a pipe has gone.
     """
 
-    name: str
-    top: int = 20
-    by: str = "spend"
-    columns: tuple[str, ...] = ()
+    paint: Paint
     place: int = 0
-    quiet: bool = False
-    places: Mapping[str, int] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Check the number."""
-        super().__init__()
-        if self.top < 1:
-            raise ValueError(f"top must be positive, got {self.top}")
+    def expand(self, results: beam.PCollection) -> beam.PCollection:
+        """Apply the one step."""
+        return results | "Show" >> beam.ParDo(_ShowFn(screen_token(results.pipeline), self.paint, self.place))
 
-    def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Apply the one step, if any."""
-        if self.quiet:
-            return pcoll
-        paint = _PaintTable(self.name, self.top, self.by, tuple(self.columns), dict(self.places))
-        return pcoll | "ShowTable" >> beam.ParDo(ShowFn(screen_token(pcoll.pipeline), self.name, paint, self.place))
+
+class _ShowFn(beam.DoFn):
+    def __init__(self, token: str, paint: Paint, place: int) -> None:
+        self._token, self._paint, self._place = token, paint, place
+
+    def process(self, element: Result) -> Iterator[Result]:
+        # The shards of a window stand in areas of their own.
+        screen_of(self._token).show(f"{self._paint.name}/{element.shard}", element, self._paint, self._place)
+        yield element

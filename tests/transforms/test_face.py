@@ -29,7 +29,7 @@ SCRIPT = """
         }
 
     before = state()
-    from sinks import PrintLive, WriteLines, WriteRecords, WriteResults
+    from sinks import ShowLive, WriteLines, WriteRecords, WriteResults
     assert not {"sqlalchemy", "psycopg", "confluent_kafka"} & sys.modules.keys()
     import transforms, schemas.tape, schemas.smoothies, sources.read, sinks.files.write, sinks.sql.write
     after = state()

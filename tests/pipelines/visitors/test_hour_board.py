@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 
 import apache_beam as beam
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from pipelines.runtime.progress_line import Progress
-from pipelines.visitors.hour_board import PrintBoard, render_board
+from pipelines.visitors.hour_board import PaintBoard, render_board
 from schemas.elements.frames import Result
+from sinks.console.screen import ShowLive
 from tests.sinks.conftest import result
 from tests.sinks.terminal import Emulation, on_terminal
 
@@ -84,7 +84,7 @@ def test_elsewhere_each_change_is_a_block(fn_api, capsys):
     given_in_order = boards({16: 1}, {16: 1}, {16: 1, 17: 4}, {16: 1, 17: 4})
     with beam.Pipeline(options=fn_api) as pipeline:
         made = pipeline | beam.Create([0]) | beam.FlatMap(lambda _: given_in_order)
-        handed_on = made | PrintBoard("Errors")
+        handed_on = made | ShowLive(PaintBoard("Errors"))
         assert_that(handed_on | beam.Map(lambda one: one.pane), equal_to([1, 2, 3, 4]))
     blocks = capsys.readouterr().out.split("\n\n")
     assert blocks.pop() == ""
@@ -99,26 +99,24 @@ def test_elsewhere_each_change_is_a_block(fn_api, capsys):
 def test_the_title_stays_in_its_line(fn_api, capsys, monkeypatch):
     monkeypatch.setattr("sinks.console.screen.PLAIN_COLUMNS", 30)
     with beam.Pipeline(options=fn_api) as pipeline:
-        pipeline | beam.Create([0]) | beam.Map(lambda _: boards({1: 2})[0]) | PrintBoard("[bold]Errors[/] of the week")
+        (
+            pipeline
+            | beam.Create([0])
+            | beam.Map(lambda _: boards({1: 2})[0])
+            | ShowLive(PaintBoard("[bold]Errors[/] of the week"))
+        )
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[bold]Errors[/] of the week ·…"
     assert lines[1].startswith("00 0")
 
 
 def test_columns_that_are_not_there_are_named(fn_api):
-    transform = PrintBoard()
+    transform = ShowLive(PaintBoard())
     pipeline = beam.Pipeline(options=fn_api)
     wrong = result(pl.DataFrame({"hour": [1]}))
     pipeline | beam.Create([0]) | beam.Map(lambda _: wrong) | transform
     with pytest.raises(Exception, match="results have no column 'visitors'"):
         pipeline.run()
-
-
-def test_quiet_prints_nothing_and_the_transform_pickles(fn_api, capsys):
-    assert pickle.loads(pickle.dumps(PrintBoard("x"))).name == "x"
-    with beam.Pipeline(options=fn_api) as pipeline:
-        pipeline | beam.Create([0]) | beam.Map(lambda _: boards({})[0]) | PrintBoard(quiet=True)
-    assert capsys.readouterr().out == ""
 
 
 progresses: list[Progress] = []
@@ -134,7 +132,8 @@ PROGRAM = """
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.runtime.progress_line import Progress
-from pipelines.visitors.hour_board import PrintBoard
+from pipelines.visitors.hour_board import PaintBoard
+from sinks.console.screen import ShowLive
 from tests.pipelines.visitors.test_hour_board import boards, progresses, with_progress
 
 progress = Progress(quiet=False, total_bytes=None)
@@ -144,7 +143,7 @@ if __name__ == "__main__":
     print("before")
     made = boards({16: 1}, {16: 1, 17: 2}, {16: 1, 17: 4}, {16: 1, 17: 4})
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        pipeline | beam.Create([0]) | beam.FlatMap(lambda _: made) | beam.Map(with_progress) | PrintBoard()
+        pipeline | beam.Create([0]) | beam.FlatMap(lambda _: made) | beam.Map(with_progress) | ShowLive(PaintBoard())
     progress.show()
     progress.note("done")
 """

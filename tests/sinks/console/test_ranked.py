@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from schemas.elements.frames import Result
-from sinks.console.ranked import PrintRanked, _PaintRanked
+from sinks.console.ranked import PaintRanked
 from transforms.rank import Ranking
 
 RANKINGS = (Ranking("count", "count"), Ranking("mean", "mean", 3))
@@ -21,8 +21,8 @@ def paint(width: int = 60, color: bool = False, names: list[str] = NAMES, rows: 
         {"region": names, "count": [7, 7, 6], "mean": MEANS},
         {"region": pl.String, "count": pl.Int64, "mean": pl.Decimal(38, 9)},
     ).head(rows)
-    options = PrintRanked("now", "region", RANKINGS, by="count", places={"mean": 2})
-    painted = pickle.loads(pickle.dumps(_PaintRanked(options)))
+    options = PaintRanked("now", key="region", rankings=RANKINGS, by="count", places={"mean": 2})
+    painted = pickle.loads(pickle.dumps(options))
     return painted(Result(None, None, 0, 1, 0, False, frame), None, width, color)
 
 
@@ -53,4 +53,4 @@ def test_no_rows_have_no_ranks():
 
 def test_a_table_without_rows_to_show_is_refused():
     with pytest.raises(ValueError, match="top must be positive, got 0"):
-        PrintRanked("now", "region", RANKINGS, top=0)
+        PaintRanked("now", key="region", rankings=RANKINGS, top=0)

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from pipelines.runtime import progress_line as progress
 from schemas.elements.frames import Result
-from sinks.console import screen
 from sinks.console import tables as console
-from sinks.console.screen import Area, PrintLive, Screen, screen_token
+from sinks.console.screen import Area, PaintTable, Screen, ShowLive, screen_token
 from sinks.files.atomic import SinkError
 from tests.sinks.conftest import result
 from tests.sinks.terminal import Emulation, on_terminal
@@ -241,7 +240,7 @@ def test_results_are_printed_as_tables_and_handed_on(fn_api, capsys):
     results = [counted(1, 0), counted(1, 1), counted(5, 2, shard=0), counted(5, FINAL)]
     with beam.Pipeline(options=fn_api) as pipeline:
         made = pipeline | beam.Create([0]) | beam.FlatMap(lambda _: results)
-        handed_on = made | PrintLive("since the start", top=1, by="sum", columns=("region", "sum"))
+        handed_on = made | ShowLive(PaintTable("since the start", top=1, by="sum", columns=("region", "sum")))
         assert_that(handed_on | beam.Map(lambda one: one.pane), equal_to([0, 1, 2, FINAL]))
     text = "since the start · all time, {} · best 1 of 2 by sum\nrank  region  sum\n   1  West    {:>3}\n\n"
     assert capsys.readouterr().out == text.format("early", 2) + text.format("early", 10) + text.format("final", 10)
@@ -249,26 +248,27 @@ def test_results_are_printed_as_tables_and_handed_on(fn_api, capsys):
 
 def test_top_must_be_positive_and_columns_must_be_there(fn_api):
     with pytest.raises(ValueError, match="top must be positive, got 0"):
-        PrintLive("x", top=0)
+        PaintTable("x", top=0)
     pipeline = beam.Pipeline(options=fn_api)
-    pipeline | beam.Create([0]) | beam.Map(lambda _: counted(1)) | PrintLive("x", by="sum", columns=("flow",))
+    (
+        pipeline
+        | beam.Create([0])
+        | beam.Map(lambda _: counted(1))
+        | ShowLive(PaintTable("x", by="sum", columns=("flow",)))
+    )
     with pytest.raises(Exception, match="results have no column 'flow'"):
         pipeline.run()
 
 
-def test_quiet_prints_nothing_and_all_of_it_pickles(fn_api, capsys):
-    table = screen._PaintTable("x", 3, "sum", ())
-    assert pickle.loads(pickle.dumps(table)) == table
-    assert pickle.loads(pickle.dumps(PrintLive("x", by="sum"))).by == "sum"
-    with beam.Pipeline(options=fn_api) as pipeline:
-        pipeline | beam.Create([0]) | beam.Map(lambda _: counted(1)) | PrintLive("x", by="sum", quiet=True)
-    assert capsys.readouterr().out == ""
+def test_what_is_shown_travels():
+    shown = pickle.loads(pickle.dumps(ShowLive(PaintTable("x", 3, "sum"), 1)))
+    assert (shown.paint, shown.place) == (PaintTable("x", 3, "sum"), 1)
 
 
 PROGRAM = """
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from sinks.console.screen import PrintLive
+from sinks.console.screen import PaintTable, ShowLive
 from tests.sinks.console.test_screen import FINAL, counted
 
 def results(first):
@@ -278,7 +278,7 @@ if __name__ == "__main__":
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
         for place, (name, first) in enumerate([("since the start", 100), ("last 5m", 10)]):
             made = pipeline | f"Make{place}" >> beam.Create([first]) | f"Results{place}" >> beam.FlatMap(results)
-            made | f"Print{place}" >> PrintLive(name, by="sum", columns=("region", "sum"), place=place)
+            made | f"Print{place}" >> ShowLive(PaintTable(name, by="sum", columns=("region", "sum")), place)
 """
 
 
