@@ -30,7 +30,6 @@ from tests.pipelines.tools import (
     command,
     environment,
     needs_proc,
-    run,
     run_here,
     to_micros_of,
     wait_for,
@@ -47,7 +46,7 @@ pytestmark = needs_proc
 GOOD = {"account_id": 1234567, "account_region": "North", "transaction_value": 4310.27}
 
 
-credit = functools.partial(run, program="pipelines.credit")
+here = functools.partial(run_here, program="pipelines.credit")
 
 
 def rows_of(path: Path) -> list[dict]:
@@ -86,13 +85,15 @@ def read_table(path: Path, table: str) -> list[dict]:
 
 
 @pytest.mark.usefixtures("prism")
-def test_live_totals_at_the_end_are_what_the_simulator_says_it_sent(tmp_path):
+def test_live_totals_at_the_end_are_what_the_simulator_says_it_sent(tmp_path, capsys):
     truth, database, chart = tmp_path / "truth.json", tmp_path / "x.db", tmp_path / "credit.png"
     options = ["--listen", "127.0.0.1:0", "--rate", 1500, "--rows", 4500, "--garbage", 0.02, "--seed", 8]
     with started(*options, "--once", "--truth", truth, program="bank") as bank:
         outputs = ["-", tmp_path / "x.jsonl", f"sqlite:///{database}"]
         live = ["--input", f"tcp://127.0.0.1:{port_of(bank)}", "--max-records", 4500, "--emit", "300ms"]
-        done = credit(*live, "--last", "2s", "--plot", chart, "--rejected", tmp_path / "r.jsonl", "--output", *outputs)
+        done = here(
+            capsys, *live, "--last", "2s", "--plot", chart, "--rejected", tmp_path / "r.jsonl", "--output", *outputs
+        )
         assert bank.wait(PATIENCE_SECONDS) == 0
     assert done.status == 0, done.err
     said = json.loads(truth.read_text())
@@ -117,7 +118,7 @@ def test_live_totals_at_the_end_are_what_the_simulator_says_it_sent(tmp_path):
     assert chart.read_bytes().startswith(b"\x89PNG")
 
 
-def test_ranks_are_written_beside_the_totals(tmp_path):
+def test_ranks_are_written_beside_the_totals(tmp_path, capsys):
     values = {"b": ["2", "2"], "a": ["3", "1"], "c": ["3"], "d": ["1"]}
     lines = [
         f'{{"account_id": 1, "account_region": "{name}", "transaction_value": {value}}}'
@@ -125,7 +126,7 @@ def test_ranks_are_written_beside_the_totals(tmp_path):
         for value in numbers
     ]
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    done = credit("--input", tmp_path / "t.jsonl", "--top", 2, "--output", tmp_path / "x.jsonl", "-", "--quiet")
+    done = here(capsys, "--input", tmp_path / "t.jsonl", "--top", 2, "--output", tmp_path / "x.jsonl", "-", "--quiet")
     assert done.status == 0, done.err
     ranks = [
         (row["ranking"], row["rank"], row["account_region"], Decimal(row["value"]))
@@ -148,12 +149,12 @@ def brute_force(sent: list[tuple[int, str, Decimal]], length: int, step: int) ->
     return dict(found)
 
 
-def test_the_last_minutes_equal_a_count_by_hand(tmp_path):
+def test_the_last_minutes_equal_a_count_by_hand(tmp_path, capsys):
     path = tmp_path / "t.jsonl"
     assert (
         simulate("--rows", 300, "--fields", "full", "--disorder", 0.2, "--output", path, program="bank").returncode == 0
     )
-    done = credit("--input", path, "--last", "50s", "3m", "--output", tmp_path / "x.jsonl")
+    done = here(capsys, "--input", path, "--last", "50s", "3m", "--output", tmp_path / "x.jsonl")
     assert done.status == 0, done.err
     sent = [
         (to_micros_of(row["transfer_time"]), row["account_region"], Decimal(row["transaction_value"]))
@@ -230,12 +231,12 @@ BAD = [
 ]
 
 
-def test_each_bad_record_is_rejected_with_its_reason_and_the_rest_is_unharmed(tmp_path):
+def test_each_bad_record_is_rejected_with_its_reason_and_the_rest_is_unharmed(tmp_path, capsys):
     good = json.dumps(GOOD).encode() + b"\n"
     (tmp_path / "t.jsonl").write_bytes(good + b"".join(record + b"\n" + good for record, _ in BAD))
     (tmp_path / "regions.toml").write_text("[regions]\nNorth = 0.5\nSouth = 0.5\n")
     options = ["--regions", tmp_path / "regions.toml", "--rejected", tmp_path / "r.jsonl"]
-    done = credit("--input", tmp_path / "t.jsonl", *options, "--output", tmp_path / "x.jsonl")
+    done = here(capsys, "--input", tmp_path / "t.jsonl", *options, "--output", tmp_path / "x.jsonl")
     assert done.status == 0, done.err
     assert done.balance == (2 * len(BAD) + 1, len(BAD) + 1, 0, len(BAD), 0)
     (row,) = rows_of(tmp_path / "x.jsonl")
@@ -246,9 +247,9 @@ def test_each_bad_record_is_rejected_with_its_reason_and_the_rest_is_unharmed(tm
         assert record.get("raw_base64") or raw.startswith(record["raw"].encode())
 
 
-def test_without_a_list_a_new_region_is_a_new_row(tmp_path):
+def test_without_a_list_a_new_region_is_a_new_row(tmp_path, capsys):
     (tmp_path / "t.jsonl").write_bytes(bad() + b"\n" + bad(account_region="Atlantis", transaction_value=1))
-    done = credit("--input", tmp_path / "t.jsonl", "--output", tmp_path / "x.jsonl")
+    done = here(capsys, "--input", tmp_path / "t.jsonl", "--output", tmp_path / "x.jsonl")
     assert done.status == 0, done.err
     assert [row["account_region"] for row in rows_of(tmp_path / "x.jsonl")] == ["Atlantis", "North"]
 
@@ -318,7 +319,7 @@ def test_what_comes_too_late_for_the_last_minutes_is_told_and_still_in_the_total
 )
 def test_wrong_usage_is_one_line(options, why, tmp_path, capsys):
     (tmp_path / "t.jsonl").write_bytes(bad())
-    done = run_here(capsys, "--input", tmp_path / "t.jsonl", *options, program="pipelines.credit")
+    done = here(capsys, "--input", tmp_path / "t.jsonl", *options)
     assert done.status == 2
     assert why in done.err
     assert done.err.count("\n") == 1
@@ -328,7 +329,7 @@ def test_a_port_that_is_taken_is_one_line(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         address = f"tcp-listen://127.0.0.1:{port}"
-        done = run_here(capsys, "--input", address, "--output", "-", program="pipelines.credit")
+        done = here(capsys, "--input", address, "--output", "-")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert f"127.0.0.1:{port}" in done.err
 
@@ -340,13 +341,13 @@ def postgres():
 
 
 @pytest.mark.usefixtures("prism")
-def test_a_server_has_the_totals_that_were_sent(tmp_path, postgres: Postgres):
+def test_a_server_has_the_totals_that_were_sent(tmp_path, postgres: Postgres, capsys):
     truth = tmp_path / "truth.json"
     with started(
         "--listen", "127.0.0.1:0", "--rate", 2000, "--rows", 2000, "--once", "--truth", truth, program="bank"
     ) as bank:
         live = ["--input", f"tcp://127.0.0.1:{port_of(bank)}", "--max-records", 2000, "--emit", "200ms"]
-        done = credit(*live, "--output", postgres.url(), "--last", "1m")
+        done = here(capsys, *live, "--output", postgres.url(), "--last", "1m")
         assert bank.wait(PATIENCE_SECONDS) == 0
     assert done.status == 0, done.err
     with psycopg.connect(postgres.url()) as connection:

@@ -6,13 +6,12 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import simulators.http
 from tests.pipelines.tools import PATIENCE_SECONDS, ROOT, Feed, Finished, needs_proc, run_here, wait_for
 from tests.pipelines.tools import run as run_program
 from tests.pipelines.tools import started as start_program
@@ -29,13 +28,16 @@ def run(*options: object, **more: Any) -> Finished:
     return run_program(*options, program="pipelines.errors", **more)
 
 
+def here(capsys: pytest.CaptureFixture[str], *options: object) -> Finished:
+    return run_here(capsys, *options, program="pipelines.errors")
+
+
 def started(*options: object) -> Any:
     return start_program(*options, program="pipelines.errors")
 
 
 def simulate(*options: object) -> None:
-    command = [sys.executable, "-m", "simulators.http", "--quiet", *map(str, options)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
+    assert simulators.http.main(["--quiet", *map(str, options)]) == 0
 
 
 def boards(text: str) -> list[list[int]]:
@@ -85,9 +87,9 @@ def add_script(folder: Path, text: str, mode: int = 0o755) -> list[object]:
     return ["--config", folder / "config.ini", "--mode", "mine"]
 
 
-def test_the_example_through_a_mode_has_one_visitor_at_16_and_four_at_17(folder, tmp_path):
+def test_the_example_through_a_mode_has_one_visitor_at_16_and_four_at_17(folder, tmp_path, capsys):
     out = tmp_path / "x.jsonl"
-    done = run("--config", folder / "config.ini", "--mode", "test_data", "--output", "-", out)
+    done = here(capsys, "--config", folder / "config.ini", "--mode", "test_data", "--output", "-", out)
     assert done.status == 0, done.err
     assert boards(done.out)[-1] == written(out) == EXAMPLE
     assert written_by_date(tmp_path / "x-by-date.jsonl") == {
@@ -96,12 +98,12 @@ def test_the_example_through_a_mode_has_one_visitor_at_16_and_four_at_17(folder,
     assert done.balance.read == 12
 
 
-def test_script_1_has_900_visitors_each_full_hour_and_is_the_same_approximately(tmp_path):
+def test_script_1_has_900_visitors_each_full_hour_and_is_the_same_approximately(tmp_path, capsys):
     data = tmp_path / "script1.jsonl"
     simulate("--script", "1", "--rows", 300_000, "--output", data)
     expected = by_hand(data)
     for more in ((), ("--approximate",)):
-        done = run("--input", data, "--weekdays", "all", "--output", tmp_path / "x.jsonl", *more)
+        done = here(capsys, "--input", data, "--weekdays", "all", "--output", tmp_path / "x.jsonl", *more)
         assert done.status == 0, done.err
         assert written(tmp_path / "x.jsonl") == expected
         days = list(written_by_date(tmp_path / "x-by-date.jsonl").values())
@@ -119,21 +121,21 @@ def by_hand(path: Path) -> list[int]:
     return [sum(int(hour[-2:]) == number for _, hour in met) for number in range(24)]
 
 
-def test_script_2_has_no_errors_and_a_board_that_says_so(tmp_path):
+def test_script_2_has_no_errors_and_a_board_that_says_so(tmp_path, capsys):
     data, out = tmp_path / "script2.jsonl", tmp_path / "x.jsonl"
     simulate("--script", "2", "--rows", 10_000, "--output", data)
     for source in (data, f"exec:cat {data}"):
-        done = run("--input", source, "--output", "-", out)
+        done = here(capsys, "--input", source, "--output", "-", out)
         assert done.status == 0, done.err
         assert boards(done.out)[-1] == written(out) == [0] * 24
         assert (tmp_path / "x-by-date.jsonl").read_text() == ""
         assert done.balance.filtered == 10_000
 
 
-def test_a_file_with_faults_has_the_counts_of_the_truth(tmp_path):
+def test_a_file_with_faults_has_the_counts_of_the_truth(tmp_path, capsys):
     data, truth, out = tmp_path / "web.jsonl", tmp_path / "truth.json", tmp_path / "x.jsonl"
     simulate("--rows", 30_000, *FAULTS, "--output", data, "--truth", truth)
-    done = run("--input", data, "--output", out, "--rejected", tmp_path / "rejected.jsonl")
+    done = here(capsys, "--input", data, "--output", out, "--rejected", tmp_path / "rejected.jsonl")
     assert done.status == 0, done.err
     said = json.loads(truth.read_text())
     assert written(out) == said["visitors_by_hour_of_day"]["mon-fri"]
@@ -202,7 +204,7 @@ def test_a_file_that_grows_is_followed(tmp_path):
     assert written(out) == [0] * 10 + [2, 1] + [0] * 12
 
 
-def test_access_logs_in_both_formats_are_read_and_bad_lines_are_rejected_one_by_one(tmp_path):
+def test_access_logs_in_both_formats_are_read_and_bad_lines_are_rejected_one_by_one(tmp_path, capsys):
     common = '10.0.0.{} - - [06/May/2019:{:02}:24:53 {}] "GET / HTTP/1.1" {} 12'
     combined = common + ' "http://example.org/" "Mozilla/5.0"'
     logs = {
@@ -214,7 +216,7 @@ def test_access_logs_in_both_formats_are_read_and_bad_lines_are_rejected_one_by_
     inputs = [tmp_path / name for name in logs]
     rejected = tmp_path / "rejected.jsonl"
     options = ["--format", "clf", "--output", tmp_path / "x.jsonl", "--rejected", rejected]
-    done = run("--input", *inputs, *options)
+    done = here(capsys, "--input", *inputs, *options)
     assert done.status == 0, done.err
     assert written(tmp_path / "x.jsonl") == [0] * 17 + [2] + [0] * 6
     assert done.balance[1:] == (3, 1, 2, 0)
@@ -230,9 +232,9 @@ def test_a_script_that_streams_is_counted_to_its_end(folder, tmp_path):
     assert totals[-1] == sum(written(tmp_path / "x.jsonl")) == 6
 
 
-def test_a_recording_is_read_and_no_script_is_run(folder, tmp_path):
+def test_a_recording_is_read_and_no_script_is_run(folder, tmp_path, capsys):
     (folder / "scripts" / "test_data_stream.txt").write_text(record("2019-05-06 03:00:00"))
-    done = run("--config", folder / "config.ini", "--mode", "test_data", "--output", tmp_path / "x.jsonl")
+    done = here(capsys, "--config", folder / "config.ini", "--mode", "test_data", "--output", tmp_path / "x.jsonl")
     assert done.status == 0, done.err
     assert written(tmp_path / "x.jsonl") == [0] * 3 + [1] + [0] * 20
 
@@ -249,11 +251,11 @@ def test_a_script_that_fails_half_way_shows_and_writes_what_was_counted(folder, 
     assert done.balance.used == 2
 
 
-def test_a_script_that_is_not_there_or_may_not_be_run_is_one_line(folder, tmp_path):
+def test_a_script_that_is_not_there_or_may_not_be_run_is_one_line(folder, tmp_path, capsys):
     options = add_script(folder, "#!/bin/sh\n", 0o644)
-    locked = run(*options, "--output", tmp_path / "x.jsonl")
+    locked = here(capsys, *options, "--output", tmp_path / "x.jsonl")
     (folder / "scripts" / "mine.sh").unlink()
-    missing = run(*options, "--output", tmp_path / "x.jsonl")
+    missing = here(capsys, *options, "--output", tmp_path / "x.jsonl")
     for done, why in ((locked, "may not be run"), (missing, "no script at")):
         assert done.status == 2
         assert why in done.err.splitlines()[-1]
@@ -269,7 +271,7 @@ def test_a_script_that_is_not_there_or_may_not_be_run_is_one_line(folder, tmp_pa
     ],
 )
 def test_wrong_usage_is_one_line(options, said, capsys):
-    done = run_here(capsys, *options, program="pipelines.errors")
+    done = here(capsys, *options)
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert said in done.err
 

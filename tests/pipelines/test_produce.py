@@ -26,6 +26,7 @@ from tests.pipelines.tools import (
     assert_lines,
     right_totals,
     run,
+    run_here,
     simulator,
     started,
     totals_of,
@@ -39,11 +40,11 @@ from tests.simulators.tools import port_of
     ("runner", "window"),
     [("FnApiRunner", "all"), ("DirectRunner", "10m/5m"), ("PrismRunner", "1h"), ("PrismRunner", "all")],
 )
-def test_a_file_is_totalled_to_the_last_digit_in_every_format(runner, window, tape, tmp_path, request):
+def test_a_file_is_totalled_to_the_last_digit_in_every_format(runner, window, tape, tmp_path, request, capsys):
     if runner == "PrismRunner":
         request.getfixturevalue("prism")
     outputs = [tmp_path / f"totals.{ending}" for ending in ("jsonl", "avro", "parquet")]
-    done = run("--runner", runner, "--input", tape, "--window", window, "--output", *outputs)
+    done = run_here(capsys, "--runner", runner, "--input", tape, "--window", window, "--output", *outputs)
     assert done.status == 0, done.err
     assert done.balance.read == ROWS
     right = right_totals(tape.read_bytes(), window)
@@ -84,8 +85,10 @@ def _values(row):
     return [row[name] for name in ("description", "quantity", "scale", "spend", "rows")]
 
 
-def test_one_document_per_window_has_what_the_rows_have(tape, tmp_path):
-    done = run("--input", tape, "--window", "1d", "--shape", "by-upc", "--output", tmp_path / "totals.jsonl")
+def test_one_document_per_window_has_what_the_rows_have(tape, tmp_path, capsys):
+    done = run_here(
+        capsys, "--input", tape, "--window", "1d", "--shape", "by-upc", "--output", tmp_path / "totals.jsonl"
+    )
     assert done.status == 0, done.err
     right = right_totals(tape.read_bytes(), "1d")
     paths = sorted(tmp_path.glob("*.jsonl"))
@@ -96,7 +99,7 @@ def test_one_document_per_window_has_what_the_rows_have(tape, tmp_path):
         assert document == {upc: values[:4] for (window, upc), values in right.items() if window == start}
 
 
-def test_a_folder_of_every_dialect_is_one_total(tmp_path):
+def test_a_folder_of_every_dialect_is_one_total(tmp_path, capsys):
     folder = tmp_path / "tape"
     folder.mkdir()
     plain = b""
@@ -110,7 +113,7 @@ def test_a_folder_of_every_dialect_is_one_total(tmp_path):
     for seed, (name, dialect) in enumerate(dialects.items()):
         write_tape(folder / name, 2_000, seed=seed, dialect=dialect)
         plain += write_tape(tmp_path / "plain", 2_000, seed=seed).read_bytes()
-    done = run("--input", folder, "--output", tmp_path / "totals.jsonl")
+    done = run_here(capsys, "--input", folder, "--output", tmp_path / "totals.jsonl")
     assert done.status == 0, done.err
     assert done.balance.read == 10_000
     assert done.balance.rejected == 0
@@ -124,7 +127,7 @@ def test_standard_input_is_read_to_its_end(prism, short_tape, tmp_path):
     assert totals_of([out]) == right_totals(short_tape.read_bytes())
 
 
-def test_registers_that_serve_lines_are_totalled_side_by_side(prism, tmp_path):
+def test_registers_that_serve_lines_are_totalled_side_by_side(prism, tmp_path, capsys):
     tapes = [tmp_path / f"{seed}.tsv" for seed in (1, 2)]
     truths = [tmp_path / f"{seed}.json" for seed in (1, 2)]
     plain = b"".join(write_tape(path, 3_000, seed=int(path.stem)).read_bytes() for path in tapes)
@@ -134,7 +137,7 @@ def test_registers_that_serve_lines_are_totalled_side_by_side(prism, tmp_path):
         simulator("--seed", 2, "--truth", truths[1], *serve) as two,
     ):
         addresses = [f"tcp://127.0.0.1:{port_of(peer)}" for peer in (one, two)]
-        done = run("--input", *addresses, "--max-records", 6_000, "--output", tmp_path / "totals.jsonl")
+        done = run_here(capsys, "--input", *addresses, "--max-records", 6_000, "--output", tmp_path / "totals.jsonl")
     assert done.status == 0, done.err
     assert done.balance.read == 6_000
     found = totals_of([tmp_path / "totals.jsonl"])
@@ -153,13 +156,14 @@ def _assert_agrees_with_truth(found, truths):
         assert rows == sum(each["rows"] for each in sums)
 
 
-def test_a_register_that_serves_one_record_per_connection_is_totalled(prism, tmp_path):
+def test_a_register_that_serves_one_record_per_connection_is_totalled(prism, tmp_path, capsys):
     records = 400
     plain = write_tape(tmp_path / "tape.tsv", records, seed=3).read_bytes()
     with simulator(
         "--rows", records, "--seed", 3, "--per-connection", "--output", "tcp-listen://127.0.0.1:0"
     ) as register:
-        done = run(
+        done = run_here(
+            capsys,
             "--runner=PrismRunner",
             *("--input", f"tcp://127.0.0.1:{port_of(register)}"),
             *("--max-records", records, "--window", "1h", "--output", tmp_path / "totals.jsonl"),
@@ -194,10 +198,10 @@ def faulty(tmp_path_factory):
     return tape, json.loads(truth.read_text())
 
 
-def test_every_garbage_record_is_rejected_and_shown(faulty, tmp_path):
+def test_every_garbage_record_is_rejected_and_shown(faulty, tmp_path, capsys):
     tape, truth = faulty
     out, rejected = tmp_path / "totals.jsonl", tmp_path / "rejected.jsonl"
-    done = run("--input", tape, "--output", out, "--rejected", rejected)
+    done = run_here(capsys, "--input", tape, "--output", out, "--rejected", rejected)
     assert done.status == 0, done.err
     assert done.balance.read == truth["rows"]
     assert done.balance.rejected == truth["garbage"] > 0
@@ -221,11 +225,12 @@ def test_every_garbage_record_is_rejected_and_shown(faulty, tmp_path):
         (["--disorder", "1s", "--lateness", "3h"], False),
     ],
 )
-def test_late_records_are_used_or_counted_and_shown(more, is_late, faulty, prism, tmp_path):
+def test_late_records_are_used_or_counted_and_shown(more, is_late, faulty, prism, tmp_path, capsys):
     tape, truth = faulty
     late = tmp_path / "late.jsonl"
     late.write_text("of an earlier run\n")
-    done = run(
+    done = run_here(
+        capsys,
         *("--input", tape, "--rate", 40_000, "--window", "10m", *more),
         *("--output", tmp_path / "totals.jsonl", "--late", late),
     )
@@ -247,9 +252,9 @@ def test_late_records_are_used_or_counted_and_shown(more, is_late, faulty, prism
     assert found == right
 
 
-def test_no_more_records_are_read_than_asked_for(tape, tmp_path):
+def test_no_more_records_are_read_than_asked_for(tape, tmp_path, capsys):
     out = tmp_path / "totals.jsonl"
-    done = run("--input", tape, "--max-records", 1_000, "--output", out)
+    done = run_here(capsys, "--input", tape, "--max-records", 1_000, "--output", out)
     assert done.balance.read == 1_000
     first = b"".join(tape.read_bytes().splitlines(keepends=True)[:1_000])
     assert totals_of([out]) == right_totals(first)
@@ -259,13 +264,13 @@ def test_no_more_records_are_read_than_asked_for(tape, tmp_path):
     ("pace", "least_seconds"),
     [(["--rate", 1_000], 1.0), (["--interval", "0.001..0.003"], 1.5), (["--speed", 4_000], 0.5)],
 )
-def test_a_replay_keeps_its_pace(pace, least_seconds, short_tape, prism, tmp_path):
+def test_a_replay_keeps_its_pace(pace, least_seconds, short_tape, prism, tmp_path, capsys):
     seconds = least_seconds
     if pace[0] == "--speed":
         times = [line.split(b"\t")[0].decode() for line in short_tape.read_bytes().splitlines()]
         first, last = (datetime.fromisoformat(time) for time in (times[0], times[-1]))
         seconds = (last - first).total_seconds() / 4_000
-    done = run("--input", short_tape, *pace, "--output", tmp_path / "totals.jsonl")
+    done = run_here(capsys, "--input", short_tape, *pace, "--output", tmp_path / "totals.jsonl")
     assert done.status == 0, done.err
     took = float(done.err.partition(", in ")[2].partition(" s (")[0])
     assert took > seconds - 0.1
@@ -293,10 +298,10 @@ def test_early_tables_are_totals_so_far_and_files_are_written_once(short_tape, p
     assert totals_of([out]) == right_totals(short_tape.read_bytes())
 
 
-def test_a_register_that_never_came_fails_the_job_after_the_idle_timeout(prism, tmp_path):
+def test_a_register_that_never_came_fails_the_job_after_the_idle_timeout(prism, tmp_path, capsys):
     out = tmp_path / "totals.jsonl"
     address = f"tcp-listen://127.0.0.1:{free_port()}"
-    done = run("--input", address, "--idle-timeout", "500ms", "--output", out)
+    done = run_here(capsys, "--input", address, "--idle-timeout", "500ms", "--output", out)
     assert done.status == 1, done.err
     assert done.balance.read == 0
     assert done.lines[-2:] == [

@@ -24,6 +24,7 @@ from tests.pipelines.tools import Balance, Feed, command, wait_for
 from tests.simulators.tools import ROOT
 
 run = partial(tools.run, program="pipelines.relay")
+here = partial(tools.run_here, program="pipelines.relay")
 started = partial(tools.started, program="pipelines.relay")
 
 CSV = 'time,item,price\n2026-01-01 10:00:00,apple,3.10\n2026-01-01 10:00:01,"pear, green",2.5\n10:02,fig,12\n'
@@ -62,26 +63,28 @@ def test_records_leave_as_they_came_into_every_output(csv, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_condition_and_a_template_pick_and_write_records(csv):
-    done = run("--input", csv, "--where", "price > 2.5 AND item <> 'fig'", "--format", "{time}: {item} at {price}")
+def test_a_condition_and_a_template_pick_and_write_records(csv, capsys):
+    done = here(
+        capsys, "--input", csv, "--where", "price > 2.5 AND item <> 'fig'", "--format", "{time}: {item} at {price}"
+    )
     assert (done.status, done.out) == (0, "2026-01-01 10:00:00: apple at 3.10\n")
     assert done.balance == Balance(3, 1, 2, 0, 0)
 
 
-def test_what_cannot_be_read_is_rejected_alone(tmp_path):
+def test_what_cannot_be_read_is_rejected_alone(tmp_path, capsys):
     records = [b'{"a":1}', b"nonsense", b"[1]", b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":{"b":2.50}}', b'{"b":1}']
     (tmp_path / "x.jsonl").write_bytes(b"\n".join(records))
     rejected = tmp_path / "rejected.jsonl"
-    done = run("--input", tmp_path / "x.jsonl", "--columns", "a", "--rejected", rejected)
+    done = here(capsys, "--input", tmp_path / "x.jsonl", "--columns", "a", "--rejected", rejected)
     assert (done.status, done.out) == (0, '{"a":1}\n{"a":{"b":2.50}}\n{"a":null}\n')
     assert done.balance == Balance(7, 3, 0, 4, 0)
     assert [record["position"] for record in tools.assert_lines(rejected, 4)] == [8, 17, 21, 31]
 
 
-def test_a_big_file_keeps_its_order(tmp_path):
+def test_a_big_file_keeps_its_order(tmp_path, capsys):
     text = "n,word\n" + "".join(f"{number},{'w' * (number % 50)}\n" for number in range(300_000))
     (tmp_path / "big.csv").write_text(text)
-    done = run("--input", tmp_path / "big.csv", "--output", tmp_path / "out.csv", "--where", "n % 3 = 0")
+    done = here(capsys, "--input", tmp_path / "big.csv", "--output", tmp_path / "out.csv", "--where", "n % 3 = 0")
     assert done.balance == Balance(300_000, 100_000, 200_000, 0, 0)
     numbers = [int(line.partition(",")[0]) for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
     assert numbers == list(range(0, 300_000, 3))
@@ -161,15 +164,15 @@ def test_a_chain_of_relays_carries_records_over_udp_and_tcp(tmp_path):
     assert "0 records missing, 0 reordered" in told.err
 
 
-def test_records_come_back_from_kafka_in_order_and_each_key_from_one_partition(kafka, csv, tmp_path):
+def test_records_come_back_from_kafka_in_order_and_each_key_from_one_partition(kafka, csv, tmp_path, capsys):
     topic = kafka.create_topic(partitions=3)
-    there = run("--input", csv, "--output", kafka.address(topic), "--key", "item")
+    there = here(capsys, "--input", csv, "--output", kafka.address(topic), "--key", "item")
     assert (there.status, there.balance) == (0, Balance(3, 3, 0, 0, 0))
     assert f"wrote 3 messages to {kafka.address(topic)}" in there.lines
     messages = kafka.consume_all(topic)
     assert {key for _, _, key, _ in messages} == {b"apple", b"pear, green", b"fig"}
     reading = ["--input", kafka.address(topic), "--max-records", 3, "--names", "time,item,price:number"]
-    back = run(*reading, "--output", tmp_path / "back.txt", "--where", "price > 3")
+    back = here(capsys, *reading, "--output", tmp_path / "back.txt", "--where", "price > 3")
     assert (back.status, back.balance.used, back.balance.rejected) == (0, 2, 0)
     assert sorted((tmp_path / "back.txt").read_text().splitlines(keepends=True)) == sorted([RECORDS[0], RECORDS[2]])
 
@@ -219,9 +222,9 @@ def test_wrong_options_are_told_in_one_line_before_anything_runs(csv, monkeypatc
     assert [path.name for path in csv.parent.iterdir()] == ["my.csv"]
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path):
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("--input", f"tcp-listen://:{taken.getsockname()[1]}", "--output", tmp_path / "x.txt")
+        done = here(capsys, "--input", f"tcp-listen://:{taken.getsockname()[1]}", "--output", tmp_path / "x.txt")
     assert (done.status, len(done.lines)) == (2, 1)
     assert "Address already in use" in done.err
     assert not (tmp_path / "x.txt").exists()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import defaultdict
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -14,12 +12,11 @@ from typing import Any
 
 import pytest
 
+import simulators.smoothies
 from pipelines.smoothies.options import with_topics
 from schemas.smoothies import TOPICS
 from tests.brokers import Broker
 from tests.pipelines.tools import (
-    PATIENCE_SECONDS,
-    ROOT,
     Finished,
     assert_lines,
     needs_proc,
@@ -40,13 +37,16 @@ def run(*options: object, **more: Any) -> Finished:
     return run_program(*options, program="pipelines.sales", **more)
 
 
+def here(capsys: pytest.CaptureFixture[str], *options: object) -> Finished:
+    return run_here(capsys, *options, program="pipelines.sales")
+
+
 def started(*options: object) -> Any:
     return start_program(*options, program="pipelines.sales")
 
 
 def simulate(*options: object) -> None:
-    command = [sys.executable, "-m", "simulators.smoothies", "--quiet", *map(str, options)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE_SECONDS)
+    assert simulators.smoothies.main(["--quiet", *map(str, options)]) == 0
 
 
 def read(path: Path) -> Rows:
@@ -117,10 +117,10 @@ def window_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("x-2*.jsonl"))
 
 
-def test_a_folder_and_a_stream_of_events_have_the_totals_by_hand(shop: Path, tmp_path: Path) -> None:
+def test_a_folder_and_a_stream_of_events_have_the_totals_by_hand(shop: Path, tmp_path: Path, capsys) -> None:
     for name in ("kinds", "events.jsonl"):
         folder = tmp_path / name
-        done = run("--input", shop / name, "--output", folder / "x.jsonl", "--enriched", folder / "e.jsonl")
+        done = here(capsys, "--input", shop / name, "--output", folder / "x.jsonl", "--enriched", folder / "e.jsonl")
         assert done.status == 0, done.err
         assert done.balance == (ROWS, ROWS, 0, 0, 0)
         purchases, products = messages(shop, "purchases"), messages(shop, "products")
@@ -155,10 +155,10 @@ def check_enriched(found: Rows, purchases: Rows, products: Rows) -> None:
         assert row["profit"] == row["total_purchase"] - row["cost"]
 
 
-def test_plain_purchases_in_any_file_have_their_totals_without_costs(shop: Path, tmp_path: Path) -> None:
+def test_plain_purchases_in_any_file_have_their_totals_without_costs(shop: Path, tmp_path: Path, capsys) -> None:
     plain = tmp_path / "till.txt"
     plain.write_bytes((shop / "kinds" / "demo.purchases.jsonl").read_bytes())
-    done = run("--input", plain, "--output", tmp_path / "x.jsonl", "--tables", "products", "categories")
+    done = here(capsys, "--input", plain, "--output", tmp_path / "x.jsonl", "--tables", "products", "categories")
     assert done.status == 0, done.err
     purchases = messages(shop, "purchases")
     assert done.balance.used == len(purchases)
@@ -167,8 +167,10 @@ def test_plain_purchases_in_any_file_have_their_totals_without_costs(shop: Path,
     assert (category["category"], category["cost"], category["profit"]) == ("(unknown)", None, None)
 
 
-def test_other_kinds_are_filtered_where_only_windows_are_wanted(shop: Path, tmp_path: Path) -> None:
-    done = run("--input", shop / "kinds", "--tables", "windows", "--window", "1h", "--output", tmp_path / "x.jsonl")
+def test_other_kinds_are_filtered_where_only_windows_are_wanted(shop: Path, tmp_path: Path, capsys) -> None:
+    done = here(
+        capsys, "--input", shop / "kinds", "--tables", "windows", "--window", "1h", "--output", tmp_path / "x.jsonl"
+    )
     assert done.balance.used == len(messages(shop, "purchases"))
     assert done.balance.filtered == ROWS - done.balance.used
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"x"}
@@ -231,14 +233,16 @@ def test_a_product_that_comes_late_is_filled_in(kafka: Broker, shop: Path, tmp_p
     assert found == {row["category"] for row in products}  # none is unknown any more
 
 
-def test_purchases_go_to_a_topic_with_what_is_known_of_their_product(kafka: Broker, shop: Path, tmp_path: Path) -> None:
+def test_purchases_go_to_a_topic_with_what_is_known_of_their_product(
+    kafka: Broker, shop: Path, tmp_path: Path, capsys
+) -> None:
     topic, purchases, products = (
         kafka.create_topic(partitions=4),
         messages(shop, "purchases"),
         messages(shop, "products"),
     )
     enriched = ["--enriched", kafka.address(topic), "--tables", "products", "--output", tmp_path / "x.jsonl"]
-    done = run("--input", shop / "kinds", *enriched)
+    done = here(capsys, "--input", shop / "kinds", *enriched)
     assert done.status == 0, done.err
     assert f"wrote {len(purchases):,} messages to {kafka.address(topic)}" in done.err
     found = [(key, json.loads(value or b"", parse_float=Decimal)) for _, _, key, value in kafka.consume_all(topic)]
@@ -258,9 +262,9 @@ def garbage(shop: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_garbage_is_rejected_with_its_origin(garbage: Path, tmp_path: Path) -> None:
+def test_garbage_is_rejected_with_its_origin(garbage: Path, tmp_path: Path, capsys) -> None:
     rejected = tmp_path / "rejected.jsonl"
-    done = run("--input", garbage, "--output", tmp_path / "x.jsonl", "--rejected", rejected)
+    done = here(capsys, "--input", garbage, "--output", tmp_path / "x.jsonl", "--rejected", rejected)
     assert done.balance == (500, 497, 0, 3, 0)
     records = assert_lines(rejected, 3)
     data = garbage.read_bytes()
@@ -291,13 +295,13 @@ def test_wrong_usage_is_told_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     more = [] if wrong[0] == "--input" else ["--input", shop / "kinds"]
-    done = run_here(capsys, *more, "--output", tmp_path / "x.jsonl", *wrong, program="pipelines.sales")
+    done = here(capsys, *more, "--output", tmp_path / "x.jsonl", *wrong)
     assert (done.status, len(done.lines)) == (2, 1), done.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_console_shows_the_newest_windows_and_the_totals(shop: Path) -> None:
-    done = run("--input", shop / "kinds", "--output", "-")
+def test_the_console_shows_the_newest_windows_and_the_totals(shop: Path, capsys) -> None:
+    done = here(capsys, "--input", shop / "kinds", "--output", "-")
     assert done.status == 0, done.err
     assert done.out.count("sold · ") == 2
     starts = [line.split(" · ")[1] for line in done.out.splitlines() if line.startswith("sold · ")]

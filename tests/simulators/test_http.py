@@ -20,7 +20,6 @@ from simulators.web.scripts import SCRIPTS, Script
 from tests.simulators.tools import (
     PATIENCE_SECONDS,
     assert_help_is_whole,
-    assert_needs_no_beam,
     assert_refused,
     fetch,
     port_of,
@@ -175,7 +174,3 @@ def test_wrong_use_is_one_line_and_exit_code_two(
 
 def test_help_names_every_option() -> None:
     assert_help_is_whole(COMMAND)
-
-
-def test_nothing_of_it_needs_beam() -> None:
-    assert_needs_no_beam(COMMAND)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simulators.registers import COMMAND
-from tests.simulators.tools import assert_help_is_whole, assert_needs_no_beam, assert_refused, run
+from tests.simulators.tools import assert_help_is_whole, assert_refused, run
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,3 @@ def test_help_is_complete_and_in_groups() -> None:
     text = assert_help_is_whole(COMMAND)
     for group in ("what is sent:", "where to:", "how fast", "faults", "what is told:"):
         assert group in text
-
-
-def test_nothing_of_it_needs_beam() -> None:
-    assert_needs_no_beam(COMMAND)

@@ -18,7 +18,6 @@ from tests.brokers import Broker
 from tests.simulators.shops import Recount, assert_sums, batches_of, data_of, kind_of, messages_of, time_of
 from tests.simulators.tools import (
     assert_help_is_whole,
-    assert_needs_no_beam,
     assert_refused,
     fetch,
     port_of,
@@ -64,10 +63,6 @@ def test_kinds_that_share_a_topic_are_refused(tmp_path: Path, capsys: pytest.Cap
 
 def test_help_tells_every_option() -> None:
     assert_help_is_whole(COMMAND)
-
-
-def test_nobody_waits_for_beam() -> None:
-    assert_needs_no_beam(COMMAND)
 
 
 def test_one_stream_says_what_each_message_is(tmp_path: Path) -> None:

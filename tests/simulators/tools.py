@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import socket
 import subprocess
@@ -62,18 +64,13 @@ def assert_refused(simulator: Command, options: list[str], message: str, capsys:
 
 def assert_help_is_whole(simulator: Command) -> str:
     """The help tells of every option; gives its text."""
-    text = run("--help", program=simulator.name).stdout.decode()
+    with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
+        simulator.main(["--help"])
+    text = shown.getvalue()
     for action in simulator.parser()._actions:
         assert action.help
         assert all(option in text for option in action.option_strings)
     return text
-
-
-def assert_needs_no_beam(simulator: Command) -> None:
-    """Nobody who only simulates waits for Beam to be imported."""
-    name = f"simulators.{simulator.name}"
-    code = f"import sys, {name}; sys.exit(any(name.startswith('apache_beam') for name in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=PATIENCE_SECONDS).returncode == 0
 
 
 def port_of(process: subprocess.Popen[bytes]) -> int:
