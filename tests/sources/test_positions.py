@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from apache_beam.utils.timestamp import MAX_TIMESTAMP
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block
@@ -159,7 +159,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200)
 @given(STEPS, st.integers(6, 40))
 def test_files_that_are_followed_lose_nothing_and_double_only_what_was_under_way(steps, block_bytes):
     with tempfile.TemporaryDirectory() as folder:
@@ -215,7 +214,6 @@ READS = st.one_of(
 RUN = st.tuples(st.lists(CHANGES, max_size=5), st.lists(st.one_of(CHANGES, READS, READS), max_size=12), st.booleans())
 
 
-@settings(max_examples=200)
 @given(st.lists(RUN, max_size=5), st.integers(6, 40), st.booleans())
 def test_files_that_are_read_to_their_end_lose_nothing_and_double_only_what_was_under_way(runs, block_bytes, is_paced):
     with tempfile.TemporaryDirectory() as folder:

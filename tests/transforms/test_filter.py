@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch
@@ -12,7 +12,6 @@ from transforms.filter import _KeepFn
 BLOCK = Block(b"raw", (Span(0, "test", 0),))
 
 
-@settings(max_examples=100)
 @given(sale_rows)
 def test_what_is_not_kept_is_counted_as_filtered(rows):
     board.reset()

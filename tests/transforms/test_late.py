@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 from apache_beam.pvalue import TaggedOutput
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import NOTHING_IS_LATE, Block, Span
@@ -43,7 +43,6 @@ watermarks = st.just(NOTHING_IS_LATE) | st.builds(
 )
 
 
-@settings(max_examples=300)
 @given(
     st.lists(st.tuples(moments, st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\r\n\r\n", b"\n\r\n"])), max_size=8),
     windows(),

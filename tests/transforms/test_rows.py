@@ -10,7 +10,7 @@ import pytest
 from apache_beam.coders import RowCoder, registry
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block, Span
@@ -50,7 +50,6 @@ def to_rows(row_type: type, frame: pl.DataFrame) -> list:
     return list(rows.process(Batch(frame, BLOCK)))
 
 
-@settings(max_examples=100)
 @given(sale_rows)
 def test_a_row_has_the_columns_that_its_type_names_and_no_other(rows):
     expected = [
@@ -100,7 +99,6 @@ totals = st.builds(
 )
 
 
-@settings(max_examples=100)
 @given(totals)
 def test_rows_come_back_from_the_coder_that_torows_registers(total):
     ToRows(ProduceTotal)

@@ -10,7 +10,7 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.testing.util import assert_that
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.smoothies.anomalies import WHOLE_SHOP, FindAnomalies, FoldExpected, hours_of
@@ -88,7 +88,6 @@ def assert_same(found: list[tuple], expected: list[tuple]) -> None:
         assert row[3:] == pytest.approx(right[3:], abs=0.000_6)
 
 
-@settings(max_examples=150)
 @given(sold, randoms, st.sampled_from([0, 600 * SECOND]), st.integers(1, 3), st.sampled_from([1, SECOND]))
 def test_what_stands_out_is_what_a_slow_count_finds(seen, random, lateness, instances, settle):
     worker = Worker(FoldExpected(BY, 3, 2.0), lateness, settle=settle, instances=instances)

@@ -169,7 +169,6 @@ def plain(rows: pl.DataFrame) -> list[tuple]:
     return sorted(rows.drop(EDGES, strict=False).rows(), key=str)
 
 
-@settings(max_examples=200)
 @given(
     stories(),
     randoms,

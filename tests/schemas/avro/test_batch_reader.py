@@ -108,7 +108,6 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return bytes(hurt)
 
 
-@settings(max_examples=150)
 @given(
     st.lists(records(VALUES), min_size=1, max_size=4).map(lambda found: [body(record) for record in found]),
     st.data(),
@@ -152,7 +151,6 @@ def by_fastavro(data: bytes, schema: AvroSchema) -> dict | None:
     return found if file.tell() == len(data) else None
 
 
-@settings(max_examples=200)
 @given(schemas_with_records(), st.data())
 def test_what_is_read_at_once_is_what_fastavro_reads_whatever_the_schema_and_the_damage(
     of: tuple[AvroSchema, list[dict]], data: st.DataObject

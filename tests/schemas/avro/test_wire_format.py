@@ -128,7 +128,6 @@ def parsed(record_type: RecordType, lines: list[bytes]) -> pl.DataFrame:
     return found.rows
 
 
-@settings(max_examples=100)
 @given(
     st.sampled_from([*SHOP, TRANSFERS, VISIT]).flatmap(lambda of: st.tuples(st.just(of), st.lists(json_records(of))))
 )
@@ -166,7 +165,6 @@ def test_the_values_of_json_are_what_they_are() -> None:
     assert make_encoder(ValueFormat(), "topic")([b'{"a": 1.50}\r\n', b"x"]) == [b'{"a": 1.50}', b"x"]
 
 
-@settings(max_examples=150)
 @given(everything)
 def test_whatever_fastavro_writes_is_read_as_it_reads_it(value) -> None:
     schema = AvroSchema(json.dumps(EVERYTHING))
@@ -183,7 +181,6 @@ def _plain(value):
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-@settings(max_examples=150)
 @given(everything)
 def test_whatever_is_written_fastavro_reads(value) -> None:
     schema = AvroSchema(json.dumps(EVERYTHING))
@@ -191,7 +188,6 @@ def test_whatever_is_written_fastavro_reads(value) -> None:
     assert fastavro.schemaless_reader(io.BytesIO(BodyWriter(schema)(read_line(line))), schema.parsed) == value
 
 
-@settings(max_examples=300)
 @given(
     st.sampled_from([*own_schemas(), AvroSchema(json.dumps(EVERYTHING))]), st.binary(max_size=80), st.integers(0, 10)
 )
@@ -203,7 +199,6 @@ def test_garbage_is_a_line_or_a_fault_and_never_raises(schema: AvroSchema, data:
         assert isinstance(found, Fault) or json.loads(found) is not None
 
 
-@settings(max_examples=200)
 @given(st.sampled_from(SHOP), st.data())
 def test_a_value_that_was_cut_short_or_goes_on_is_a_fault(record_type: RecordType, data) -> None:
     line = data.draw(json_records(record_type))

@@ -161,7 +161,6 @@ def meaning(row: dict[str, str]) -> dict:
     }
 
 
-@settings(max_examples=400)
 @given(tables())
 def test_a_rendered_table_is_recognised(table: Table) -> None:
     style, dialect = table.style, sniff_dialect(table.data, TAPE)
@@ -177,7 +176,6 @@ def test_a_rendered_table_is_recognised(table: Table) -> None:
         assert not dialect.quoted
 
 
-@settings(max_examples=150)
 @given(tables(), st.sampled_from([1 << 10, 1 << 16]))
 def test_a_written_file_reads_back_as_it_was(tmp_path_factory, table: Table, chunk_bytes: int) -> None:
     path = tmp_path_factory.getbasetemp() / "table.txt"
@@ -202,7 +200,6 @@ def test_a_minority_of_garbage_at_the_head_does_not_spoil_it(table: Table, garba
     assert spoilt == clean
 
 
-@settings(max_examples=500)
 @given(st.binary(max_size=200) | st.text('",\t;|ab\n\r').map(str.encode), st.sampled_from([TAPE, SALE]))
 @example(b"_,_,_,_,_,_\n", SALE)
 @example(b"\xef\xbb\xbf", SALE)
@@ -263,7 +260,6 @@ CSV_TAKES_NUL = sys.version_info >= (3, 11)
 records = st.text(st.sampled_from('",;\t|ab \0\ufeffä') | st.characters(exclude_characters="\n\r", codec="utf-8"))
 
 
-@settings(max_examples=500)
 @given(records, st.sampled_from(SEPARATORS))
 @example('"a""b",c', ",")
 @example('"', ",")

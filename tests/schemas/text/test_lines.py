@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.http import ACCESS_LOG, RESPONSES
@@ -100,7 +100,6 @@ def test_lines_that_are_no_utf8_are_found(data: bytes) -> None:
     assert are_utf8(data, find_lines(data)).tolist() == again
 
 
-@settings(max_examples=500)
 @given(blobs, st.integers(1, 4), st.booleans())
 @example(b'"\n"a","b"\n', 2, True)
 @example(b'a"\n\r\n"b",c\r\n""', 2, True)
@@ -113,7 +112,6 @@ def test_a_line_is_plain_if_its_separators_and_quotes_are_in_place(data: bytes, 
     assert flags == [is_plain(data[start:stop], dialect, width) for start, stop in lines_of(data)]
 
 
-@settings(max_examples=300)
 @given(st.data(), dialects)
 def test_a_plain_line_has_the_right_number_of_fields_by_the_rule(data, dialect: Dialect) -> None:
     raw = data.draw(sale_data(dialect))
@@ -141,7 +139,6 @@ def test_joining_all_lines_copies_nothing() -> None:
     assert join_lines(data, lines, np.ones(len(lines.starts), bool)) is data
 
 
-@settings(max_examples=150)
 @given(st.lists(times | st.sampled_from(["garbage", "NULL", "", "2011-04-31 10:40:23"]), max_size=8), st.booleans())
 def test_event_times_are_those_of_the_records_one_by_one(moments: list[str], quoted: bool) -> None:
     quote = '"' if quoted else ""
@@ -164,7 +161,6 @@ def test_event_times_of_lines_with_too_few_fields_are_those_of_their_neighbours(
     assert event_times(b"", nothing, TICK, Dialect()).tolist() == []
 
 
-@settings(max_examples=100)
 @given(st.lists(times | iso_times | st.sampled_from(["garbage", ""]), max_size=8))
 def test_event_times_of_json_lines_are_those_of_the_records_one_by_one(moments: list[str]) -> None:
     data = "".join(f'{{"ip":"::1", "time" : "{moment}", "status_code":200}}\n' for moment in moments).encode()

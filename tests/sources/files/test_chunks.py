@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.record_type import RecordType
@@ -52,7 +52,6 @@ def records_of(chunk: Chunk, data: bytes) -> list[tuple[int, bytes]]:
     return [(chunk.offset + at, line) for at, line in lines_of(data[chunk.offset : chunk.after], 0)]
 
 
-@settings(max_examples=400)
 @given(heads, blobs, st.lists(st.floats(0, 1), max_size=5), st.integers(8, 64), endings)
 @example(b"", b"", [], 8, "")
 @example(b"", b"\n\n\n\n", [0.5], 8, ".zst")
@@ -90,7 +89,6 @@ def test_pieces_of_a_file_have_every_line_of_it_once(
             assert chunk.piece in (bisect.bisect(starts, offset) - 1, bisect.bisect(starts, dialect.skip) - 1)
 
 
-@settings(max_examples=150)
 @given(heads, blobs, st.lists(st.floats(0, 1), max_size=3), st.integers(8, 40), endings)
 def test_going_on_after_any_chunk_gives_exactly_the_rest(
     folder: Path, head: bytes, blob: bytes, fractions: list[float], chunk_bytes: int, ending: str
@@ -143,7 +141,6 @@ def test_a_compressed_file_that_was_cut_off_is_an_error_that_names_it(tmp_path: 
             list(read_chunks((ByteRange(str(path)),), TICK, 1 << 16))
 
 
-@settings(max_examples=100)
 @given(st.sampled_from([".gz", ".zst"]), st.data())
 def test_a_damaged_compressed_file_never_raises_anything_but_oserror(folder: Path, ending: str, data) -> None:
     whole = bytearray(ENDINGS[ending](b"".join(b"%d\t%d\n" % (number, number * 7919) for number in range(300))))

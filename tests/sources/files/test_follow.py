@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.tape import TAPE
@@ -340,7 +340,6 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=100)
 @given(actions, st.integers(1, 40))
 def test_every_line_comes_once_whatever_is_done_and_wherever_it_is_resumed(steps, block_bytes) -> None:
     """A file is rotated and cut off only after somebody has looked, as what came between cannot be known."""

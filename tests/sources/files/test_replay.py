@@ -112,7 +112,6 @@ def nothing_left_open() -> Iterator[None]:
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("read-ahead")]
 
 
-@settings(max_examples=150)
 @given(
     st.lists(st.tuples(tick_lines, st.sampled_from(list(COMPRESS))), min_size=1, max_size=3),
     paces,
@@ -144,7 +143,6 @@ def test_whatever_the_pace_a_mark_goes_on_with_exactly_the_rest(
 
 
 @given(tick_lines, paces, st.integers(0, 5))
-@settings(max_examples=100)
 def test_the_watermark_is_the_greatest_event_time_so_far_less_the_disorder(
     folder: Path, lines: list[bytes], pace: Pace, disorder: int
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.avro import wire_format
@@ -169,7 +169,6 @@ def test_values_are_decoded_by_topic_and_those_that_cannot_be_are_faults_with_th
     assert located(portions) == [("a[0]@0", b"a1", ""), ("a[0]@1", b"\x00\n", "odd"), ("b[0]@0", b"b2", "")]
 
 
-@settings(max_examples=100)
 @given(st.lists(json_records(TRANSFERS), min_size=3, max_size=8), st.booleans(), st.data())
 def test_a_damaged_body_in_mid_block_rejects_only_itself_with_its_bytes(
     lines: list[bytes], at_once: bool, data: st.DataObject

@@ -50,7 +50,6 @@ def amount_count_note(group: list[dict]) -> tuple:
     return sum((row["amount"] or 0 for row in group), Decimal(0)), len(group), max(notes, default=(None, None))[1]
 
 
-@settings(max_examples=100)
 @given(sale_rows, randoms)
 def test_several_values_at_once_are_as_right_as_each_alone(rows, random):
     parts = [reduction.reduce(sale_frame(part)) for part in shuffled_cuts(random, rows)]
@@ -147,7 +146,6 @@ def bucket_start(moment: datetime, some: Windows) -> int:
     return to_micros(moment) // some.bucket * some.bucket if some.length else 0
 
 
-@settings(max_examples=100)
 @given(sale_rows, randoms, windows())
 def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_no_row_is_lost(rows, random, some):
     board.reset()

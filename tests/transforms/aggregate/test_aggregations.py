@@ -146,7 +146,6 @@ def test_an_aggregation_pickles_to_its_equal(name):
     assert results[0].equals(results[1])
 
 
-@settings(max_examples=300)
 @given(
     places=st.sampled_from([0, 2, 4, 9]),
     units=st.lists(st.integers(-(10**12), 10**12) | st.integers(-3, 3), min_size=1, max_size=9),

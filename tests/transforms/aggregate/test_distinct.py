@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import lists_up_to, merged_by_any_tree, shuffled_cuts
@@ -20,7 +20,6 @@ def frame(rows: list) -> pl.DataFrame:
     return pl.DataFrame([tuple(row) for row in rows], {"key": pl.String, "ip": pl.String}, orient="row")
 
 
-@settings(max_examples=100)
 @given(lists_up_to(40, st.tuples(st.sampled_from("ab"), addresses)), st.randoms(use_true_random=False))
 def test_the_number_is_that_of_the_different_texts_however_they_come(rows, random):
     merged = merged_by_any_tree(random, [by.reduce(frame(part)) for part in shuffled_cuts(random, rows)], by.merge)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from apache_beam.transforms.window import GlobalWindow, IntervalWindow
 from apache_beam.utils.timestamp import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE
@@ -52,7 +52,6 @@ def shown(result):
     return result.rows.drop("window_start", "window_end").rows()
 
 
-@settings(max_examples=100)
 @given(sale_rows, randoms, st.integers(1, 3))
 def test_each_early_result_is_the_whole_total_so_far_and_the_final_one_has_all(rows, random, instances):
     worker = Worker(emit_micros=1_000, instances=instances)

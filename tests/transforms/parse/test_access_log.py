@@ -7,7 +7,7 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block, Span
@@ -39,7 +39,6 @@ def block(data: bytes) -> Block:
     return Block(data, (Span(0, "access.log", 100),))
 
 
-@settings(max_examples=250)
 @given(log_data(), st.sampled_from([ACCESS_LOG, WHOLE]), st.sampled_from([None, pl.col("status_code") >= 400]))
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, record_type, where) -> None:
     fast, slow = parse_both_ways(AccessLogParser(record_type, (), where), block(data))

@@ -14,7 +14,7 @@ import fastavro
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulators.registers import write_tape
@@ -124,7 +124,6 @@ pieces = (
 )
 
 
-@settings(max_examples=300)
 @given(st.lists(pieces, max_size=4).map(b"".join), st.integers(0, 500), st.sampled_from(list(EXPECTED)))
 @example(b"[" * 5_000, 5_000, "json")
 @example(b'{"a":' * 900, 5_000, "delimited")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block, Span
@@ -36,14 +36,12 @@ def values(parsed, names):
 NAMES = [column.name for column in SALE.columns]
 
 
-@settings(max_examples=600)
 @given(st.data(), dialects)
 def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data, dialect):
     raw = data.draw(sale_data(dialect))
     check_against_oracle(raw, dialect)
 
 
-@settings(max_examples=200)
 @given(st.binary(max_size=60), dialects)
 @example(b"\xef\xbb\xbf\n", Dialect())
 @example(b"\r", Dialect())
@@ -63,7 +61,6 @@ def check_against_oracle(raw: bytes, dialect: Dialect) -> None:
         assert sorted(r.raw for r in parsed.rejected) == sorted(lines[n].rstrip(b"\r") for n in rejected)
 
 
-@settings(max_examples=200)
 @given(st.data(), dialects)
 def test_what_was_rendered_parses_back(data, dialect):
     text = st.text(st.characters(codec="latin-1", exclude_characters='\n\r"\t,;|'), min_size=1, max_size=8)
@@ -127,7 +124,6 @@ def test_an_unknown_column_is_named():
         ParseDelimited(SALE, ("prize",))
 
 
-@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(

@@ -10,7 +10,7 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.bank import TRANSFERS
@@ -47,7 +47,6 @@ FILTERS = [
 ]
 
 
-@settings(max_examples=500)
 @given(visit_data(), st.sampled_from(FILTERS), st.sampled_from([(), ("page", "extra"), ("value",)]))
 @example(b"\xef\xbb\xbf" + visit(), None, ())
 @example(visit() + b"\x01" + visit(), None, ())
@@ -61,7 +60,6 @@ def test_the_fast_way_equals_the_slow_way_on_arbitrary_bytes(data: bytes, where,
     assert fast.rows.schema == slow.rows.schema
 
 
-@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=40), max_size=4).map(b"\n".join))
 def test_garbage_is_rejected_and_never_raises(data: bytes) -> None:
     fast, slow = parse_both_ways(JsonParser(RESPONSES), block(data))
@@ -157,7 +155,6 @@ def test_a_value_is_read_as_it_is_meant(line: bytes, column: str, value: object)
         assert parsed.rows[column].to_list() == [value]
 
 
-@settings(max_examples=300)
 @given(json_numbers)
 def test_a_decimal_is_exact_or_rejected(number: str) -> None:
     exact = None

@@ -8,7 +8,7 @@ import pytest
 from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, IntervalWindow, TimestampedValue
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import now_micros
@@ -41,7 +41,6 @@ def bundle(*elements: str | bytes) -> list:
     return [(element, 0, ALL) for element in elements]
 
 
-@settings(max_examples=150)
 @given(st.data(), st.sampled_from([b"", b"\n"]), st.integers(1, 4), st.integers(1, 200))
 def test_lines_parse_as_they_do_in_a_file(data, end, most_lines, most_bytes):
     lines = data.draw(st.lists(sale_lines(Dialect()), max_size=8))

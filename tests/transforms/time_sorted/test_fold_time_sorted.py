@@ -10,7 +10,7 @@ import apache_beam as beam
 import polars as pl
 import pytest
 from apache_beam.testing.util import assert_that
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Frames, FramesCoder
@@ -62,7 +62,6 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop(EDGES)
 
 
-@settings(max_examples=150)
 @given(rows, randoms, latenesses, st.integers(1, 3), st.sampled_from([0, 1, SECOND]), st.integers(0, 1))
 def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, lateness, instances, settle, emit):
     worker = Worker(Listing(), lateness, emit=emit, settle=settle, instances=instances)
@@ -82,7 +81,6 @@ def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, la
     assert all(result.pane == FINAL_PANE for _, result in worker.results if result.final)
 
 
-@settings(max_examples=100)
 @given(rows.filter(bool), randoms, st.integers(1, 3))
 def test_each_look_has_all_that_has_come_in_its_order(listed, random, instances):
     with pytest.MonkeyPatch.context() as patch:
