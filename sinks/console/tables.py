@@ -51,7 +51,6 @@ class PrintResults(beam.PTransform):
     Attributes:
         top: how many rows to show.
         by: the column whose greatest values are the best; rows with equal ones stand in the order of their key.
-        quiet: print nothing.
 
     Raises:
         ValueError: when made, ``top`` is not positive; when run, the results have no such column.
@@ -60,7 +59,6 @@ class PrintResults(beam.PTransform):
 
     top: int = 20
     by: str = "spend"
-    quiet: bool = False
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -69,8 +67,8 @@ class PrintResults(beam.PTransform):
             raise ValueError(f"top must be positive, got {self.top}")
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
-        """Apply the one step, if any."""
-        return pcoll if self.quiet else pcoll | "PrintTable" >> beam.ParDo(_PrintFn(self.top, self.by))
+        """Apply the one step."""
+        return pcoll | "PrintTable" >> beam.ParDo(_PrintFn(self.top, self.by))
 
 
 class _PrintFn(beam.DoFn):

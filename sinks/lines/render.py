@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import polars as pl
 
@@ -73,35 +71,11 @@ def parse_template(text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-@beam.typehints.with_input_types(Batch)
-@beam.typehints.with_output_types(bytes)
-@dataclass(eq=False)
-class RenderLines(beam.PTransform):
-    r"""Render the records of each batch as lines, in their order, as one ``bytes``; each ends in ``\n``.
+def renderer(layout: Layout | None) -> Callable[[Batch], bytes]:
+    """Return what makes lines of batches; without a layout, their rows as JSON, less columns that begin with ``_``.
 
     A record is one line: a line break in a field, which only JSON can have, becomes a blank in CSV and text.
-
-    Attributes:
-        layout: how they are written.
     """
-
-    layout: Layout
-
-    def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Apply the one step."""
-        return batches | "Render" >> beam.ParDo(_RenderFn(self.layout)).with_output_types(bytes)
-
-
-class _RenderFn(beam.DoFn):
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-
-    def process(self, batch: Batch) -> Iterator[bytes]:
-        yield render_lines(batch, self._layout)
-
-
-def renderer(layout: Layout | None) -> Callable[[Batch], bytes]:
-    """Return what makes lines of batches; without a layout, their rows as JSON, less columns that begin with ``_``."""
     return row_lines if layout is None else partial(render_lines, layout=layout)
 
 

@@ -276,9 +276,3 @@ def test_results_are_printed_and_handed_on(fn_api, capsys):
         f"1970-01-01 {hour:02}:00 – {hour + 1:02}:00 UTC, {'final' if hour else 'early'} · best 1 of 4 by spend"
         for hour in range(3)
     ]
-
-
-def test_quiet_prints_nothing(fn_api, capsys):
-    with beam.Pipeline(options=fn_api) as pipeline:
-        _ = pipeline | beam.Create([result(ROWS)]) | PrintResults(quiet=True)
-    assert capsys.readouterr().out == ""
