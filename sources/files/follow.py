@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import stat
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from apache_beam.coders import Coder, registry
-from apache_beam.io.unbounded_source import UnboundedSource
-
-from schemas.elements.block import Block, now_micros
 from schemas.record_type import Dialect, RecordType
 from schemas.text.dialect import SAMPLE_BYTES
 from sources import progress as board
-from sources.backlog import Backlog, Sniff
+from sources.backlog import Backlog
 from sources.drain import draining
 from sources.files.chunks import is_compressed
 from sources.files.generation import name_generation
 from sources.files.growing_file import GrowingFile, Identity, TailPosition, origin_of, seam_of
-from sources.reader import BlockReader, TimedBlock
+from sources.reader import MarkCoder, Reading
+from sources.source import BlockSource
 from sources.watermark import Watermark
 
 
-class FollowMarkCoder(Coder):
-    """Codes a :class:`FollowMark` as JSON, the same bytes for equal marks."""
-
-    def encode(self, value: FollowMark) -> bytes:
-        """Gives the bytes of a mark."""
-        return json.dumps(value).encode()
-
-    def decode(self, encoded: bytes) -> FollowMark:
-        """Gives the mark of the bytes."""
-        token, places, records, watermark = json.loads(encoded)
-        found = []
-        for listed in places:
-            place = TailPosition(*listed)
-            place = place._replace(earlier=tuple(place.earlier))
-            if place.dialect is not None:
-                dialect = Dialect(*place.dialect)
-                place = place._replace(dialect=dialect._replace(header=tuple(dialect.header)))
-            found.append(place)
-        return FollowMark(token, tuple(found), records, watermark)
-
-    def is_deterministic(self) -> bool:
-        """Equal marks have equal bytes: Beam finds a parked reader by them."""
-        return True
-
-
 @dataclass(frozen=True)
-class FollowLines(UnboundedSource):
+class FollowLines(BlockSource):
     r"""Reads files from their beginning, and goes on with what is appended to them, as ``tail -F`` does.
 
     A line is handed out when it has its ``\n``. A file that was renamed (a new one stands in its place, or comes later)
@@ -87,14 +57,7 @@ class FollowLines(UnboundedSource):
 
     paths: tuple[str, ...]
     record_type: RecordType
-    disorder_micros: int = 0
-    idle_timeout_seconds: float | None = None
-    max_record_bytes: int = 1 << 20
-    max_block_bytes: int = 8 << 20
-    sniff: Sniff | None = None
-    max_records: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
+    max_record_bytes: int = field(default=1 << 20, kw_only=True)
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -107,86 +70,18 @@ class FollowLines(UnboundedSource):
         for path in self.paths:
             if is_compressed(path):
                 raise ValueError(f"cannot follow {path!r}: a compressed file does not grow line by line")
-        for name in ("idle_timeout_seconds", "max_record_bytes", "max_block_bytes", "max_records"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value!r}")
-        if self.disorder_micros < 0:
-            raise ValueError(f"disorder_micros must not be negative, got {self.disorder_micros!r}")
+        self.check_positive("max_record_bytes")
+        super().__post_init__()
 
-    def split(self, desired_num_splits: int, options: Any = None) -> list[FollowLines]:  # noqa: ARG002
-        """Gives itself: a file may take the name of another one, so one reader reads all."""
-        return [self]
+    def begin(self, mark: FollowMark | None) -> Following:
+        """Return what is at the beginning of the files, or behind the mark."""
+        return Following(self, mark or FollowMark(uuid.uuid4().hex))
 
-    def create_reader(self, options: Any, checkpoint_mark: FollowMark | None) -> FollowReader:  # noqa: ARG002
-        """Gives a reader at the beginning of the files, or behind the mark."""
-        mark = checkpoint_mark or FollowMark(uuid.uuid4().hex)
-        following = _OPEN.get(mark.token)
-        if following is None or following.mark() != mark:
-            following = Following(self, mark)
-        return FollowReader(following)
-
-    def get_checkpoint_mark_coder(self) -> FollowMarkCoder:
-        """Gives the coder of FollowMark."""
-        return FollowMarkCoder()
-
-    def default_output_coder(self) -> Coder:
-        """Gives the coder of Block."""
-        return registry.get_coder(Block)
+    def get_checkpoint_mark_coder(self) -> MarkCoder:
+        """Return the coder of FollowMark."""
+        return MarkCoder(_make_mark)
 
 
-class FollowReader(BlockReader):
-    """Hands out what the files have; ``start`` and ``advance`` are False where they have nothing new, or at the end.
-
-    They read from the disk and wait for nothing else. A reader that is made from a mark while the reader that gave it
-    is open takes its files over, as the other sources' readers do; closing the earlier one does nothing then.
-
-    Raises:
-        OSError: a file cannot be read; the message names it.
-    """
-
-    def __init__(self, following: Following) -> None:
-        """Takes the files over."""
-        self._following = following
-        following.reader = self
-        _OPEN[following.token] = following
-
-    @property
-    def taken(self) -> TimedBlock | None:
-        """See :class:`BlockReader`."""
-        return self._following.taken
-
-    @property
-    def promised(self) -> int | None:
-        """See :class:`BlockReader`."""
-        return self._following.watermark.value
-
-    @property
-    def is_ended(self) -> bool:
-        """See :class:`BlockReader`."""
-        return self._following.is_done
-
-    def start(self) -> bool:
-        """Takes the first block."""
-        return self._following.advance()
-
-    def advance(self) -> bool:
-        """Takes the next block."""
-        return self._following.advance()
-
-    def get_checkpoint_mark(self) -> FollowMark:
-        """Gives the mark behind everything handed out so far."""
-        return self._following.mark()
-
-    def close(self) -> None:
-        """Closes the files, unless a later reader goes on with them."""
-        if self._following.reader is self:
-            _OPEN.pop(self._following.token, None)
-            self._following.close()
-
-
-#: What is followed in this process, by the token of its marks.
-_OPEN: dict[str, Following] = {}
 _LOGGER = logging.getLogger(__name__)
 
 #: Why a record is torn whose file was cut off before it had its line end.
@@ -210,7 +105,20 @@ class FollowMark(NamedTuple):
         """Files need no acknowledgement."""
 
 
-class Following:
+def _make_mark(token: str, places: list[list[Any]], records: int, watermark: int | None) -> FollowMark:
+    """Return the mark of what JSON has of it."""
+    found = []
+    for listed in places:
+        place = TailPosition(*listed)
+        place = place._replace(earlier=tuple(place.earlier))
+        if place.dialect is not None:
+            dialect = Dialect(*place.dialect)
+            place = place._replace(dialect=dialect._replace(header=tuple(dialect.header)))
+        found.append(place)
+    return FollowMark(token, tuple(found), records, watermark)
+
+
+class Following(Reading):
     """The files that are open, what was read of them and not handed out, and the mark behind what was.
 
     Files of the same path stand in the order in which they were found there; a later one is read when nothing of an
@@ -219,9 +127,6 @@ class Following:
 
     def __init__(self, source: FollowLines, mark: FollowMark) -> None:
         self.token = mark.token
-        self.taken: TimedBlock | None = None
-        self.is_done = False
-        self.reader: FollowReader | None = None
         self.watermark = Watermark(source.disorder_micros, mark.watermark)
         self._source = source
         # A copy: a record type that has cached something pickles otherwise, and Beam looks readers up by that.
@@ -238,6 +143,11 @@ class Following:
         for place in mark.places:
             self._resume(place)
 
+    @property
+    def promised(self) -> int | None:
+        """See :class:`Reading`."""
+        return self.watermark.value
+
     def mark(self) -> FollowMark:
         """Gives the mark behind everything handed out so far."""
         places = tuple(file.place for file in self._files)
@@ -247,15 +157,15 @@ class Following:
         """Takes the next block; False where there is none now, or at the end."""
         limit = self._source.max_records
         left = None if limit is None else limit - self._backlog.records
-        if self.is_done or (left is not None and left <= 0):
-            self.is_done = True
+        if self.is_ended or (left is not None and left <= 0):
+            self.is_ended = True
             return False
         is_last = self._is_ending or draining()
         if not is_last:
             self._look()
         taken = self._backlog.take(self._source.max_block_bytes, left)
         if taken is None:
-            self.is_done = is_last
+            self.is_ended = is_last
             return False
         self.taken = taken
         board.add("bytes", len(taken.block.data))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,17 +12,17 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 from apache_beam.coders import Coder, registry
-from apache_beam.io.unbounded_source import UnboundedReader, UnboundedSource
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
+from apache_beam.io.unbounded_source import UnboundedSource
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
 
 from schemas.elements.block import NOTHING_IS_LATE, PLAUSIBLE_AHEAD_MICROS, Block, Span, file_origin, now_micros
-from schemas.elements.coders import register_row
 from schemas.record_type import RecordType
 from schemas.text.lines import Lines, Offsets, event_times, find_lines
 from sources import progress as board
 from sources.drain import draining
 from sources.files.chunks import ByteRange, Chunk, is_compressed, piece_size, read_chunks
 from sources.pacing import Pace
+from sources.reader import BlockReader, MarkCoder, Reading, TimedBlock, resume
 
 #: Bigger blocks gain no more speed, and cost memory.
 BLOCK_BYTES = 4 << 20
@@ -44,9 +43,6 @@ class FileMark(NamedTuple):
 
     def finalize_checkpoint(self) -> None:
         """Files need no acknowledgement."""
-
-
-register_row(FileMark)
 
 
 @dataclass(frozen=True)
@@ -101,17 +97,16 @@ class FileReplay(UnboundedSource):
                 sizes[least] += piece_size(part)
         return [replace(self, pieces=tuple(share)) for share in shares if share] or [self]
 
-    def create_reader(self, options: Any, checkpoint_mark: Any) -> UnboundedReader:  # noqa: ARG002
+    def create_reader(self, options: Any, checkpoint_mark: FileMark | None) -> BlockReader:  # noqa: ARG002
         """Gives a reader at the first record, or at the first one after the mark."""
-        mark = checkpoint_mark or FileMark(token=uuid.uuid4().hex)
-        reading = _OPEN.get(mark.token)
-        if reading is None or reading.mark != mark:
-            reading = _PacedReading(self, mark) if self.is_ordered else _UnpacedReading(self, mark)
-        return FileReader(reading)
+        return resume(checkpoint_mark, self._begin)
+
+    def _begin(self, mark: FileMark | None) -> Reading:
+        return (_PacedReading if self.is_ordered else _UnpacedReading)(self, mark or FileMark(token=uuid.uuid4().hex))
 
     def get_checkpoint_mark_coder(self) -> Coder:
         """Gives the coder of FileMark."""
-        return registry.get_coder(FileMark)
+        return MarkCoder(FileMark)
 
     def default_output_coder(self) -> Coder:
         """Gives the coder of Block."""
@@ -127,92 +122,37 @@ def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:
     return [ByteRange(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]
 
 
-class FileReader(UnboundedReader):
-    """Hands out the blocks of a reading of files; ``start`` and ``advance`` are False where none is due, or at the end.
-
-    A reader that is made from a mark while the reading that gave it is still open takes that over, its pace too. That
-    happens often: a runner may begin the next bundle in another instance of the reading DoFn before it has let go of
-    the first, whose cache keeps the earlier reader. Closing that one does nothing then.
-    """
-
-    def __init__(self, reading: _Reading) -> None:
-        """Takes the reading over."""
-        self._reading = reading
-        reading.reader = self
-        _OPEN[reading.mark.token] = reading
-
-    def start(self) -> bool:
-        """Takes the first block."""
-        return self._reading.advance()
-
-    def advance(self) -> bool:
-        """Takes the next block."""
-        return self._reading.advance()
-
-    def get_current(self) -> Block:
-        """Gives the block of the last call that was True."""
-        if self._reading.block is None:
-            raise ValueError("no block: start or advance has to have been True")
-        return self._reading.block
-
-    def get_current_timestamp(self) -> Timestamp:
-        """Gives the event time of the block's first record, or the watermark."""
-        block = self.get_current()
-        first = block.data[: block.data.find(b"\n") + 1 or len(block.data)]
-        micros = self._reading.source.record_type.event_micros(first, block.dialect)
-        return Timestamp(micros=micros) if micros is not None else _bound(self._reading.mark.watermark)
-
-    def get_watermark(self) -> Timestamp:
-        """Gives the promise; MAX_TIMESTAMP at the end."""
-        return MAX_TIMESTAMP if self._reading.is_done else _bound(self._reading.mark.watermark)
-
-    def get_checkpoint_mark(self) -> FileMark:
-        """Gives the mark behind everything handed out so far."""
-        return self._reading.mark
-
-    def close(self) -> None:
-        """Closes the file, unless a later reader goes on with it."""
-        if self._reading.reader is self:
-            _OPEN.pop(self._reading.mark.token, None)
-            self._reading.close()
-
-
-#: The readings that are open in this process, by the token of their marks.
-_OPEN: dict[str, _Reading] = {}
-
-
-def _bound(micros: int) -> Timestamp:
-    return MIN_TIMESTAMP if micros == NOTHING_IS_LATE else Timestamp(micros=micros)
-
-
-class _Reading(ABC):
-    """What both ways of reading share: the block that is handed out, and the mark behind it."""
+class _FileReading(Reading):
+    """What both ways of reading share: the mark behind what was handed out."""
 
     def __init__(self, source: FileReplay, mark: FileMark) -> None:
         self.source = source
-        self.mark = mark
-        self.block: Block | None = None
-        self.is_done = False
-        self.reader: FileReader | None = None
+        self.token = mark.token
+        self.behind = mark
 
-    @abstractmethod
-    def advance(self) -> bool:
-        """Takes the next block; False where none is due, or at the end."""
+    @property
+    def promised(self) -> int | None:
+        """See :class:`Reading`."""
+        return None if self.behind.watermark == NOTHING_IS_LATE else self.behind.watermark
 
-    @abstractmethod
-    def close(self) -> None:
-        """Closes what is open; may be called again."""
+    def mark(self) -> FileMark:
+        """Return the mark behind everything handed out so far."""
+        return self.behind
 
     def _hand_out(
         self, chunk: Chunk, data: bytes, offset: int, after: int, records: int, watermark: int, arrival: int
     ) -> None:
         span = Span(0, file_origin(self.source.pieces[chunk.piece].path), offset)
-        self.block = Block(data, (span,), chunk.dialect, self.mark.watermark, chunk.fault, arrival)
-        self.mark = FileMark(chunk.piece, after, self.mark.records + records, watermark, self.mark.token)
+        block = Block(data, (span,), chunk.dialect, self.behind.watermark, chunk.fault, arrival)
+        self.behind = FileMark(chunk.piece, after, self.behind.records + records, watermark, self.token)
+        first = self.source.record_type.event_micros(data[: data.find(b"\n") + 1 or len(data)], block.dialect)
+        if first is None:
+            first = MIN_TIMESTAMP.micros if self.promised is None else self.promised
+        self.taken = TimedBlock(block, first)
         board.add("bytes", after - offset)
 
 
-class _UnpacedReading(_Reading):
+class _UnpacedReading(_FileReading):
     """Reads whole chunks; the next one is read by a thread while the one before is worked on."""
 
     def __init__(self, source: FileReplay, mark: FileMark) -> None:
@@ -225,7 +165,7 @@ class _UnpacedReading(_Reading):
         """Takes the next chunk; waits for the disk where it has to, never for anything else."""
         chunk = None if draining() else self._next.result()
         if chunk is None:
-            self.is_done = True
+            self.is_ended = True
             return False
         self._next = self._thread.submit(next, self._chunks, None)
         self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE, self.source.wall_clock())
@@ -237,7 +177,7 @@ class _UnpacedReading(_Reading):
         self._chunks.close()
 
 
-class _PacedReading(_Reading):
+class _PacedReading(_FileReading):
     """Hands out the lines of a chunk as they come due.
 
     What is due counts from the reading's beginning, so a poll that comes late finds all that it has missed.
@@ -257,7 +197,7 @@ class _PacedReading(_Reading):
     def advance(self) -> bool:
         """Takes the records that are due; False where none is, or at the end."""
         if draining() or not self._ensure_lines():
-            self.is_done = True
+            self.is_ended = True
             return False
         elapsed = self.source.clock() - self._began
         left = self._left()
@@ -276,12 +216,12 @@ class _PacedReading(_Reading):
         """How many lines of the chunk may still leave."""
         waiting = len(self._times) - self._line
         most = self.source.max_records
-        return waiting if most is None else min(waiting, most - self.mark.records)
+        return waiting if most is None else min(waiting, most - self.behind.records)
 
     def _ensure_lines(self) -> bool:
         """Sees that there are lines that may still leave; False where there are no more."""
         most = self.source.max_records
-        if most is not None and self.mark.records >= most:
+        if most is not None and self.behind.records >= most:
             return False
         while self._line == len(self._times):
             latest = int(self._times[-1]) if len(self._times) else NOTHING_IS_LATE
@@ -308,7 +248,7 @@ class _PacedReading(_Reading):
         if greatest == NOTHING_IS_LATE:
             last = chunk.data[int(self._lines.starts[self._line - 1]) : int(self._lines.stops[self._line - 1])]
             greatest = self.source.record_type.event_micros(last, chunk.dialect, arrival) or greatest
-        watermark = max(self.mark.watermark, greatest - self.source.disorder_micros)
+        watermark = max(self.behind.watermark, greatest - self.source.disorder_micros)
         self._hand_out(chunk, chunk.data[start:stop], chunk.offset + start, after, count, watermark, arrival)
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from sources.kafka.messages import MessageCutter, Portion
 from sources.kafka.monitor import Beginnings, consumer_config, find_beginnings, find_bounds
 from sources.kafka.partitions import EARLIEST, Partition, PartitionId, PartitionWatermark, Standing, reader_of
 from sources.kafka.settings import KafkaSettings
-from sources.reader import TimedBlock
+from sources.reader import Reading, TimedBlock
 from sources.watermark import plausible_micros
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Missing(NamedTuple):
     bounds: Future[tuple[int, int]]
 
 
-class PartitionConsumer:
+class PartitionConsumer(Reading):
     """What one reader reads, after the mark that it was made with, until it is closed.
 
     A later reader may take it over as it is, if it is at its mark.
@@ -60,8 +60,7 @@ class PartitionConsumer:
     def __init__(self, source: KafkaSettings, mark: KafkaMark | None) -> None:
         """Opens nothing yet."""
         self.token = uuid.uuid4().hex if mark is None else mark.token
-        self.owner: object = None
-        self.is_ended = self.is_closed = False
+        self.is_closed = False
         self.watermark = PartitionWatermark(
             source.idle_partition_seconds, source.disorder_micros, mark and mark.watermark
         )
@@ -121,7 +120,28 @@ class PartitionConsumer:
         self._assign(self._resumed, {})
         self._resumed = {}
 
-    def advance(self) -> TimedBlock | None:
+    @property
+    def promised(self) -> int | None:
+        """See :class:`Reading`."""
+        return self.watermark.value
+
+    def is_at(self, mark: KafkaMark) -> bool:
+        """Return whether it is at the mark, and has not ended."""
+        return not self.is_ended and super().is_at(mark)
+
+    def advance(self) -> bool:
+        """Take the next block, if one is there; never waits.
+
+        Raises:
+            BrokerError: nothing more can be read; the message says why.
+        """
+        taken = self._next()
+        if taken is not None:
+            self.taken = taken
+            board.add("bytes", len(taken.block.data))
+        return taken is not None
+
+    def _next(self) -> TimedBlock | None:
         """Takes what comes next, if anything is there; never waits.
 
         Raises:
@@ -146,7 +166,7 @@ class PartitionConsumer:
         if self._waiting and self._topic_of(self._waiting[0]) in self._siblings.scout.ids:
             portion = self._waiting.popleft()
             self._records += portion.records
-            taken = self._taken(portion, promised)
+            taken = self._timed(portion, promised)
         if not self._waiting:
             self._settle()
         self._move()
@@ -316,7 +336,7 @@ class PartitionConsumer:
         """Return the topic of a portion: it has messages of one."""
         return next(iter(portion.ends)).topic
 
-    def _taken(self, portion: Portion, promised: int | None) -> TimedBlock:
+    def _timed(self, portion: Portion, promised: int | None) -> TimedBlock:
         """Makes a block, and takes note of the offsets and event times in it."""
         assert self._siblings is not None  # noqa: S101
         topic = self._topic_of(portion)

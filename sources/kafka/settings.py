@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas.elements.block import now_micros
 from schemas.record_type import RecordType
-from sources.backlog import Sniff
 from sources.kafka.client import Brokers
 from sources.kafka.messages import Decode
 from sources.kafka.monitor import Start
 from sources.kafka.partitions import PartitionId
+from sources.source import BlockSource
 
 #: What ``start`` may be, besides a time.
 COMMITTED = "committed"
@@ -25,7 +22,7 @@ DEFAULT_READERS = 4
 
 
 @dataclass(frozen=True)
-class KafkaSettings:
+class KafkaSettings(BlockSource):
     """What all readers of some topics have in common, and which part of them each one reads.
 
     Attributes:
@@ -57,20 +54,14 @@ class KafkaSettings:
     brokers: Brokers
     topics: tuple[str, ...]
     record_type: RecordType
-    disorder_micros: int = 0
     start: Start = "earliest"
     idle_partition_seconds: float = 10.0
-    idle_timeout_seconds: float | None = None
     on_missing_offset: str = "fail"
-    max_records: int | None = None
     group: str = ""
     commits: bool = True
     max_readers: int = DEFAULT_READERS
-    max_block_bytes: int = 4 << 20
-    sniff: Sniff | None = None
+    max_block_bytes: int = field(default=4 << 20, kw_only=True)
     decode: Decode | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
     reader: int = 0
     readers: int = 1
     pinned: tuple[tuple[PartitionId, int], ...] | None = None
@@ -86,12 +77,8 @@ class KafkaSettings:
             raise ValueError(f"expected {self.brokers.address}/topic, got no topic")
         if len(set(self.topics)) < len(self.topics):
             raise ValueError(f"expected each topic once, got {','.join(self.topics)}")
-        for name in ("idle_partition_seconds", "idle_timeout_seconds", "max_records", "max_readers", "max_block_bytes"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value!r}")
-        if self.disorder_micros < 0:
-            raise ValueError(f"disorder_micros must not be negative, got {self.disorder_micros!r}")
+        super().__post_init__()
+        self.check_positive("idle_partition_seconds", "max_readers")
         if not isinstance(self.start, int) and self.start not in STARTS:
             raise ValueError(f"start must be one of {', '.join(STARTS)}, or microseconds, got {self.start!r}")
         if self.on_missing_offset not in ON_MISSING_OFFSET:

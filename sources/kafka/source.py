@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apache_beam.coders import registry
-from apache_beam.io.unbounded_source import UnboundedSource
-
-from schemas.elements.block import Block
 from schemas.record_type import RecordType
 from sources import progress as board
 from sources.address import Address
-from sources.kafka.checkpoint import KafkaMark, KafkaMarkCoder
+from sources.kafka.checkpoint import KAFKA_MARK_CODER, KafkaMark
 from sources.kafka.client import BrokerError, Brokers, explain
 from sources.kafka.consumer import PartitionConsumer
 from sources.kafka.messages import Decode
@@ -20,11 +16,11 @@ from sources.kafka.monitor import Start, consumer_config, count_partitions, find
 from sources.kafka.partitions import PartitionId
 from sources.kafka.security import KafkaSecurity
 from sources.kafka.settings import COMMITTED, DEFAULT_READERS, KafkaSettings
-from sources.reader import BlockReader, TimedBlock
+from sources.reader import MarkCoder
 
 
 @dataclass(frozen=True)
-class KafkaTopics(KafkaSettings, UnboundedSource):
+class KafkaTopics(KafkaSettings):
     """Reads topics of Kafka, and emits their messages in blocks, one message a line.
 
     A block has messages of one topic. The origin of a record is ``topic[partition]@offset``. Messages without a value
@@ -77,17 +73,13 @@ class KafkaTopics(KafkaSettings, UnboundedSource):
             return [source]
         return [replace(source, reader=number, readers=wanted) for number in range(wanted)]
 
-    def create_reader(self, options: Any, checkpoint_mark: KafkaMark | None) -> KafkaReader:  # noqa: ARG002
-        """Gives a reader that has opened nothing yet, at the start or right behind the mark."""
-        return KafkaReader(self, checkpoint_mark)
+    def begin(self, mark: KafkaMark | None) -> PartitionConsumer:
+        """Return a reading that has opened nothing yet, at the start or right behind the mark."""
+        return PartitionConsumer(self, mark)
 
-    def get_checkpoint_mark_coder(self) -> KafkaMarkCoder:
-        """Gives the coder of :class:`sources.kafka.checkpoint.KafkaMark`."""
-        return KafkaMarkCoder()
-
-    def default_output_coder(self) -> Any:
-        """Gives the coder of :class:`schemas.elements.block.Block`."""
-        return registry.get_coder(Block)
+    def get_checkpoint_mark_coder(self) -> MarkCoder:
+        """Return the coder of :class:`sources.kafka.checkpoint.KafkaMark`."""
+        return KAFKA_MARK_CODER
 
     def _look(self) -> tuple[dict[str, int], dict[PartitionId, int] | None]:
         """Gives the numbers of partitions, and the offsets to begin with, None for the earliest.
@@ -144,75 +136,3 @@ class KafkaInput:
             decode=self.decode,
             **options,
         )
-
-
-class KafkaReader(BlockReader):
-    """Hands out messages, one block at a time.
-
-    ``start`` opens the consumer; after it, as after ``advance``, False means that nothing is there now, or the end if
-    the watermark is MAX_TIMESTAMP. Neither ever waits, but for the thread that asks the broker to be made. Both raise a
-    :class:`sources.kafka.client.BrokerError` where reading cannot go on. The watermark moves in these two calls only.
-
-    A reader that is created with a mark while the one that gave it is still open takes over its consumer, with what was
-    fetched ahead. A runner may begin the next bundle in another instance of the reading DoFn, whose cache of readers is
-    another one, before it has let go of the first; closing that one does nothing then. With an older mark, or in
-    another process, it reads again from there.
-
-    ``close`` may be called at any time and again, and does not wait for a broker.
-    """
-
-    def __init__(self, source: KafkaTopics, mark: KafkaMark | None = None) -> None:
-        """Resumes after ``mark``, if there is one."""
-        self._current: TimedBlock | None = None
-        reading = None if mark is None else _OPEN.get(mark.token)
-        if reading is None or reading.is_ended or reading.mark() != mark:
-            reading = PartitionConsumer(source, mark)
-        self._reading = _OPEN[reading.token] = reading
-        reading.owner = self
-
-    @property
-    def taken(self) -> TimedBlock | None:
-        """See :class:`BlockReader`."""
-        return self._current
-
-    @property
-    def promised(self) -> int | None:
-        """See :class:`BlockReader`."""
-        return self._reading.watermark.value
-
-    @property
-    def is_ended(self) -> bool:
-        """See :class:`BlockReader`."""
-        return self._reading.is_ended
-
-    def start(self) -> bool:
-        """Begins to read; tells whether a block is there already."""
-        self._reading.open()
-        return self.advance()
-
-    def advance(self) -> bool:
-        """Takes what comes next, if it is there."""
-        if self._reading.is_ended:
-            return False
-        taken = self._reading.advance()
-        if taken is None:
-            return False
-        self._current = taken
-        board.add("bytes", len(taken.block.data))
-        return True
-
-    def get_checkpoint_mark(self) -> KafkaMark:
-        """Gives the mark of everything handed out so far."""
-        return self._reading.mark()
-
-    def close(self) -> None:
-        """Closes the consumer, unless a later reader has taken it over."""
-        if self._reading.owner is not self:
-            return
-        self._reading.close()
-        if _OPEN.get(self._reading.token) is self._reading:
-            del _OPEN[self._reading.token]
-
-
-#: The readings that are open in this process, by the token of their marks.
-_OPEN: dict[str, PartitionConsumer] = {}

@@ -12,18 +12,16 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-from schemas.elements.block import now_micros
-from schemas.record_type import Dialect, RecordType
+from schemas.record_type import RecordType
 from sources import progress as board
 from sources.address import Address
-from sources.backlog import Backlog, Sniff
+from sources.backlog import Backlog
 from sources.line_cutter import LineCutter
-from sources.live.source import PACKET_BYTES, POLL_SECONDS, STOPPED, LineMark, LineReader, LineSource, Receiver
+from sources.live.source import PACKET_BYTES, POLL_SECONDS, STOPPED, LineMark, LineReading, LineSource, Receiver
 from sources.watermark import Stream
 
 #: How long a command that is asked to end (SIGTERM) may take, before it is made to (SIGKILL).
@@ -81,15 +79,6 @@ class ProcessLines(LineSource):
 
     address: Address
     record_type: RecordType
-    disorder_micros: int = 0
-    idle_timeout_seconds: float | None = None
-    max_record_bytes: int = 1 << 20
-    max_block_bytes: int = 8 << 20
-    dialect: Dialect | None = None
-    sniff: Sniff | None = None
-    max_records: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
     number: int = 1
 
     def __post_init__(self) -> None:
@@ -137,12 +126,12 @@ class ProcessLines(LineSource):
         """Gives the thread that runs the command and reads what it prints."""
         return ProcessReceiver(self, backlog)
 
-    def create_reader(self, options: Any, checkpoint_mark: LineMark | None) -> ProcessReader:  # noqa: ARG002
-        """Gives a reader that has run nothing yet; with a mark, it goes on with the command of the earlier one."""
-        return ProcessReader(self, checkpoint_mark)
+    def begin(self, mark: LineMark | None) -> ProcessReading:
+        """Return a reading that has run nothing yet; with a mark, it goes on with the command of the earlier one."""
+        return ProcessReading(self, mark)
 
 
-class ProcessReader(LineReader):
+class ProcessReading(LineReading):
     """Hands out what the command has printed; where it fails, that shows when all is handed out."""
 
     complaint_error = CommandError

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from apache_beam.coders import Coder, registry
-from apache_beam.io.unbounded_source import CheckpointMark, UnboundedSource
-
-from schemas.elements.block import Block, now_micros
-from schemas.record_type import Dialect, RecordType
+from schemas.record_type import Dialect
 from sources import progress as board
-from sources.backlog import Backlog, Sniff
+from sources.backlog import Backlog
 from sources.drain import draining
-from sources.reader import BlockReader, TimedBlock
+from sources.reader import MarkCoder, Reading
+from sources.source import BlockSource
 from sources.watermark import Watermark
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,8 +28,7 @@ STOPPED = "stopped in mid-record"
 _MAX_PARKED = 16
 
 
-@dataclass(frozen=True)
-class LineMark(CheckpointMark):
+class LineMark(NamedTuple):
     """Where a reader stood. A live stream cannot be rewound: this tells whose waiting records to go on with.
 
     Attributes:
@@ -50,21 +45,8 @@ class LineMark(CheckpointMark):
     watermark: int | None = None
     connections: int = 0
 
-
-class LineMarkCoder(Coder):
-    """Codes a :class:`LineMark` as a JSON list, the same bytes for equal marks."""
-
-    def encode(self, value: LineMark) -> bytes:
-        """Gives the bytes of a mark."""
-        return json.dumps(astuple(value)).encode()
-
-    def decode(self, encoded: bytes) -> LineMark:
-        """Gives the mark of the bytes."""
-        return LineMark(*json.loads(encoded))
-
-    def is_deterministic(self) -> bool:
-        """Equal marks have equal bytes: Beam finds a parked reader by them."""
-        return True
+    def finalize_checkpoint(self) -> None:
+        """There is nothing to acknowledge."""
 
 
 class Receiver(threading.Thread):
@@ -137,80 +119,49 @@ class Receiver(threading.Thread):
                 return
 
 
-class LineSource(UnboundedSource):
-    """What sources of lines share. A subclass is a frozen dataclass with these fields, and says how to receive.
+@dataclass(frozen=True, kw_only=True)
+class LineSource(BlockSource):
+    """What sources of lines share. A subclass is a frozen dataclass, and says how to receive.
 
     Attributes:
-        record_type: tells where the event time of a record is.
-        disorder_micros: by how much records of one stream may be out of order.
-        idle_timeout_seconds: end the stream after so long without a byte; None never does.
         max_record_bytes: a longer record is a fault.
-        max_block_bytes: how much of what waits one block takes at most (one record may be longer).
         dialect: how every stream is written; None asks ``sniff``.
-        sniff: finds the dialect of a stream from its first line; without it, fields are separated as the type says.
-        max_records: end the stream after so many records; None never does.
-        clock: seconds that never go back.
-        wall_clock: microseconds of UTC, for when records arrive.
     """
 
-    record_type: RecordType
-    disorder_micros: int
-    idle_timeout_seconds: float | None
-    max_record_bytes: int
-    max_block_bytes: int
-    dialect: Dialect | None
-    sniff: Sniff | None
-    max_records: int | None
-    clock: Callable[[], float]
-    wall_clock: Callable[[], int] = staticmethod(now_micros)
+    max_record_bytes: int = 1 << 20
+    dialect: Dialect | None = None
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
-            ValueError: a limit that is not positive, or a negative disorder.
+            ValueError: a limit is not positive, or the disorder is negative.
         """
-        for name in ("idle_timeout_seconds", "max_record_bytes", "max_block_bytes", "max_records"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, got {value!r}")
-        if self.disorder_micros < 0:
-            raise ValueError(f"disorder_micros must not be negative, got {self.disorder_micros!r}")
+        super().__post_init__()
+        self.check_positive("max_record_bytes")
 
     def receiver(self, backlog: Backlog) -> Receiver:
         """Gives the thread that receives for a new reader; it is not started."""
         raise NotImplementedError
 
-    def split(self, desired_num_splits: int, options: Any = None) -> list[LineSource]:  # noqa: ARG002
-        """Gives itself: one reader reads all of it."""
-        return [self]
+    def begin(self, mark: LineMark | None) -> LineReading:
+        """Return a reading that has opened nothing yet; with a mark, it goes on with what waited at the earlier one."""
+        return LineReading(self, mark)
 
-    def create_reader(self, options: Any, checkpoint_mark: LineMark | None) -> LineReader:  # noqa: ARG002
-        """Gives a reader that has opened nothing yet; with a mark, it goes on with what waited at the earlier one."""
-        return LineReader(self, checkpoint_mark)
-
-    def get_checkpoint_mark_coder(self) -> LineMarkCoder:
-        """Gives the coder of :class:`LineMark`."""
-        return LineMarkCoder()
-
-    def default_output_coder(self) -> Any:
-        """Gives the coder of :class:`schemas.elements.block.Block`."""
-        return registry.get_coder(Block)
+    def get_checkpoint_mark_coder(self) -> MarkCoder:
+        """Return the coder of :class:`LineMark`."""
+        return MarkCoder(LineMark)
 
 
-class LineReader(BlockReader):
+class LineReading(Reading):
     """Hands out what a receiver has put into the backlog, one block at a time.
 
-    ``start`` opens and starts the receiver, and raises an :class:`OSError` where that cannot be; after it, as after
+    ``open`` opens and starts the receiver, and raises an :class:`OSError` where that cannot be; of
     ``advance``, False means that nothing waits now. Neither ever waits. The end (False, and a watermark of
     MAX_TIMESTAMP) comes when everything was handed out after an idle time-out, a drain or an end of the input, or when
     ``max_records`` were handed out; the rest is then not read. Where the receiver has a complaint, that is noted at the
     end, by :func:`sources.progress.fail`, or raised where nobody looks. The watermark (see
     :class:`sources.watermark.Watermark`) moves in these two calls only.
-
-    A reader that is created with a mark while the one that gave it is still open takes over from it, connections and
-    all. That happens often: a runner may begin the next bundle in another instance of the reading DoFn, whose cache of
-    readers is another one, before it has let go of the first.
 
     ``close`` may be called at any time and again; it ends the thread and frees its ports. If the stream had not ended,
     what waited is kept in this process for a reader that is created with a mark of this one, and goes on with exactly
@@ -225,14 +176,7 @@ class LineReader(BlockReader):
         """Resumes after ``mark``, if there is one."""
         self.token = uuid.uuid4().hex if mark is None else mark.token
         self._source = source
-        self._current: TimedBlock | None = None
-        self._ended = False
-        self._closed = False
-        earlier = _OPEN.get(self.token)
-        _OPEN[self.token] = self
-        if earlier is not None:
-            self.receiver, self._backlog = earlier._hand_over()
-            return
+        self._is_closed = False
         backlog = None if mark is None else _take_parked(mark.token)
         if backlog is None:
             backlog = Backlog(
@@ -254,31 +198,18 @@ class LineReader(BlockReader):
         self._backlog = backlog
 
     @property
-    def taken(self) -> TimedBlock | None:
-        """See :class:`BlockReader`."""
-        return self._current
-
-    @property
     def promised(self) -> int | None:
         """See :class:`BlockReader`."""
         return self._backlog.watermark.value
 
-    @property
-    def is_ended(self) -> bool:
-        """See :class:`BlockReader`."""
-        return self._ended
-
-    def start(self) -> bool:
-        """Opens the source and starts to receive, if no earlier reader did; tells whether a block is there already."""
+    def open(self) -> None:
+        """Open the source and start to receive, if no earlier reader did."""
         if self.receiver.ident is None:
             self.receiver.open()
             self.receiver.start()
-        return self.advance()
 
     def advance(self) -> bool:
         """Takes what waits, if anything does."""
-        if self._ended:
-            return False
         limit = self._source.max_records
         left = None if limit is None else limit - self._backlog.records
         if left is not None and left <= 0:
@@ -287,7 +218,7 @@ class LineReader(BlockReader):
         is_last = self.receiver.is_finished  # asked before the backlog, which may still grow until then
         taken = self._backlog.take(self._source.max_block_bytes, left)
         if taken is not None:
-            self._current = taken
+            self.taken = taken
             board.add("bytes", len(taken.block.data))
             return True
         if is_last:
@@ -296,42 +227,38 @@ class LineReader(BlockReader):
             self._end()
         return False
 
-    def get_checkpoint_mark(self) -> LineMark:
+    def mark(self) -> LineMark:
         """Gives the mark of everything handed out so far. There is nothing to acknowledge."""
         log = self._backlog
         return LineMark(self.token, log.records, log.blocks, log.watermark.value, log.connections)
 
     def close(self) -> None:
         """Ends the thread, closes what it had open, and keeps what waits."""
-        if self._closed:
+        if self._is_closed:
             return
-        self._closed = True
+        self._is_closed = True
         self.receiver.stop()
         if self.receiver.ident is not None:
             self.receiver.join()
         else:
             self.receiver.hang_up(is_interrupted=True)
         log = self._backlog
-        if not self._ended and (log.connections or log.met or log.open_streams()):
+        if not self.is_ended and (log.connections or log.met or log.open_streams()):
             _park(self.token, self._backlog)
-        if _OPEN.get(self.token) is self:
-            del _OPEN[self.token]
 
-    def _hand_over(self) -> tuple[Receiver, Backlog]:
-        """Lets a later reader go on with the same connections; closing this one does nothing from then on."""
-        self._closed = True
-        return self.receiver, self._backlog
+    def is_at(self, mark: LineMark) -> bool:  # noqa: ARG002
+        """Return True: what waits is the next reader's, wherever the mark was taken."""
+        return True
 
     def _end(self, *, has_enough: bool = False) -> None:
         complaint = "" if has_enough else self.receiver.complaint
         if complaint and not board.fail(complaint):
             raise self.complaint_error(complaint)
-        self._ended = True
+        self.is_ended = True
         self.receiver.stop()
 
 
-# Readers that are open, and what waited in those that were closed before their end, by token.
-_OPEN: dict[str, LineReader] = {}
+# What waited in readings that were closed before their end, by token.
 _PARKED: dict[str, Backlog] = {}
 _PARKING = threading.Lock()
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import select
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from schemas.elements.block import now_micros
-from schemas.record_type import Dialect, RecordType
-from sources.backlog import Backlog, Sniff
+from schemas.record_type import RecordType
+from sources.backlog import Backlog
 from sources.line_cutter import LineCutter
 from sources.live.source import PACKET_BYTES, POLL_SECONDS, STOPPED, LineSource, Receiver
 from sources.watermark import Stream
@@ -26,15 +23,6 @@ class StdinLines(LineSource):
     """
 
     record_type: RecordType
-    disorder_micros: int = 0
-    idle_timeout_seconds: float | None = None
-    max_record_bytes: int = 1 << 20
-    max_block_bytes: int = 8 << 20
-    dialect: Dialect | None = None
-    sniff: Sniff | None = None
-    max_records: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
 
     def receiver(self, backlog: Backlog) -> Receiver:
         """Gives the thread that reads the standard input."""

@@ -8,16 +8,13 @@ import logging
 import os
 import selectors
 import socket
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from schemas.elements.block import now_micros
-from schemas.record_type import Dialect, RecordType
+from schemas.record_type import RecordType
 from sources import progress as board
 from sources.address import Address
-from sources.backlog import Backlog, Sniff
+from sources.backlog import Backlog
 from sources.line_cutter import LineCutter
 from sources.live.sockets import (
     AddressError,
@@ -64,7 +61,7 @@ class TcpLines(LineSource):
 
     While 32 MiB wait to be taken nothing is received, so that TCP makes the peers wait. The fields but the first are
     those of :class:`sources.live.source.LineSource`; the rules of the watermark are those of
-    :class:`sources.watermark.Watermark`; start, end, and resuming are told by :class:`sources.live.source.LineReader`.
+    :class:`sources.watermark.Watermark`; start, end, and resuming are told by :class:`sources.live.source.LineReading`.
 
     >>> from schemas.tape import TAPE
     >>> from sources.address import parse_address
@@ -73,15 +70,6 @@ class TcpLines(LineSource):
 
     addresses: tuple[Address, ...]
     record_type: RecordType
-    disorder_micros: int = 0
-    idle_timeout_seconds: float | None = None
-    max_record_bytes: int = 1 << 20
-    max_block_bytes: int = 8 << 20
-    dialect: Dialect | None = None
-    sniff: Sniff | None = None
-    max_records: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -7,16 +7,14 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.elements.block import now_micros
 from schemas.record_type import Dialect, RecordType
 from sources import progress as board
 from sources.address import Address
-from sources.backlog import Backlog, Sniff
+from sources.backlog import Backlog
 from sources.line_cutter import LineCutter
 from sources.live.datagrams import MAX_DATAGRAMS, Datagrams, Received, datagrams_of, dropped, dropped_since, widen
 from sources.live.sockets import bind, endpoint_of
@@ -50,7 +48,7 @@ class UdpLines(LineSource):
 
     The fields but the first and the last are those of :class:`sources.live.source.LineSource`; the rules of the
     watermark are those of :class:`sources.watermark.Watermark`; start, end, and resuming are told by
-    :class:`sources.live.source.LineReader`. What waits in the system when a reader is closed is lost.
+    :class:`sources.live.source.LineReading`. What waits in the system when a reader is closed is lost.
 
     >>> from schemas.tape import TAPE
     >>> from sources.address import parse_address
@@ -59,15 +57,6 @@ class UdpLines(LineSource):
 
     addresses: tuple[Address, ...]
     record_type: RecordType
-    disorder_micros: int = 0
-    idle_timeout_seconds: float | None = None
-    max_record_bytes: int = 1 << 20
-    max_block_bytes: int = 8 << 20
-    dialect: Dialect | None = None
-    sniff: Sniff | None = None
-    max_records: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    wall_clock: Callable[[], int] = now_micros
     sequence: str = ""
 
     def __post_init__(self) -> None:

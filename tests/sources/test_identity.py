@@ -205,7 +205,7 @@ def test_connections_of_one_peer_are_told_apart() -> None:
 def test_a_port_that_connects_twice_is_two_connections() -> None:
     with driving(TcpLines((parse_address("tcp-listen://127.0.0.1:0"),), LINE)) as driver:
         driver.step()
-        where = driver.reader.receiver.bound[0]
+        where = driver.reader.reading.receiver.bound[0]
         with listening() as free:
             own = free.getsockname()
         for number in range(2):
@@ -228,7 +228,7 @@ def test_a_peer_of_udp_that_was_forgotten_is_another_one() -> None:
     ):
         driver.step()
         for number in range(3):
-            peer.sendto(b"one\ntwo\n", driver.reader.receiver.bound[0])
+            peer.sendto(b"one\ntwo\n", driver.reader.reading.receiver.bound[0])
             driver.until_records(2 * number + 2)
             clock.pass_seconds(FORGET_SECONDS + 1)
     assert len(identities(driver.blocks)) == 6

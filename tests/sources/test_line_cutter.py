@@ -94,7 +94,7 @@ def test_stdin_is_read_to_its_end(stdin) -> None:
     assert driver.data == b"2020-01-01 00:00:00\t1\n2020-01-01 00:00:01\t2\n"
     assert {block.locate(0)[0] for block in driver.blocks} == {"stdin"}
     reader.close()
-    assert not reader.receiver.is_alive()
+    assert not reader.reading.receiver.is_alive()
 
 
 def test_stdin_goes_on_in_mid_record_after_its_reader_was_closed(stdin) -> None:

@@ -86,7 +86,7 @@ def test_from_each_peer_of_udp(begins: list[bytes]) -> None:
         driver.step()
         for begin in begins:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-                peer.connect(driver.reader.receiver.bound[0])
+                peer.connect(driver.reader.reading.receiver.bound[0])
                 for datagram in (begin, REST):
                     peer.send(datagram)
         driver.until_records(len(wanted(begins)))

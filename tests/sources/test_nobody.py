@@ -48,7 +48,7 @@ def source_of(*texts: str, clock: FakeClock, **more: Any) -> LineSource:
 
 
 def met(driver: Driver) -> Any:
-    return driver.reader._backlog.met
+    return driver.reader.reading._backlog.met
 
 
 def complaints(driver: Driver, clock: FakeClock) -> list[str]:
@@ -95,7 +95,7 @@ def test_a_server_that_never_answered_is_a_failure_and_one_that_was_silent_is_no
         there = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with driving(source_of(there, away, clock=clock)) as driver:
             driver.until(lambda driver: met(driver) == {there})
-            driver.until(lambda driver: any(dial.failure for dial in driver.reader.receiver._dials))
+            driver.until(lambda driver: any(dial.failure for dial in driver.reader.reading.receiver._dials))
             assert complaints(driver, clock) == [f"{away} has not answered (Connection refused)"]
 
 

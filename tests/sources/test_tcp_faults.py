@@ -54,7 +54,7 @@ def test_a_reset_between_records_is_no_fault() -> None:
         peer.sendall(tick(1))
         driver.until_records(1)
         reset_connection(peer)
-        wait_for(lambda: not driver.reader._backlog.open_streams())
+        wait_for(lambda: not driver.reader.reading._backlog.open_streams())
         until_idle(driver, clock)
     assert driver.faults == []
 
@@ -138,7 +138,7 @@ def test_an_accept_that_fails_for_want_of_files_is_tried_again(monkeypatch: pyte
 
 def test_a_bug_in_the_thread_is_raised_by_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     with driving(TcpLines(LISTEN, TICK)) as driver:
-        monkeypatch.setattr(driver.reader.receiver.backlog, "receive", lambda *_: 1 / 0)
+        monkeypatch.setattr(driver.reader.reading.receiver.backlog, "receive", lambda *_: 1 / 0)
         push(driver, tick(1))
         with pytest.raises(ZeroDivisionError):
             driver.until_end()

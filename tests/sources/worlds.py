@@ -293,7 +293,7 @@ class Live(World):
 
     def wait_for_bytes(self, driver: Driver, *connections: int) -> None:
         """Wait until the open streams have received so many bytes."""
-        backlog = driver.reader.receiver.backlog
+        backlog = driver.reader.reading.receiver.backlog
         expected = sorted(connections)
         wait_until(lambda: sorted(stream.cutter.received for stream in backlog.open_streams()) == expected)
 
@@ -321,7 +321,7 @@ class Pipe(Live):
         self.wait_for_bytes(driver, self.on_the_way)
 
     def attach(self, driver: Driver) -> None:
-        streams = driver.reader.receiver.backlog.open_streams()
+        streams = driver.reader.reading.receiver.backlog.open_streams()
         self.on_the_way = streams[0].cutter.received if streams else 0
 
     def end(self, driver: Driver) -> None:
@@ -349,7 +349,7 @@ class Command(Pipe):
             with contextlib.suppress(OSError):
                 os.close(os.open(self.folder / "fifo", os.O_WRONLY | os.O_NONBLOCK))
                 return True
-            return bool(driver.reader.receiver.is_finished)
+            return bool(driver.reader.reading.receiver.is_finished)
 
         wait_until(is_open)
 
@@ -383,7 +383,7 @@ class TcpPeers(Live):
         self.sent[stream], self.rest[stream] = self.sent[stream][:whole], b""
 
     def connect(self, stream: int, driver: Driver) -> socket.socket:
-        return socket.create_connection(driver.reader.receiver.bound[0], PATIENCE_SECONDS)
+        return socket.create_connection(driver.reader.reading.receiver.bound[0], PATIENCE_SECONDS)
 
     def deliver(self, stream: int, data: bytes, driver: Driver | None) -> None:
         assert driver is not None
@@ -410,7 +410,7 @@ class TcpPeers(Live):
         super().end(driver)
         for peer in filter(None, self.peers):
             peer.close()
-        backlog = driver.reader.receiver.backlog
+        backlog = driver.reader.reading.receiver.backlog
         wait_until(lambda: not any(stream.cutter.received for stream in backlog.open_streams()))
 
     def close(self) -> None:
@@ -467,7 +467,7 @@ class UdpPeers(Live):
 
     def deliver(self, stream: int, data: bytes, driver: Driver | None) -> None:
         assert driver is not None
-        receiver = driver.reader.receiver
+        receiver = driver.reader.reading.receiver
         before = receiver.datagrams
         self.peers[stream].sendto(data, receiver.bound[0])
         wait_until(lambda: receiver.datagrams > before)

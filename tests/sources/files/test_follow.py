@@ -137,7 +137,7 @@ def test_a_writer_that_has_not_noticed_is_still_heard_for_a_while(log: Path) -> 
         assert settle(driver) == tick(3)
         clock.pass_seconds(GRACE_SECONDS)
         assert settle(driver) == b"no line end\n"
-        handles = len(driver.reader._following._files)
+        handles = len(driver.reader.reading._files)
         append(old, tick(4))
         assert settle(driver) == b""
     assert handles == 1

@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.kafka.checkpoint import KafkaMark, KafkaMarkCoder
+from sources.kafka.checkpoint import KAFKA_MARK_CODER, KafkaMark
 from sources.kafka.partitions import PartitionId
 
 PLACES = st.builds(PartitionId, st.text(min_size=1, max_size=5), st.integers(0, 99))
@@ -23,7 +23,7 @@ MARKS = st.builds(
 
 @given(MARKS)
 def test_a_mark_is_the_same_after_its_coder(mark: KafkaMark) -> None:
-    coder = KafkaMarkCoder()
+    coder = KAFKA_MARK_CODER
     assert coder.decode(coder.encode(mark)) == mark
     assert pickle.loads(pickle.dumps(mark)) == mark
 
@@ -32,8 +32,8 @@ def test_equal_marks_have_equal_bytes() -> None:
     one = KafkaMark("t", {PartitionId("a", 0): 1, PartitionId("b", 1): 2})
     other = KafkaMark("t", {PartitionId("b", 1): 2, PartitionId("a", 0): 1}, commit=print)
     assert one == other
-    assert KafkaMarkCoder().encode(one) == KafkaMarkCoder().encode(other)
-    assert KafkaMarkCoder().is_deterministic()
+    assert KAFKA_MARK_CODER.encode(one) == KAFKA_MARK_CODER.encode(other)
+    assert KAFKA_MARK_CODER.is_deterministic()
 
 
 def test_finalizing_commits_the_offsets_if_somebody_wants_that() -> None:

@@ -22,7 +22,7 @@ from sources.kafka.checkpoint import KafkaMark
 from sources.kafka.client import BrokerError, Brokers
 from sources.kafka.messages import EMPTY, LINE_BREAK
 from sources.kafka.partitions import PartitionId
-from sources.kafka.source import KafkaReader, KafkaTopics
+from sources.kafka.source import KafkaTopics
 from tests.brokers import Broker
 from tests.fakes import Driver, FakeClock
 from tests.patience import PATIENCE_SECONDS
@@ -118,7 +118,7 @@ def test_nothing_is_open_after_close_and_closing_again_does_nothing(kafka: Broke
 
 
 def test_a_reader_that_was_never_started_closes(kafka: Broker) -> None:
-    KafkaReader(topics(kafka, "nothing")).close()
+    topics(kafka, "nothing").create_reader(None, None).close()
 
 
 # --- which reader has which partition -----------------------------------------------------------------------------

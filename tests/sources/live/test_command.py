@@ -77,7 +77,7 @@ def test_everything_that_is_printed_is_handed_out() -> None:
         driver.until_end()
     assert driver.data == b"".join(b"%d\n" % n for n in range(1, 200_001))
     assert driver.blocks[0].locate(0) == ("exec:seq 200000", 0)
-    assert not driver.reader.receiver.is_alive()
+    assert not driver.reader.reading.receiver.is_alive()
 
 
 def test_the_last_line_may_lack_its_end() -> None:
@@ -115,7 +115,7 @@ def test_a_failure_is_told_when_all_was_handed_out(script: str, complaint: str) 
         driver.until_end()
     assert driver.data == b"one\ntwo\n"
     (told,) = board.failures()
-    assert told == f"command {driver.reader._source.name!r} {complaint}"
+    assert told == f"command {driver.reader.reading._source.name!r} {complaint}"
     assert "\n" not in told
 
 
@@ -163,7 +163,7 @@ def test_a_drain_ends_the_command_and_its_children(trap: str, tmp_path: Path) ->
     script = f"{trap}sleep 1000 & echo $! > {tmp_path}/pid; echo one; wait; sleep 1000"
     with driving(shell(script)) as driver:
         driver.until_records(1)
-        child, parent = pid_from(tmp_path / "pid"), driver.reader.receiver.pid
+        child, parent = pid_from(tmp_path / "pid"), driver.reader.reading.receiver.pid
         began = time.monotonic()
         drain.drain()
         driver.until_end()
@@ -186,7 +186,7 @@ def test_a_quiet_command_ends_after_the_idle_timeout() -> None:
     script = "printf 'one\\nfragm'; sleep 1000"
     with driving(shell(script, idle_timeout_seconds=30, clock=clock)) as driver:
         driver.until_records(1)
-        wait_for(lambda: any(stream.cutter.is_in_record for stream in driver.reader._backlog.open_streams()))
+        wait_for(lambda: any(stream.cutter.is_in_record for stream in driver.reader.reading._backlog.open_streams()))
         driver.until(lambda driver: clock.pass_seconds(5) or driver.is_ended)
     assert driver.data == b"one\n"
     assert driver.faults == [(b"fragm", "stopped in mid-record")]
@@ -198,7 +198,7 @@ def test_enough_records_end_the_command() -> None:
     board.watch()
     with driving(source_of("yes", max_records=1_000)) as driver:
         driver.until_end()
-        pid = driver.reader.receiver.pid
+        pid = driver.reader.reading.receiver.pid
         wait_for(lambda: not is_running(pid))
     assert driver.data == b"y\n" * 1_000
     assert board.failures() == []
@@ -209,7 +209,7 @@ def test_what_waits_of_a_command_that_has_ended_is_resumed_and_so_is_its_failure
     board.watch()
     with driving(source) as first:
         first.until_records(1)
-        wait_for(lambda: first.reader.receiver.is_finished)
+        wait_for(lambda: first.reader.reading.receiver.is_finished)
     with driving(source, first.reader.get_checkpoint_mark()) as second:
         second.until_end()
     assert (first.data, second.data) == (b"one\n", b"two\n")

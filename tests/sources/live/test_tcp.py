@@ -44,11 +44,11 @@ def driving(source: TcpLines, mark=None):
         yield driver
     finally:
         reader.close()
-        assert not reader.receiver.is_alive()
+        assert not reader.reading.receiver.is_alive()
 
 
 def connect_to(driver: Driver) -> socket.socket:
-    return socket.create_connection(driver.reader.receiver.bound[0])
+    return socket.create_connection(driver.reader.reading.receiver.bound[0])
 
 
 def until_idle(driver: Driver, clock: FakeClock) -> None:
@@ -178,7 +178,7 @@ def test_the_stream_ends_when_nobody_brings_anything() -> None:
             driver.until_records(n + 1)
             clock.pass_seconds(20)
         peer.sendall(b"fragment")
-        wait_for(lambda: any(stream.cutter.is_in_record for stream in driver.reader._backlog.open_streams()))
+        wait_for(lambda: any(stream.cutter.is_in_record for stream in driver.reader.reading._backlog.open_streams()))
         until_idle(driver, clock)
     assert driver.data == b"".join(tick(n) for n in range(4))
     assert driver.faults == [(b"fragment", "stopped in mid-record")]
@@ -214,10 +214,10 @@ def test_close_frees_the_port_and_the_thread() -> None:
     with driving(TcpLines(LISTEN, TICK)) as driver, connect_to(driver) as peer:
         peer.sendall(tick(1))
         driver.until_records(1)
-        host, port = driver.reader.receiver.bound[0]
+        host, port = driver.reader.reading.receiver.bound[0]
         driver.reader.close()
         driver.reader.close()
-        assert not driver.reader.receiver.is_alive()
+        assert not driver.reader.reading.receiver.is_alive()
         again = TcpLines((parse_address(f"tcp-listen://{host}:{port}"),), TICK)
         with driving(again) as second:
             push(second, tick(2))
@@ -247,7 +247,7 @@ def test_memory_is_bounded_while_nobody_takes_and_nothing_is_lost_then() -> None
     with driving(TcpLines(LISTEN, TICK)) as driver:
         sender = threading.Thread(target=push, args=(driver, data))
         sender.start()
-        backlog = driver.reader.receiver.backlog
+        backlog = driver.reader.reading.receiver.backlog
         wait_for(lambda: backlog.is_full)
         time.sleep(0.2)
         assert sender.is_alive()
@@ -266,13 +266,13 @@ def test_waiting_for_a_slow_pipeline_is_neither_silence_nor_idleness() -> None:
         driver.until_records(1)
         filler = threading.Thread(target=push, args=(driver, tick(1000) * (3 << 20)))
         filler.start()
-        backlog = driver.reader.receiver.backlog
+        backlog = driver.reader.reading.receiver.backlog
         wait_for(lambda: backlog.is_full)
         slow.sendall(tick(2))
         for _ in range(5):
             clock.pass_seconds(20)
             time.sleep(0.1)
-        assert not driver.reader.receiver.is_finished
+        assert not driver.reader.reading.receiver.is_finished
         driver.until_records((3 << 20) + 2)
         until_idle(driver, clock)
         filler.join(PATIENCE_SECONDS)

@@ -60,7 +60,7 @@ def driving(source: UdpLines, mark: object = None) -> Iterator[Driver]:
 @contextlib.contextmanager
 def sending(driver: Driver, number: int = 0) -> Iterator[socket.socket]:
     """Gives a peer of the source's socket."""
-    where = driver.reader.receiver.bound[number]
+    where = driver.reader.reading.receiver.bound[number]
     with socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(where)
         yield sock
@@ -77,7 +77,7 @@ def test_datagrams_of_one_and_of_several_lines_are_records() -> None:
             peer.send(datagram)
         driver.until_records(6)
         assert driver.data == b"".join(map(tick, range(1, 7)))
-        assert driver.reader.receiver.datagrams == board.counts()["datagrams"] == 4
+        assert driver.reader.reading.receiver.datagrams == board.counts()["datagrams"] == 4
         positions = [block.locate(0) for block in driver.blocks]
     assert positions[0] == (origin_of_first(driver), 0)
     assert driver.faults == []
@@ -138,7 +138,7 @@ def test_the_header_row_of_a_peer_is_no_record() -> None:
         peer.send(b"n,time\n5,2020-01-01 00:00:01\n")
         peer.send(b"7,2020-01-01 00:00:02\n")
         driver.until_records(2)
-        assert driver.reader.receiver.missing == 1
+        assert driver.reader.reading.receiver.missing == 1
     assert driver.data == b"5,2020-01-01 00:00:01\n7,2020-01-01 00:00:02\n"
 
 
@@ -164,10 +164,10 @@ def test_what_the_kernel_drops_is_counted_to_the_last_one(monkeypatch: pytest.Mo
         peer.send(tick(0, 0))
         for n in range(1, sent - 1):
             peer.send(tick(n % 60, n))
-        driver.until(lambda driver: settled(driver.reader.receiver, sent - 1))
+        driver.until(lambda driver: settled(driver.reader.reading.receiver, sent - 1))
         peer.send(tick(0, sent - 1))
-        driver.until(lambda driver: settled(driver.reader.receiver, sent))
-        receiver = driver.reader.receiver
+        driver.until(lambda driver: settled(driver.reader.reading.receiver, sent))
+        receiver = driver.reader.reading.receiver
         driver.until_records(receiver.datagrams)
     assert receiver.dropped > 0
     assert receiver.dropped == receiver.missing == board.counts()["dropped"] == board.counts()["missing"]
@@ -204,8 +204,8 @@ def test_counts_of_32_bits_are_subtracted() -> None:
 
 def test_the_receive_buffer_is_widened_and_told() -> None:
     with driving(UdpLines(LISTEN, TICK)) as driver:
-        (granted,) = driver.reader.receiver.buffer_bytes
-        host, port = driver.reader.receiver.bound[0]
+        (granted,) = driver.reader.reading.receiver.buffer_bytes
+        host, port = driver.reader.reading.receiver.bound[0]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
         assert granted > plain.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     assert board.take_notes()[0] == f"listening on {host}:{port} (UDP), with a receive buffer of {granted:,} bytes"
@@ -249,7 +249,7 @@ def test_a_peer_that_was_silent_for_long_is_forgotten() -> None:
         peer.send(tick(1))
         driver.until_records(1)
         clock.pass_seconds(FORGET_SECONDS)
-        driver.until(lambda driver: not driver.reader._backlog.open_streams())
+        driver.until(lambda driver: not driver.reader.reading._backlog.open_streams())
         peer.send(tick(2))
         driver.until_records(2)
     assert [block.locate(0)[1] for block in driver.blocks] == [0, 0]
@@ -307,7 +307,7 @@ def test_what_cannot_be_is_refused(options: dict, message: str) -> None:
 def test_records_in_datagrams_of_their_own_come_in_few_blocks() -> None:
     """They are sent in portions that fit into the smallest receive buffer."""
     with driving(UdpLines(LISTEN, NUMBERED, sequence="n")) as driver, sending(driver) as peer:
-        receiver = driver.reader.receiver
+        receiver = driver.reader.reading.receiver
         for start in range(0, 5_000, 100):
             for n in range(start, start + 100):
                 peer.send(tick(n % 60, n))
