@@ -25,7 +25,7 @@ COUNTS = (READ, USED, FILTERED, REJECTED, LATE)
 
 
 def count(name: str, amount: int) -> None:
-    """Counts records; to be called inside a bundle."""
+    """Count records; to be called inside a bundle."""
     if amount:
         Metrics.counter(NAMESPACE, name).inc(amount)
         board.add(name, amount)
@@ -60,7 +60,7 @@ class CountUsed(beam.PTransform):
     """Count rows as used, and hand them on: where several steps use the same rows, so that none counts them again."""
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return batches | "CountUsed" >> beam.ParDo(_CountUsedFn())
 
 

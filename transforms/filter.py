@@ -16,7 +16,7 @@ from transforms.counting import FILTERED, count_rows
 @beam.typehints.with_output_types(Batch)
 @dataclass
 class KeepRows(beam.PTransform):
-    """Keeps the rows for which a polars expression over their columns is true: ``KeepRows(pl.col("total") > 0)``.
+    """Keep the rows for which a polars expression over their columns is true: ``KeepRows(pl.col("total") > 0)``.
 
     The others are counted as filtered. What can be decided by the record alone is decided faster while
     parsing: see ``where`` of ParseDelimited.
@@ -25,7 +25,7 @@ class KeepRows(beam.PTransform):
     where: pl.Expr
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where))
 
 

@@ -39,7 +39,7 @@ class SplitLate(beam.PTransform):
     lateness_micros: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the lateness.
+        """Check the lateness.
 
         Raises:
             ValueError: it is negative.
@@ -49,7 +49,7 @@ class SplitLate(beam.PTransform):
             raise ValueError(f"lateness must not be negative, got {self.lateness_micros} us")
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Wires the one step."""
+        """Wire the one step."""
         split = _SplitLateFn(self.windows, self.lateness_micros)
         outputs = batches | "SplitLate" >> beam.ParDo(split).with_outputs("late", main="records")
         outputs.records.element_type = Batch
@@ -77,7 +77,7 @@ class _SplitLateFn(beam.DoFn):
 
 
 def _raw_records(block: Block, rows: pl.DataFrame) -> Iterator[Rejected]:
-    """Gives the raw records of some rows of a block."""
+    """Yield the raw records of some rows of a block."""
     if not rows.height:
         return
     starts, stops = find_lines(block.data)

@@ -27,7 +27,7 @@ class Ranking(NamedTuple):
 @beam.typehints.with_output_types(Result)
 @dataclass
 class Rank(beam.PTransform):
-    """Gives, for each result, one of its ranks: a row of ``ranking``, ``rank`` (1, 2, ...), the key and the ``value``.
+    """Give, for each result, one of its ranks: a row of ``ranking``, ``rank`` (1, 2, ...), the key and the ``value``.
 
     The greatest value is the first. Of equal ones that with the least key is, so the ranks do not depend on how the
     rows came. Rows without a value have no rank. Values are decimals with 9 places, whatever they were.
@@ -41,7 +41,7 @@ class Rank(beam.PTransform):
     rankings: tuple[Ranking, ...]
 
     def __post_init__(self) -> None:
-        """Checks the rankings.
+        """Check the rankings.
 
         Raises:
             ValueError: there are none, two have one name, or one has no rank.
@@ -56,7 +56,7 @@ class Rank(beam.PTransform):
                 raise ValueError(f"top must be positive, got {ranking.top} for {ranking.name!r}")
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return results | "RankRows" >> beam.Map(_ranked, self.key, self.rankings).with_output_types(Result)
 
 
@@ -65,7 +65,7 @@ def _ranked(result: Result, key: str, rankings: Sequence[Ranking]) -> Result:
 
 
 def ranked(rows: pl.DataFrame, key: str, rankings: Sequence[Ranking]) -> pl.DataFrame:
-    """Gives the ranks of rows, in the order of the rankings; the columns of the window stay.
+    """Return the ranks of rows, in the order of the rankings; the columns of the window stay.
 
     >>> rows = pl.DataFrame({"region": ["b", "a", "c"], "sum": [2, 2, 1]})
     >>> ranked(rows, "region", [Ranking("volume", "sum", 2)])["region"].to_list()
@@ -85,6 +85,6 @@ def ranked(rows: pl.DataFrame, key: str, rankings: Sequence[Ranking]) -> pl.Data
 
 
 def best(rows: pl.DataFrame, key: str, ranking: Ranking) -> pl.DataFrame:
-    """Gives the first rows of a ranking, as they are."""
+    """Return the first rows of a ranking, as they are."""
     known = rows.filter(pl.col(ranking.by).is_not_null())
     return known.sort(ranking.by, key, descending=[True, False]).head(ranking.top)

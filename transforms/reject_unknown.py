@@ -21,7 +21,7 @@ _SHOWN = 60
 
 @dataclass
 class RejectUnknown(beam.PTransform):
-    """Splits off the rows whose value is not known.
+    """Split off the rows whose value is not known.
 
     Gives a dict of two PCollections: ``records``, of :class:`Batch`, and ``rejected``, of :class:`Rejected` with the
     raw records.
@@ -35,7 +35,7 @@ class RejectUnknown(beam.PTransform):
     known: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: there are none.
@@ -46,7 +46,7 @@ class RejectUnknown(beam.PTransform):
             raise ValueError(f"expected the known values of {self.column!r}, got none")
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Wires the one step."""
+        """Wire the one step."""
         reject = _RejectUnknownFn(self.column, self.known)
         outputs = batches | "RejectUnknown" >> beam.ParDo(reject).with_outputs("rejected", main="records")
         outputs.records.element_type = Batch

@@ -15,7 +15,7 @@ from schemas.elements.coders import register_row
 
 @dataclass
 class ToRows(beam.PTransform):
-    """Gives a NamedTuple per row of each Batch or Result, its fields being the columns of the same names.
+    """Give a NamedTuple per row of each Batch or Result, its fields being the columns of the same names.
 
     The type is registered for Beam's row coder. A field hinted as Timestamp (or optional Timestamp) gets one from a
     column of times.
@@ -32,7 +32,7 @@ class ToRows(beam.PTransform):
         register_row(self.row_type)
 
     def expand(self, frames: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return frames | "ToRows" >> beam.ParDo(_ToRowsFn(self.row_type)).with_output_types(self.row_type)
 
 

@@ -23,7 +23,7 @@ _EXACTLY = decimal.Context(prec=100, rounding=ROUND_HALF_EVEN)
 @beam.typehints.with_output_types(Result)
 @dataclass
 class AddShare(beam.PTransform):
-    """Adds to each result a column with the share that each row has in the whole of a column.
+    """Add to each result a column with the share that each row has in the whole of a column.
 
     A share is the exact quotient, rounded once, halves to the even neighbour: so the shares of a result add up to 1
     only as far as their places allow. Where the whole is 0, shares are missing; where there are negative values, they
@@ -40,7 +40,7 @@ class AddShare(beam.PTransform):
     places: int = PLACES
 
     def __post_init__(self) -> None:
-        """Checks the places.
+        """Check the places.
 
         Raises:
             ValueError: they are negative, or more than a decimal has.
@@ -50,7 +50,7 @@ class AddShare(beam.PTransform):
             raise ValueError(f"places must be from 0 to {DECIMAL_DIGITS - 1}, got {self.places}")
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         share = beam.Map(_with_share, self.of, self.name, self.places).with_output_types(Result)
         return results | "AddShare" >> share
 
@@ -60,7 +60,7 @@ def _with_share(result: Result, of: str, name: str, places: int) -> Result:
 
 
 def with_share(rows: pl.DataFrame, of: str, name: str = "share", places: int = PLACES) -> pl.DataFrame:
-    """Gives the rows with a column of shares: ``of`` over the sum of all of them.
+    """Return the rows with a column of shares: ``of`` over the sum of all of them.
 
     >>> with_share(pl.DataFrame({"sum": [1, 2]}), "sum", places=2)["share"].to_list()
     [Decimal('0.33'), Decimal('0.67')]

@@ -74,7 +74,7 @@ class TypeRules:
         return tuple(self.names)
 
     def by_name(self, origin: str) -> str | None:
-        """Gives the kind of all that comes from there; None where the name does not tell.
+        """Return the kind of all that comes from there; None where the name does not tell.
 
         It tells where it is one of the names, or ends in the name of a kind.
 
@@ -95,7 +95,7 @@ class TypeRules:
         return None
 
     def by_type(self, text: Any) -> str:
-        """Gives the kind of a generic event.
+        """Return the kind of a generic event.
 
         Raises:
             ValueError: there is none of that name.
@@ -106,7 +106,7 @@ class TypeRules:
         return kind
 
     def by_fields(self, keys: Mapping[str, Any]) -> str:
-        """Gives the kind of a message that comes alone.
+        """Return the kind of a message that comes alone.
 
         Raises:
             ValueError: no field tells.
@@ -134,7 +134,7 @@ class SplitByType(beam.PTransform):
     wanted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the kinds.
+        """Check the kinds.
 
         Raises:
             ValueError: one is not known.
@@ -146,7 +146,7 @@ class SplitByType(beam.PTransform):
                 raise ValueError(f"expected kinds among {', '.join(self.telling.kinds)}, got {kind!r}")
 
     def expand(self, blocks: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Wires the one step."""
+        """Wire the one step."""
         split = _SplitFn(self.telling, self.wanted)
         outputs = blocks | "SplitByType" >> beam.ParDo(split).with_outputs(*self.wanted, REJECTS)
         given = {name: outputs[name] for name in (*self.wanted, REJECTS)}
@@ -163,7 +163,7 @@ class Split(NamedTuple):
 
 
 class _SplitFn(ThreadedFn[Block, Split]):
-    """Splits small blocks at once, and big ones that are mixed in threads."""
+    """Split small blocks at once, and big ones that are mixed in threads."""
 
     def __init__(self, telling: TypeRules, wanted: tuple[str, ...]) -> None:
         self._telling = telling
@@ -196,7 +196,7 @@ class _SplitFn(ThreadedFn[Block, Split]):
                 count(FILTERED, records)
 
     def _kind_of(self, block: Block) -> str | None:
-        """Gives the kind that the origins tell, if they all tell the same."""
+        """Return the kind that the origins tell, if they all tell the same."""
         kinds = set()
         for origin in {span.origin for span in block.spans}:
             if origin not in self._known:
@@ -208,7 +208,7 @@ class _SplitFn(ThreadedFn[Block, Split]):
 
 
 def split_block(block: Block, telling: TypeRules) -> Split:
-    """Takes a mixed block apart. Payloads become records of their own, whose spans tell where their events were.
+    """Take a mixed block apart. Payloads become records of their own, whose spans tell where their events were.
 
     One polars plan tells the kinds of nearly all lines; the rest is looked at one by one, as :func:`read_message` does.
     """
@@ -239,7 +239,7 @@ def split_block(block: Block, telling: TypeRules) -> Split:
 
 
 def tell(texts: pl.DataFrame, telling: TypeRules) -> pl.DataFrame:
-    """Gives RECORD, the kind and the text of the message itself; the kind is null where only the slow way can tell."""
+    """Return RECORD, the kind and the text of the message itself; the kind is null where only the slow way can tell."""
     types = {**{kind: kind for kind in telling.kinds}, **telling.types}
     line, groups = pl.col(LINE), pl.col("_groups").struct
     is_flat = line.str.contains(_FLAT) & ~line.str.contains(_key(_PAYLOAD))
@@ -263,7 +263,7 @@ def tell(texts: pl.DataFrame, telling: TypeRules) -> pl.DataFrame:
 
 
 def read_message(raw: bytes, telling: TypeRules) -> tuple[str, str]:
-    """Gives the kind of a record and the text of the message itself: the payload of a generic event, or all of it.
+    """Return the kind of a record and the text of the message itself: the payload of a generic event, or all of it.
 
     Raises:
         ValueError: it is no JSON object, or its kind cannot be told.
@@ -280,7 +280,7 @@ def read_message(raw: bytes, telling: TypeRules) -> tuple[str, str]:
 
 
 def _text_of(name: str, text: str) -> str:
-    """Gives the text of a field's value, as it stands in the text of an object that has it: no digit is lost."""
+    """Return the text of a field's value, as it stands in the text of an object that has it: no digit is lost."""
     found, at = "", text.index("{")
     while text[at] != "}":
         key, at = _DECODER.raw_decode(text, _skip(text, at + 1))
@@ -293,18 +293,18 @@ def _text_of(name: str, text: str) -> str:
 
 
 def _skip(text: str, at: int) -> int:
-    """Gives the place of the next character that is no blank."""
+    """Return the place of the next character that is no blank."""
     found = _BLANKS.match(text, at)
     return found.end() if found else at
 
 
 def _key(name: str) -> str:
-    """Gives the regular expression of a field's key and the colon behind it."""
+    """Return the regular expression of a field's key and the colon behind it."""
     return rf'"{pl.escape_regex(name)}"{_BLANK}:'
 
 
 def _part(block: Block, lines: Lines, rows: pl.DataFrame) -> Block:
-    """Gives a block of some texts of a block, and where the lines were that they come from."""
+    """Return a block of some texts of a block, and where the lines were that they come from."""
     texts = rows[_TEXT]
     data = texts.str.join("\n")[0].encode() + b"\n"
     begins = np.zeros(len(texts), np.int64)

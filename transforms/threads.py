@@ -27,7 +27,7 @@ class _Pending(NamedTuple):
 
 
 class ThreadedFn(beam.DoFn, Generic[In, Out]):
-    """Works on as many elements at a time as there are processors, and gives their outputs in order.
+    """Work on as many elements at a time as there are processors, and give their outputs in order.
 
     A subclass says what the work is and what comes of it. The former runs in any thread, the latter in the runner's.
     """
@@ -36,15 +36,15 @@ class ThreadedFn(beam.DoFn, Generic[In, Out]):
     ahead = 2
 
     def work(self, element: In) -> Out:
-        """Does what takes long; must not touch what another call may touch."""
+        """Do what takes long; must not touch what another call may touch."""
         raise NotImplementedError
 
     def outputs(self, done: Out, element: In) -> Iterator[Any]:
-        """Gives what the element becomes, tagged or not."""
+        """Yield what the element becomes, tagged or not."""
         raise NotImplementedError
 
     def is_long(self, element: In) -> bool:  # noqa: ARG002 - for subclasses
-        """Tells whether the work on this element is worth a thread."""
+        """Return whether the work on this element is worth a thread."""
         return True
 
     def setup(self) -> None:
@@ -54,24 +54,24 @@ class ThreadedFn(beam.DoFn, Generic[In, Out]):
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, type(self).__name__)
 
     def teardown(self) -> None:
-        """Ends the threads."""
+        """End the threads."""
         self._pool.shutdown()
 
     def start_bundle(self) -> None:
-        """Begins with nothing pending."""
+        """Begin with nothing pending."""
         self._pending: deque[_Pending] = deque()
 
     def process(
         self, element: In, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
     ) -> Iterator[WindowedValue]:
-        """Begins to work on the element, and gives the outputs of those before it that are done."""
+        """Begin to work on the element, and give the outputs of those before it that are done."""
         work = self._pool.submit(self.work, element) if self.is_long(element) else _at_once(self.work, element)
         self._pending.append(_Pending(work, element, timestamp, window))
         while self._pending and (self._pending[0].work.done() or len(self._pending) > self._most):
             yield from self._give(self._pending.popleft())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Gives the outputs of the rest."""
+        """Yield the outputs of the rest."""
         while self._pending:
             yield from self._give(self._pending.popleft())
 

@@ -24,7 +24,7 @@ class Windows:
     step: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the lengths; a step that was not given is the length."""
+        """Check the lengths; a step that was not given is the length."""
         if self.length < 0 or self.step < 0:
             raise ValueError(f"window must be positive, got {self.length} us every {self.step} us")
         if not self.step:
@@ -37,7 +37,7 @@ class Windows:
 
     @classmethod
     def parse(cls, text: str) -> Windows:
-        """Reads ``all``, ``10m`` or ``10m/5m``.
+        """Read ``all``, ``10m`` or ``10m/5m``.
 
         Raises:
             ValueError: it is none of these, or no time at all.
@@ -66,14 +66,14 @@ class Windows:
         return math.gcd(self.length, self.step)
 
     def bucket_start(self, time: pl.Expr) -> pl.Expr:
-        """Gives the start, in microseconds, of the bucket in which each event time (Datetime us) lies."""
+        """Return the start, in microseconds, of the bucket in which each event time (Datetime us) lies."""
         if not self.length:
             return pl.lit(0, pl.Int64)
         micros = time.to_physical()
         return micros - micros % self.bucket
 
     def starts(self, bucket: pl.Expr) -> pl.Expr:
-        """Gives a list of the starts of all windows that a bucket lies in, from the start of the bucket."""
+        """Return a list of the starts of all windows that a bucket lies in, from the start of the bucket."""
         if not self.length:
             return pl.concat_list(pl.lit(0, pl.Int64) + 0 * bucket)
         last = bucket - bucket % self.step
@@ -82,12 +82,12 @@ class Windows:
         return pl.int_ranges(first, last + 1, self.step, dtype=pl.Int64)
 
     def last_end(self, time: pl.Expr) -> pl.Expr:
-        """Gives the end, in microseconds, of the last window that has each event time in it."""
+        """Return the end, in microseconds, of the last window that has each event time in it."""
         micros = time.to_physical()
         return micros - micros % self.step + self.length
 
     def beam(self, shift: int = 0) -> WindowFn:
-        """Gives Beam's window function, its windows moved later by ``shift`` microseconds."""
+        """Return Beam's window function, its windows moved later by ``shift`` microseconds."""
         if not self.length:
             return GlobalWindows()
         length, step = Duration(micros=self.length), Duration(micros=self.step)

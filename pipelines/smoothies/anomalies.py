@@ -37,7 +37,7 @@ _PLACES = 3
 
 @dataclass(frozen=True)
 class FoldExpected:
-    """Folds counts per hour: compares each with those of the same hour of earlier weeks, and learns it then.
+    """Fold counts per hour: compare each with those of the same hour of earlier weeks, and learn it then.
 
     The rows have EVENT_TIME, which is the end of their hour, the key, and ``seen``, a whole number.
 
@@ -65,7 +65,7 @@ class FoldExpected:
         }
 
     def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:  # noqa: ARG002
-        """Compares and learns the hours up to the newest that has rows, and gives those that stand out."""
+        """Compare and learn the hours up to the newest that has rows, and give those that stand out."""
         if not rows.height:
             return state, []
         seen = self._with_shop(rows)
@@ -75,11 +75,11 @@ class FoldExpected:
         return {_KNOWN: known, _NEWEST: seen.select(pl.max(_AT))}, self._pieces(scored)
 
     def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:  # noqa: ARG002
-        """Gives nothing: an hour that is not over says little."""
+        """Return nothing: an hour that is not over says little."""
         return []
 
     def _with_shop(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Gives what was seen by key and start of the hour, and the sums of all products."""
+        """Return what was seen by key and start of the hour, and the sums of all products."""
         hours = rows.with_columns(pl.col(EVENT_TIME).to_physical().alias(_AT) - _HOUR)
         sums = hours.group_by(*self.by, _AT).agg(pl.sum(SEEN))
         *shops, product = self.by
@@ -87,7 +87,7 @@ class FoldExpected:
         return pl.concat([sums, shop.select(sums.columns)]).with_columns(_slot())
 
     def _with_zeros(self, state: Frames, seen: pl.DataFrame) -> pl.DataFrame:
-        """Adds the hours in which nothing was sold of what had been sold in the same hour of an earlier week.
+        """Add the hours in which nothing was sold of what had been sold in the same hour of an earlier week.
 
         A silence is not longer than a week: then the shop was closed, or the next time is a wrong one.
         """
@@ -107,7 +107,7 @@ class FoldExpected:
         return found.select(*self.by, _SLOT, _AT, pl.col(SEEN).fill_null(0))
 
     def _score(self, known: pl.DataFrame, hours: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Compares each hour with those before it, week after week; gives that, and what is known then."""
+        """Compare each hour with those before it, week after week; give that, and what is known then."""
         key = (*self.by, _SLOT)
         both = hours.join(known, key, how="left", nulls_equal=True).sort(*key, _AT)
         group = both.select(pl.struct(key).rle_id()).to_series().to_numpy()
@@ -150,7 +150,7 @@ def _slot() -> pl.Expr:
 @beam.typehints.with_output_types(Result)
 @dataclass
 class FindAnomalies(beam.PTransform):
-    """Gives the hours that stand out, from the totals of each hour as Aggregate gives them for windows of an hour.
+    """Give the hours that stand out, from the totals of each hour as Aggregate gives them for windows of an hour.
 
     A result is of one hour and has a row for each product that stands out, and one with ``(shop)`` in the place of the
     product for all together: the key, ``seen``, ``expected`` (the mean of the same hour of earlier weeks),
@@ -176,7 +176,7 @@ class FindAnomalies(beam.PTransform):
     lateness_micros: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the fields.
+        """Check the fields.
 
         Raises:
             ValueError: there is no key, or a number is out of its range.
@@ -196,7 +196,7 @@ class FindAnomalies(beam.PTransform):
         return FoldTimeSorted(fold, self.lateness_micros)
 
     def expand(self, totals: beam.PCollection) -> beam.PCollection:
-        """Takes what is final, and folds it."""
+        """Take what is final, and fold it."""
         hours = totals | "FinalHours" >> beam.ParDo(_HoursFn(self.by, self.seen))
         return (hours | "FoldHours" >> self._in_order())[ANOMALIES]
 
@@ -214,7 +214,7 @@ class _HoursFn(beam.DoFn):
 
 
 def hours_of(result: Result, by: tuple[str, ...], seen: str) -> pl.DataFrame:
-    """Gives the rows that FoldExpected takes.
+    """Return the rows that FoldExpected takes.
 
     Raises:
         ValueError: the result is not of an hour, or what was sold is no whole number.

@@ -36,7 +36,7 @@ TOTALS = {**{name: Last(name) for name in _FACTS}, **{name: Sum(name) for name i
 
 @dataclass
 class TotalEarnings(beam.PTransform):
-    """Gives the totals of each product since the start, from its purchases and its product messages.
+    """Give the totals of each product since the start, from its purchases and its product messages.
 
     It takes a dict of PCollections of :class:`Batch`, ``purchases`` (PURCHASE_COLUMNS) and ``products``
     (PRODUCT_COLUMNS), and gives :class:`Result`: a row for each product that either has named, with
@@ -54,7 +54,7 @@ class TotalEarnings(beam.PTransform):
     emit_micros: int = 0
 
     def expand(self, pcolls: dict[str, beam.PCollection]) -> beam.PCollection:
-        """Brings both into one form, adds up, and works out the profit."""
+        """Bring both into one form, add up, and work out the profit."""
         total = Aggregate((PRODUCT,), TOTALS, emit_micros=self.emit_micros)
         both = (
             pcolls["purchases"] | "SumPurchases" >> beam.ParDo(_EditFn(sums_of)),
@@ -68,37 +68,37 @@ class TotalEarnings(beam.PTransform):
 @beam.typehints.with_output_types(Result)
 @dataclass
 class SumByCategory(beam.PTransform):
-    """Sums the totals of TotalEarnings by category; products without one are in ``(unknown)``.
+    """Sum the totals of TotalEarnings by category; products without one are in ``(unknown)``.
 
     The cost and the profit of a category are missing while those of one of its products are. Of an early result a later
     one may have fewer rows: a product becomes known.
     """
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return results | "SumByCategory" >> beam.Map(_edited, by_category).with_output_types(Result)
 
 
 def sums_of(purchases: pl.DataFrame) -> pl.DataFrame:
-    """Gives a row per product, so that all that follows has little to do; its time is of no matter to sums."""
+    """Return a row per product, so that all that follows has little to do; its time is of no matter to sums."""
     sums = purchases.lazy().group_by(PRODUCT).agg(pl.col(EVENT_TIME).max(), **SUMS).collect()
     return sums.select(EVENT_TIME, PRODUCT, *_SUM_TYPES, *_missing(_FACTS))
 
 
 def facts_of(products: pl.DataFrame) -> pl.DataFrame:
-    """Gives the rows of products in the form that those of purchases have."""
+    """Return the rows of products in the form that those of purchases have."""
     return products.select(EVENT_TIME, PRODUCT, *_missing(_SUM_TYPES), *_FACTS)
 
 
 def with_profit(totals: pl.DataFrame) -> pl.DataFrame:
-    """Adds what comes from the sums, and puts the columns in order."""
+    """Add what comes from the sums, and put the columns in order."""
     cost = pl.col("cogs") * pl.col("drinks")
     both = (cost.alias("cost"), (pl.col("sales") - cost).alias("profit"))
     return totals.select(*EDGES, PRODUCT, *_FACTS, "sales", "drinks", *both, *_shares())
 
 
 def by_category(products: pl.DataFrame) -> pl.DataFrame:
-    """Gives the sums of the products of each category."""
+    """Return the sums of the products of each category."""
     is_known = pl.col("cost").is_not_null().all()
     return (
         products.group_by(*EDGES, pl.col("category").fill_null(UNKNOWN))

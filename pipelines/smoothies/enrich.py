@@ -37,7 +37,7 @@ _BEGINNING = datetime(1, 1, 1)
 
 @dataclass
 class EnrichPurchases(beam.PTransform):
-    """Joins each purchase with its product, as it was told to be when the purchase was made.
+    """Join each purchase with its product, as it was told to be when the purchase was made.
 
     It takes a dict of PCollections of :class:`Batch`, ``purchases`` and ``products``, and gives one of :class:`Batch`
     without raw records: the columns of the purchases, the event time as ``transaction_time``, and ADDED. ``cost`` is
@@ -55,7 +55,7 @@ class EnrichPurchases(beam.PTransform):
     wait_micros: int = WAIT_MICROS
 
     def __post_init__(self) -> None:
-        """Checks the time.
+        """Check the time.
 
         Raises:
             ValueError: it is negative.
@@ -65,7 +65,7 @@ class EnrichPurchases(beam.PTransform):
             raise ValueError(f"wait_micros must not be negative, got {self.wait_micros} us")
 
     def expand(self, pcolls: dict[str, beam.PCollection]) -> beam.PCollection:
-        """Gathers the rows of each bundle, and joins them under one key."""
+        """Gather the rows of each bundle, and join them under one key."""
         keyed = [
             pcolls[kind]
             | f"Rows of {kind}" >> beam.ParDo(_RowsFn(kind))
@@ -92,12 +92,12 @@ class _RowsFn(beam.DoFn):
 
 
 def facts_of(products: pl.DataFrame) -> pl.DataFrame:
-    """Gives what is kept of products; the column ``_known`` tells them from purchases."""
+    """Return what is kept of products; the column ``_known`` tells them from purchases."""
     return products.select(EVENT_TIME, KEY, *FACTS, pl.lit(value=True).alias(_KNOWN))
 
 
 def learn(known: pl.DataFrame | None, products: pl.DataFrame) -> pl.DataFrame:
-    """Gives what is known of products with more messages: a row for each.
+    """Return what is known of products with more messages: a row for each.
 
     Of very many, those are left out in which nothing has changed; that could matter only to messages still to come that
     belong before them.
@@ -112,7 +112,7 @@ def learn(known: pl.DataFrame | None, products: pl.DataFrame) -> pl.DataFrame:
 
 
 def enriched(purchases: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFrame:
-    """Gives purchases by time, with ADDED, and whether the product is ``_known``."""
+    """Return purchases by time, with ADDED, and whether the product is ``_known``."""
     facts = facts_of(purchases.clear().with_columns(_nothing())) if known is None else known
     is_first = pl.col(EVENT_TIME) == pl.col(EVENT_TIME).min().over(KEY)
     time = pl.when(is_first).then(pl.lit(_BEGINNING, pl.Datetime("us"))).otherwise(EVENT_TIME).alias(EVENT_TIME)
@@ -131,7 +131,7 @@ def enriched(purchases: pl.DataFrame, known: pl.DataFrame | None) -> pl.DataFram
 
 @beam.typehints.with_output_types(pl.DataFrame)
 class EnrichFn(StatefulFn):
-    """Takes (key, frame) of products or purchases, and gives the purchases with their products.
+    """Take (key, frame) of products or purchases, and give the purchases with their products.
 
     What is known of products is one frame, and what waits some; nothing is looked at row by row.
     """
@@ -143,7 +143,7 @@ class EnrichFn(StatefulFn):
     END = TimerSpec("enrich_end", TimeDomain.WATERMARK)
 
     def __init__(self, wait_micros: int) -> None:
-        """Takes how long a purchase waits."""
+        """Take how long a purchase waits."""
         super().__init__()
         self._wait = wait_micros
 
@@ -157,7 +157,7 @@ class EnrichFn(StatefulFn):
         let_go_timer: Any = beam.DoFn.TimerParam(LET_GO),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[pl.DataFrame]:
-        """Lets purchases go whose product is known, and keeps the others."""
+        """Let purchases go whose product is known, and keep the others."""
         _, frame = element
         end_timer.set(window.max_timestamp())
         if _KNOWN in frame.columns:
@@ -181,7 +181,7 @@ class EnrichFn(StatefulFn):
         wakes: Any = beam.DoFn.StateParam(WAKES),
         let_go_timer: Any = beam.DoFn.TimerParam(LET_GO),
     ) -> Iterator[pl.DataFrame]:
-        """Lets the purchases go that have waited long enough."""
+        """Let the purchases go that have waited long enough."""
         now = wakes.read()
         frames = list(waiting.read())
         wakes.clear()
@@ -201,7 +201,7 @@ class EnrichFn(StatefulFn):
         wakes: Any = beam.DoFn.StateParam(WAKES),
         let_go_timer: Any = beam.DoFn.TimerParam(LET_GO),
     ) -> Iterator[pl.DataFrame]:
-        """Lets all go that wait."""
+        """Let all go that wait."""
         facts = known.read()
         frames = list(waiting.read())
         let_go_timer.clear()
@@ -211,7 +211,7 @@ class EnrichFn(StatefulFn):
             yield from _told(enriched(frame, facts))
 
     def _keep(self, joined: pl.DataFrame, waiting: Any, wakes: Any, timer: Any) -> None:
-        """Lets purchases wait, and sets the timer for the newest of them, if none is set."""
+        """Let purchases wait, and set the timer for the newest of them, if none is set."""
         if not joined.height:
             return
         waiting.add(joined.drop(*ADDED, _KNOWN))

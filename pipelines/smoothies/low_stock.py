@@ -42,7 +42,7 @@ def _with_short(result: Result) -> Result:
 
 
 def short(levels: pl.DataFrame) -> pl.DataFrame:
-    """Gives what is low or out, with the columns that tell a person why to care."""
+    """Return what is low or out, with the columns that tell a person why to care."""
     is_one_shop = levels["store_id"].is_null().all()
     minutes = (pl.col("without_stock_micros") // _MICROS_PER_MINUTE).alias("minutes_without")
     shop = [] if is_one_shop else ["store_id"]

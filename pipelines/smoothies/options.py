@@ -54,7 +54,7 @@ PARTS = {
 
 
 def read_enriched(text: str) -> Output:
-    """Reads the address that takes purchases with their products.
+    """Read the address that takes purchases with their products.
 
     Raises:
         ValueError: it is none, or takes no lines of JSON.
@@ -134,7 +134,7 @@ class SalesOptions(StreamOptions):
         return not {"products", "categories"}.isdisjoint(self.parts)
 
     def columns(self, kind: str) -> tuple[str, ...]:
-        """Gives which columns of a kind of messages are read; none where nobody wants it."""
+        """Return which columns of a kind of messages are read; none where nobody wants it."""
         if self.enriched_output is not None and kind in ENRICHED:
             return tuple(column.name for column in TOPICS[kind][1].columns)
         wanted: list[str] = []
@@ -147,7 +147,7 @@ class SalesOptions(StreamOptions):
         return tuple(dict.fromkeys(wanted))
 
     def windows_of(self, kind: str) -> Windows:
-        """Gives the windows for which a message of a kind is late, if it is of no use to anything else either."""
+        """Return the windows for which a message of a kind is late, if it is of no use to anything else either."""
         if kind in ENRICHED and (self.is_total or self.enriched_output is not None):
             return Windows()
         if kind != "purchases":

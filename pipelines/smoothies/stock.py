@@ -51,7 +51,7 @@ _NEWEST = "newest"
 
 
 def moves(kind: str, rows: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
-    """Gives the rows of a kind of message in the form that all kinds share.
+    """Return the rows of a kind of message in the form that all kinds share.
 
     The columns: EVENT_TIME; ``kind``, its place among KINDS; the key; ``quantity`` that was sold, lost or put on the
     shelf; ``stated``, the level that there should have been before; ``level``, the one that there is then; ``value``
@@ -79,7 +79,7 @@ def moves(kind: str, rows: pl.DataFrame, by: tuple[str, ...]) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class FoldStock:
-    """Folds the rows of :func:`moves` into levels, and tells which messages contradict them.
+    """Fold the rows of :func:`moves` into levels, and tell which messages contradict them.
 
     Attributes:
         by: the key columns; of several shops, ``("store_id", "product_id")``.
@@ -107,7 +107,7 @@ class FoldStock:
         }
 
     def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
-        """Moves the levels; gives the contradictions of what is over, and at the end the levels."""
+        """Move the levels; give the contradictions of what is over, and at the end the levels."""
         if rows.height:
             worked = self._work(state[LEVELS], without_doubles(rows))
             reports = self._contradictions(worked)
@@ -124,11 +124,11 @@ class FoldStock:
         return {**state, CONTRADICTIONS: state[CONTRADICTIONS].filter(~is_over)}, pieces
 
     def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:
-        """Gives the levels with all that has come, and the contradictions that no message can take back."""
+        """Return the levels with all that has come, and the contradictions that no message can take back."""
         return [FoldOutput(LEVELS, None, None, self.results(ahead)), *self._reports(settled[CONTRADICTIONS])]
 
     def results(self, state: Frames) -> pl.DataFrame:
-        """Gives the levels as they are shown."""
+        """Return the levels as they are shown."""
         level, zero_since = pl.col("level"), pl.col("zero_since")
         newest = pl.lit(state[_NEWEST][EVENT_TIME].max(), _TIME)
         still_out = (newest - zero_since).dt.total_microseconds().fill_null(0)
@@ -147,7 +147,7 @@ class FoldStock:
         )
 
     def _work(self, levels: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Gives the level after each row, and what it adds to the sums; the levels so far are the first rows."""
+        """Return the level after each row, and what it adds to the sums; the levels so far are the first rows."""
         kind, quantity = pl.col("kind"), pl.col("quantity")
         is_sale, is_filled = kind == _PURCHASES, kind == _INVENTORIES
         steps = rows.with_columns(
@@ -204,7 +204,7 @@ class FoldStock:
         )
 
     def _reports(self, rows: pl.DataFrame) -> list[FoldOutput]:
-        """Gives the contradictions, those of each stretch of time for themselves."""
+        """Return the contradictions, those of each stretch of time for themselves."""
         start = pl.col(EVENT_TIME).to_physical() // self.report_micros * self.report_micros
         by_start = rows.sort(EVENT_TIME, *self.by).with_columns(start.alias("_start"))
         by_start = by_start.with_columns(pl.col(EVENT_TIME).dt.replace_time_zone("UTC"))
@@ -217,7 +217,7 @@ class FoldStock:
 
 
 def without_doubles(rows: pl.DataFrame) -> pl.DataFrame:
-    """Takes out rows that say the same as the one before, but for sales that have no mark: they may be two.
+    """Take out rows that say the same as the one before, but for sales that have no mark: they may be two.
 
     The rows are in order. Those that are equal have one moment, so they always come together.
     """
@@ -228,7 +228,7 @@ def without_doubles(rows: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass
 class TrackStock(beam.PTransform):
-    """Gives the level of each product, and which messages contradict it, from all that the shop tells.
+    """Give the level of each product, and which messages contradict it, from all that the shop tells.
 
     It takes a dict of PCollections of :class:`Batch` by kind; of KINDS some may be missing. Gives a dict of:
 
@@ -261,7 +261,7 @@ class TrackStock(beam.PTransform):
     settle_micros: int = MICROS_PER_SECOND
 
     def __post_init__(self) -> None:
-        """Checks the fields.
+        """Check the fields.
 
         Raises:
             ValueError: there is no key, or a number is out of its range.
@@ -279,7 +279,7 @@ class TrackStock(beam.PTransform):
         return FoldTimeSorted(fold, self.lateness_micros, self.emit_micros, self.settle_micros)
 
     def expand(self, pcolls: Mapping[str, beam.PCollection]) -> dict[str, beam.PCollection]:
-        """Takes out what is late, puts the kinds together, and folds them."""
+        """Take out what is late, put the kinds together, and fold them."""
         timely, late = [], []
         for kind, batches in pcolls.items():
             split = batches | f"SplitLate {kind}" >> SplitLate(Windows(1), self.lateness_micros)

@@ -47,7 +47,7 @@ class _Standing(NamedTuple):
 
 @beam.typehints.with_output_types(Result)
 class LiveHoursFn(StatefulFn):
-    """Takes (shard, frame of accumulators by hour) and gives the results of all hours: early ones, and a final one.
+    """Take (key, frame of accumulators by hour) and give the results of all hours: early ones, and a final one.
 
     A frame without columns is of no hour: where it is the first, there is a final result even if no other ever comes.
     One of USABLE alone tells of records that brought no row: of use (a filter did not want them) or of none (they were
@@ -71,14 +71,14 @@ class LiveHoursFn(StatefulFn):
     def __init__(
         self, reduction: FrameCombine, emit_micros: int, lateness_micros: int, clock: Clock = time.time
     ) -> None:
-        """Takes what is counted by HOUR_START, how often early results are given, and how long hours stay open."""
+        """Take what is counted by HOUR_START, how often early results are given, and how long hours stay open."""
         super().__init__()
         self._reduction = reduction
         self._pace = EmitSchedule(emit_micros, clock, at_once=True)
         self._lateness = lateness_micros
 
     def setup(self) -> None:
-        """Begins with nothing remembered."""
+        """Begin with nothing remembered."""
         super().setup()
         self._kept = CompactedState(self._reduction.merge)
 
@@ -94,7 +94,7 @@ class LiveHoursFn(StatefulFn):
         close_timer: Any = beam.DoFn.TimerParam(CLOSE),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
-        """Adds a frame, and gives the early result that is due."""
+        """Add a frame, and give the early result that is due."""
         _, frame = element
         is_rows = frame.width > 0 and frame.columns != [USABLE]
         if is_rows:
@@ -126,7 +126,7 @@ class LiveHoursFn(StatefulFn):
         closed: Any = beam.DoFn.StateParam(CLOSED),
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Result]:
-        """Gives the early result that is due."""
+        """Yield the early result that is due."""
         stands = standing.read() or _Standing()
         if stands.early.due is not None:  # or else it was given with the last frame, or the end has been
             yield self._give_early(whole, parts, closed, standing, stands)
@@ -140,7 +140,7 @@ class LiveHoursFn(StatefulFn):
         standing: Any = beam.DoFn.StateParam(STANDING),
         close_timer: Any = beam.DoFn.TimerParam(CLOSE),
     ) -> None:
-        """Keeps only the results of the hours that have passed."""
+        """Keep only the results of the hours that have passed."""
         stands = standing.read()
         if stands is None:
             return  # the end has been
@@ -163,7 +163,7 @@ class LiveHoursFn(StatefulFn):
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
         close_timer: Any = beam.DoFn.TimerParam(CLOSE),
     ) -> Iterator[Result]:
-        """Gives the final result."""
+        """Yield the final result."""
         stands = standing.read() or _Standing()
         merged, _ = self._kept.gather(whole, parts, stands.whole)
         if stands.usable is not False:
@@ -180,7 +180,7 @@ class LiveHoursFn(StatefulFn):
         return self._result(merged, closed, stands.early.pane)
 
     def _wait_for_close(self, frame: pl.DataFrame, stands: _Standing, close_timer: Any) -> _Standing:
-        """Sets the timer for the newest of the open hours but one, so that of many nearly all close at once."""
+        """Set the timer for the newest of the open hours but one, so that of many nearly all close at once."""
         if HOUR_START not in frame.columns or not frame.height:
             return stands
         starts = frame[HOUR_START].to_physical().sort()
@@ -189,7 +189,7 @@ class LiveHoursFn(StatefulFn):
         return stands._replace(closes_at=closes_at)
 
     def _results(self, merged: pl.DataFrame, closed: Any) -> pl.DataFrame:
-        """Gives the results of the closed hours, and with them those of the frame."""
+        """Return the results of the closed hours, and with them those of the frame."""
         known = closed.read()
         frames: list[pl.DataFrame] = [] if known is None else [known]
         if merged.width:
@@ -204,6 +204,6 @@ class LiveHoursFn(StatefulFn):
 
 
 def no_hours(reduction: FrameCombine) -> pl.DataFrame:
-    """Gives results without an hour; each value is a number."""
+    """Return results without an hour; each value is a number."""
     numbers = dict.fromkeys(reduction.values, pl.Int64())
     return pl.DataFrame(schema={HOUR_START: pl.Datetime("us", "UTC"), **numbers})

@@ -24,7 +24,7 @@ HOURS_OF_DAY = 24
 
 @dataclass
 class CountVisitors(beam.PTransform):
-    """Gives how many different visitors each hour had, all hours since the start in one result.
+    """Give how many different visitors each hour had, all hours since the start in one result.
 
     A visitor counts once an hour, however far apart its rows come. The visitors of an hour are kept until the watermark
     and the lateness have passed its end; then only their number is. Hours are those of UTC.
@@ -46,7 +46,7 @@ class CountVisitors(beam.PTransform):
     lateness_micros: int = 0
 
     def expand(self, pcoll: beam.PCollection | dict[str, beam.PCollection]) -> beam.PCollection:
-        """Counts within the hours, and puts them together."""
+        """Count within the hours, and put them together."""
         batches, tallies = (pcoll["records"], pcoll["tallies"]) if isinstance(pcoll, dict) else (pcoll, None)
         if tallies is not None:
             tallies = tallies | "TalliesOfAllTime" >> beam.WindowInto(GlobalWindows())
@@ -92,10 +92,10 @@ class CountVisitors(beam.PTransform):
 @beam.typehints.with_output_types(Result)
 @dataclass
 class SumByHourOfDay(beam.PTransform):
-    """Sums the visitors of :class:`CountVisitors` per hour of the day: 24 rows of ``hour`` and ``visitors``."""
+    """Sum the visitors of :class:`CountVisitors` per hour of the day: 24 rows of ``hour`` and ``visitors``."""
 
     def expand(self, hours: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return hours | "SumHours" >> beam.Map(_by_hour_of_day).with_output_types(Result)
 
 
@@ -117,7 +117,7 @@ class _NoHoursFn(beam.DoFn):
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class _TellUsableFn(beam.DoFn):
-    """Tells once a bundle whether a record was filtered; those that are used tell by themselves."""
+    """Tell once a bundle whether a record was filtered; those that are used tell by themselves."""
 
     def start_bundle(self) -> None:
         self._usable: bool | None = None
@@ -152,7 +152,7 @@ def _result_of_tally(tally: Tally) -> Result:
 @beam.typehints.with_input_types(Result)
 @beam.typehints.with_output_types(Result)
 class _OneResultFn(beam.CombineFn):
-    """Keeps the newest result; one of no hour gets the number of a final pane."""
+    """Keep the newest result; one of no hour gets the number of a final pane."""
 
     def create_accumulator(self) -> list[Result]:
         return []

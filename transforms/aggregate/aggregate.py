@@ -72,7 +72,7 @@ class Aggregate(beam.PTransform):
     lateness_micros: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the fields.
+        """Check the fields.
 
         Raises:
             ValueError: there is no key, no value, a name twice, or a number out of range.
@@ -91,7 +91,7 @@ class Aggregate(beam.PTransform):
                 raise ValueError(f"{name!r} is the name of a column of every result")
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Reduces, shuffles, merges."""
+        """Reduce, shuffle, merge."""
         reduction = FrameCombine(tuple(self.by), dict(self.values))
         all_time = batches | "AllTime" >> beam.WindowInto(GlobalWindows())
         if not is_live(batches, self.emit_micros):
@@ -183,7 +183,7 @@ class ReduceFn(beam.DoFn):
                 yield WindowedValue((key, frame), Timestamp(micros=micros), (GlobalWindow(),))
 
     def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
-        """Give frames of accumulators, each with its time in microseconds and its key."""
+        """Yield frames of accumulators, each with its time in microseconds and its key."""
         keyed = self._reduction.merge(parts, BUCKET).partition_by(BUCKET, as_dict=True, include_key=False)
         yield from ((bucket, 0, frame) for (bucket,), frame in keyed.items())
 
@@ -203,7 +203,7 @@ class _ReduceTogetherFn(ReduceFn):
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class _ShiftFn(beam.DoFn):
-    """Moves elements later."""
+    """Move elements later."""
 
     def __init__(self, micros: int) -> None:
         self._micros = micros
@@ -215,36 +215,36 @@ class _ShiftFn(beam.DoFn):
 @beam.typehints.with_input_types(pl.DataFrame)
 @beam.typehints.with_output_types(pl.DataFrame)
 class MergeFramesFn(beam.CombineFn):
-    """Merges frames of accumulators; gathers them first, since one group-by over many is cheaper than many."""
+    """Merge frames of accumulators; gather them first, since one group-by over many is cheaper than many."""
 
     def __init__(self, reduction: FrameCombine, also_by: tuple[str, ...] = ()) -> None:
-        """Takes the reduction whose accumulators these are, and the columns that are keys besides its own."""
+        """Take the reduction whose accumulators these are, and the columns that are keys besides its own."""
         self._reduction = reduction
         self._also_by = also_by
 
     def create_accumulator(self) -> list[pl.DataFrame]:
-        """Begins with no frame."""
+        """Begin with no frame."""
         return []
 
     def add_input(self, accumulator: list[pl.DataFrame], element: pl.DataFrame) -> list[pl.DataFrame]:
-        """Adds a frame."""
+        """Add a frame."""
         accumulator.append(element)
         return self._compact_if_long(accumulator)
 
     def merge_accumulators(self, accumulators: Iterable[list[pl.DataFrame]]) -> list[pl.DataFrame]:
-        """Puts the frames together."""
+        """Put the frames together."""
         return self._compact_if_long([frame for frames in accumulators for frame in frames])
 
     def compact(self, accumulator: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        """Merges the frames into one, before they are encoded."""
+        """Merge the frames into one, before they are encoded."""
         return [self._reduction.merge(accumulator, *self._also_by)] if len(accumulator) > 1 else accumulator
 
     def extract_output(self, accumulator: list[pl.DataFrame]) -> pl.DataFrame:
-        """Gives the merged frame, still of accumulators."""
+        """Return the merged frame, still of accumulators."""
         return self.compact(accumulator)[0]
 
     def get_accumulator_coder(self) -> Coder:
-        """Gives the coder of a list of frames."""
+        """Return the coder of a list of frames."""
         return ListCoder(FrameCoder())
 
     def _compact_if_long(self, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
@@ -282,7 +282,7 @@ class _ResultFn(beam.DoFn):
 
 @beam.typehints.with_output_types(Result)
 class _SplitResultsFn(beam.DoFn):
-    """Gives the results of all windows out of one frame."""
+    """Give the results of all windows out of one frame."""
 
     def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction

@@ -19,7 +19,7 @@ Value: TypeAlias = "str | pl.Expr"
 
 
 def expression(value: Value) -> pl.Expr:
-    """Gives the expression of a column's name or of an expression."""
+    """Return the expression of a column's name or of an expression."""
     return pl.col(value) if isinstance(value, str) else value
 
 
@@ -31,15 +31,15 @@ class Aggregation(ABC):
 
     @abstractmethod
     def reduce(self) -> dict[str, pl.Expr]:
-        """Gives the accumulators of the rows of a group, by a name of their own."""
+        """Return the accumulators of the rows of a group, by a name of their own."""
 
     @abstractmethod
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Gives the accumulators of a group of accumulators; ``names`` tells the column of each."""
+        """Return the accumulators of a group of accumulators; ``names`` tells the column of each."""
 
     @abstractmethod
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the result from the accumulators of one key."""
+        """Return the result from the accumulators of one key."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Sum(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Sums the rows."""
+        """Sum the rows."""
         return {"sum": expression(self.value).sum()}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Sums the sums."""
+        """Sum the sums."""
         return {"sum": pl.col(names["sum"]).sum()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the sum."""
+        """Return the sum."""
         return pl.col(names["sum"])
 
 
@@ -72,16 +72,16 @@ class Count(Aggregation):
     value: Value | None = None
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Counts the rows."""
+        """Count the rows."""
         counted = pl.len() if self.value is None else expression(self.value).count()
         return {"count": counted.cast(pl.Int64)}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Sums the counts."""
+        """Sum the counts."""
         return {"count": pl.col(names["count"]).sum()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the count."""
+        """Return the count."""
         return pl.col(names["count"])
 
 
@@ -97,11 +97,11 @@ class Mean(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Sums and counts."""
+        """Sum and count."""
         return {"sum": expression(self.value).sum(), "count": expression(self.value).count().cast(pl.Int64)}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Sums both."""
+        """Sum both."""
         return {name: pl.col(column).sum() for name, column in names.items()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
@@ -117,15 +117,15 @@ class Min(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Takes the least of the rows."""
+        """Take the least of the rows."""
         return {"min": expression(self.value).min()}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Takes the least of these."""
+        """Take the least of these."""
         return {"min": pl.col(names["min"]).min()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives it."""
+        """Return it."""
         return pl.col(names["min"])
 
 
@@ -136,15 +136,15 @@ class Max(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Takes the greatest of the rows."""
+        """Take the greatest of the rows."""
         return {"max": expression(self.value).max()}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Takes the greatest of these."""
+        """Take the greatest of these."""
         return {"max": pl.col(names["max"]).max()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives it."""
+        """Return it."""
         return pl.col(names["max"])
 
 
@@ -155,15 +155,15 @@ class Last(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Keeps the latest row's value, and its time."""
+        """Keep the latest row's value, and its time."""
         return self._latest(expression(self.value), pl.col(EVENT_TIME))
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Keeps the latest of these."""
+        """Keep the latest of these."""
         return self._latest(pl.col(names["value"]), pl.col(names["time"]))
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the value."""
+        """Return the value."""
         return pl.col(names["value"])
 
     @staticmethod
@@ -179,15 +179,15 @@ class First(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Keeps the earliest row's value, and its time."""
+        """Keep the earliest row's value, and its time."""
         return self._earliest(expression(self.value), pl.col(EVENT_TIME))
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Keeps the earliest of these."""
+        """Keep the earliest of these."""
         return self._earliest(pl.col(names["value"]), pl.col(names["time"]))
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the value."""
+        """Return the value."""
         return pl.col(names["value"])
 
     @staticmethod
@@ -203,15 +203,15 @@ class CountDistinct(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Keeps the different values."""
+        """Keep the different values."""
         return {"set": expression(self.value).drop_nulls().unique().implode()}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Unites the sets."""
+        """Unite the sets."""
         return {"set": pl.col(names["set"]).explode().drop_nulls().unique().implode()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Counts them."""
+        """Count them."""
         return pl.col(names["set"]).list.len().cast(pl.Int64)
 
 
@@ -228,20 +228,20 @@ class TopN(Aggregation):
     value: Value
 
     def __post_init__(self) -> None:
-        """Checks the number."""
+        """Check the number."""
         if self.n < 1:
             raise ValueError(f"n must be positive, got {self.n}")
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Keeps the best rows."""
+        """Keep the best rows."""
         return {"top": self._best(pl.struct(expression(self.by).alias("by"), expression(self.value).alias("value")))}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Keeps the best of the best."""
+        """Keep the best of the best."""
         return {"top": self._best(pl.col(names["top"]).explode())}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the list."""
+        """Return the list."""
         return pl.col(names["top"])
 
     def _best(self, rows: pl.Expr) -> pl.Expr:

@@ -22,7 +22,7 @@ class FrameCombine:
         return {part: f"{name}:{part}" for part in self.values[name].reduce()}
 
     def reduce(self, rows: pl.DataFrame, *also_by: pl.Expr) -> pl.DataFrame:
-        """Gives a row of accumulators per key; and per value of ``also_by``."""
+        """Return a row of accumulators per key; and per value of ``also_by``."""
         accumulators = [
             part.alias(self._columns(name)[key])
             for name, aggregation in self.values.items()
@@ -31,7 +31,7 @@ class FrameCombine:
         return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
 
     def merge(self, frames: Iterable[pl.DataFrame], *also_by: str) -> pl.DataFrame:
-        """Gives a row of accumulators per key from several frames of them."""
+        """Return a row of accumulators per key from several frames of them."""
         accumulators = [
             part.alias(self._columns(name)[key])
             for name, aggregation in self.values.items()
@@ -41,7 +41,7 @@ class FrameCombine:
         return (whole.group_by(keys).agg(accumulators) if keys else whole.select(accumulators)).collect()
 
     def results(self, accumulators: pl.DataFrame, *also_by: str) -> pl.DataFrame:
-        """Gives the results, by ascending key."""
+        """Return the results, by ascending key."""
         values = [aggregation.result(self._columns(name)).alias(name) for name, aggregation in self.values.items()]
         keys = (*also_by, *self.by)
         rows = accumulators.select(*keys, *values)
@@ -53,7 +53,7 @@ class FrameCombine:
         return Result(*bounds, 0, 1, pane, pane == FINAL_PANE, rows)
 
     def results_by_window(self, accumulators: pl.DataFrame, start: str, length: int) -> Iterator[Result]:
-        """Give the final result of each window, from one frame of the accumulators of all.
+        """Yield the final result of each window, from one frame of the accumulators of all.
 
         Args:
             accumulators: merged, also by ``start``.

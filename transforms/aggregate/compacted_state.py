@@ -22,7 +22,7 @@ _MICROS_PER_MILLI = 1_000
 
 
 def not_before(micros: int) -> Timestamp:
-    """Gives the time to set a timer for; runners cut it off to milliseconds, so that it might come too early."""
+    """Return the time to set a timer for; runners cut it off to milliseconds, so that it might come too early."""
     return Timestamp(micros=-(-micros // _MICROS_PER_MILLI) * _MICROS_PER_MILLI)
 
 
@@ -55,13 +55,13 @@ class CompactedState:
     """
 
     def __init__(self, merge: Callable[[Sequence[pl.DataFrame]], pl.DataFrame], remembered: int = 256) -> None:
-        """Takes what makes one frame of several, and for how many keys a worker remembers that."""
+        """Take what makes one frame of several, and for how many keys a worker remembers that."""
         self._merge = merge
         self._most = remembered
         self._remembered: OrderedDict[Hashable, _Merged] = OrderedDict()
 
     def gather(self, whole: Any, parts: Any, known: Base, key: Hashable = None) -> tuple[pl.DataFrame, int]:
-        """Merges all there is of a key; gives that, without a column if it is nothing, and the bytes of the parts."""
+        """Merge all there is of a key; give that, without a column if it is nothing, and the bytes of the parts."""
         new = list(parts.read())
         merged = self._remembered.get(key)
         if merged is not None and merged.version == known.version and merged.parts <= len(new):
@@ -75,21 +75,21 @@ class CompactedState:
         return frame, sum(int(part.estimated_size()) for part in new)
 
     def keep(self, whole: Any, parts: Any, known: Base, key: Hashable = None) -> tuple[pl.DataFrame, Base]:
-        """Gathers, and writes that if the parts are as big as the whole."""
+        """Gather, and write that if the parts are as big as the whole."""
         frame, new_bytes = self.gather(whole, parts, known, key)
         if new_bytes and new_bytes >= known.bytes:
             known = self.write(frame, whole, parts, known, key)
         return frame, known
 
     def write(self, frame: pl.DataFrame, whole: Any, parts: Any, known: Base, key: Hashable = None) -> Base:
-        """Writes a frame in the place of all that was, and gives what is to be known of it."""
+        """Write a frame in the place of all that was, and give what is to be known of it."""
         whole.write(frame)
         parts.clear()
         self._remember(key, _Merged(known.version + 1, 0, frame))
         return Base(known.version + 1, int(frame.estimated_size()))
 
     def forget(self, key: Hashable = None) -> None:
-        """Forgets what was merged of a key whose states are cleared."""
+        """Forget what was merged of a key whose states are cleared."""
         self._remembered.pop(key, None)
 
     def _remember(self, key: Hashable, merged: _Merged) -> None:
@@ -131,7 +131,7 @@ class EmitSchedule:
     at_once: bool = False
 
     def ask(self, early: EarlyPane, timer: Any) -> tuple[EarlyPane, bool]:
-        """Tells, when something has come, whether a result is due; sets the timer for one if none is awaited."""
+        """Tell, when something has come, whether a result is due; set the timer for one if none is awaited."""
         if not self.every_micros:
             return early, False
         now = self._now()
@@ -142,7 +142,7 @@ class EmitSchedule:
         return early._replace(due=due), False
 
     def given(self, early: EarlyPane) -> EarlyPane:
-        """Gives what is to be known when the result is given that was awaited; its pane is ``early.pane``."""
+        """Return what is to be known when the result is given that was awaited; its pane is ``early.pane``."""
         return EarlyPane(early.pane + 1, max(early.due or 0, self._now() - self.every_micros))
 
     def _now(self) -> int:

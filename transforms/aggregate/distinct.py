@@ -28,7 +28,7 @@ class CountDistinctAddresses(Aggregation):
     value: Value
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Keeps the different addresses."""
+        """Keep the different addresses."""
         text = expression(self.value)
         parts = text.str.split_exact(".", _OCTETS - 1).struct
         number = pl.lit(0, pl.UInt32)
@@ -39,11 +39,11 @@ class CountDistinctAddresses(Aggregation):
         return {"ipv4": _different(number), "other": _different(other)}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Unites the sets."""
+        """Unite the sets."""
         return {part: _different(pl.col(column).explode()) for part, column in names.items()}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Counts them."""
+        """Count them."""
         return pl.sum_horizontal(pl.col(column).list.len().cast(pl.Int64) for column in names.values())
 
 
@@ -59,7 +59,7 @@ _LEAST_LG_K, _MOST_LG_K = 5, 26
 
 
 def require_sketches() -> ModuleType:
-    """Gives the library of sketches.
+    """Return the library of sketches.
 
     Raises:
         ValueError: it is not installed; in one line, with how to get it.
@@ -74,7 +74,7 @@ def require_sketches() -> ModuleType:
 
 
 def standard_error(lg_k: int) -> float:
-    """Gives the standard error of the number of more than ``2**lg_k`` values, as a part of it."""
+    """Return the standard error of the number of more than ``2**lg_k`` values, as a part of it."""
     return 1 / math.sqrt(2**lg_k - 1)
 
 
@@ -101,22 +101,22 @@ class CountDistinctAbout(Aggregation):
     lg_k: int = DEFAULT_LG_K
 
     def __post_init__(self) -> None:
-        """Checks the size, and that the library is there."""
+        """Check the size, and that the library is there."""
         if not _LEAST_LG_K <= self.lg_k <= _MOST_LG_K:
             raise ValueError(f"lg_k must be {_LEAST_LG_K} to {_MOST_LG_K}, got {self.lg_k}")
         require_sketches()
 
     def reduce(self) -> dict[str, pl.Expr]:
-        """Makes a sketch of the values."""
+        """Make a sketch of the values."""
         values = expression(self.value).drop_nulls().cast(pl.String).unique()
         return {"sketch": values.map_batches(self._sketch, pl.Binary, returns_scalar=True)}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
-        """Unites the sketches."""
+        """Unite the sketches."""
         return {"sketch": pl.col(names["sketch"]).map_batches(self._unite, pl.Binary, returns_scalar=True)}
 
     def result(self, names: dict[str, str]) -> pl.Expr:
-        """Gives the number."""
+        """Return the number."""
         return pl.col(names["sketch"]).map_batches(_estimates, pl.Int64, is_elementwise=True)
 
     def _sketch(self, values: pl.Series) -> pl.Series:

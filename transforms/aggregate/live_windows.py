@@ -44,7 +44,7 @@ class _Standing(NamedTuple):
 
 @beam.typehints.with_output_types(Result)
 class LiveWindowsFn(StatefulFn):
-    """Takes (key, frame of accumulators) in windows and gives their results: early ones every so often, a final one.
+    """Take (key, frame of accumulators) in windows and give their results: early ones every so often, a final one.
 
     The windows are moved later by the lateness, so that the runner lets no row be late; without early results, a window
     is given at its own end, too, and from then on with every frame that comes.
@@ -60,7 +60,7 @@ class LiveWindowsFn(StatefulFn):
     END = TimerSpec("end", TimeDomain.WATERMARK)
 
     def __init__(self, reduction: FrameCombine, emit_micros: int, shift_micros: int, clock: Clock = time.time) -> None:
-        """Takes what is counted, how often early results are given (0 for never), and how much later windows are."""
+        """Take what is counted, how often early results are given (0 for never), and how much later windows are."""
         super().__init__()
         self._clock = clock
         self._reduction = reduction
@@ -68,7 +68,7 @@ class LiveWindowsFn(StatefulFn):
         self._shift = shift_micros
 
     def setup(self) -> None:
-        """Begins with nothing remembered."""
+        """Begin with nothing remembered."""
         super().setup()
         self._kept = CompactedState(self._reduction.merge)
 
@@ -83,7 +83,7 @@ class LiveWindowsFn(StatefulFn):
         over_timer: Any = beam.DoFn.TimerParam(OVER),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
-        """Adds a frame to its window."""
+        """Add a frame to its window."""
         key, frame = element
         parts.add(frame)
         end_timer.set(window.max_timestamp())
@@ -114,7 +114,7 @@ class LiveWindowsFn(StatefulFn):
         parts: Any = beam.DoFn.StateParam(PARTS),
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Result]:
-        """Gives the early result that is due, or tidies up."""
+        """Yield the early result that is due, or tidy up."""
         stands = standing.read() or _Standing()
         if stands.early.due is not None:  # or else it was given before, or the window has ended
             yield self._give_early(key, window, whole, parts, standing, stands)
@@ -134,7 +134,7 @@ class LiveWindowsFn(StatefulFn):
         parts: Any = beam.DoFn.StateParam(PARTS),
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Result]:
-        """Gives the result of a window that has ended, but may get late rows."""
+        """Yield the result of a window that has ended, but may get late rows."""
         stands = standing.read()
         if stands:  # a bounded input may end all windows before it ends the first
             yield self._give_early(key, window, whole, parts, standing, stands._replace(is_over=True))
@@ -149,7 +149,7 @@ class LiveWindowsFn(StatefulFn):
         standing: Any = beam.DoFn.StateParam(STANDING),
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
     ) -> Iterator[Result]:
-        """Gives the final result."""
+        """Yield the final result."""
         stands = standing.read() or _Standing()
         merged, _ = self._kept.gather(whole, parts, stands.whole, (key, window))
         self._kept.forget((key, window))

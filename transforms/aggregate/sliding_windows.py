@@ -37,7 +37,7 @@ MOST_OPEN = 64
 @beam.typehints.with_output_types(Result)
 @dataclass
 class SlidingAggregate(beam.PTransform):
-    """Gives, per sliding window of event time, a frame with a row per key, as Aggregate does, but fewer early results.
+    """Give, per sliding window of event time, a frame with a row per key, as Aggregate does, but fewer early results.
 
     Each window is given once and finally, when the watermark and the lateness have passed it. Before, every
     ``emit_micros``, the one that will end next is given as it stands: that is the newest that is nearly whole.
@@ -57,7 +57,7 @@ class SlidingAggregate(beam.PTransform):
     lateness_micros: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the fields.
+        """Check the fields.
 
         Raises:
             ValueError: one is out of its range, as Aggregate tells, or the windows are not made of whole steps.
@@ -71,7 +71,7 @@ class SlidingAggregate(beam.PTransform):
         return Aggregate(self.by, self.values, self.windows, self.emit_micros, self.lateness_micros)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
-        """Totals steps, keeps them, and gives windows."""
+        """Total steps, keep them, and give windows."""
         if not is_live(batches, self.emit_micros):
             return batches | "Aggregate" >> self._aggregate()
         reduction = FrameCombine(tuple(self.by), dict(self.values))
@@ -121,7 +121,7 @@ class _Standing(NamedTuple):
 
 @beam.typehints.with_output_types(Result)
 class SlideWindowsFn(StatefulFn):
-    """Takes frames of accumulators per step, and gives the results of windows: the newest early, each finally.
+    """Take frames of accumulators per step, and give the results of windows: the newest early, each finally.
 
     All rows have one key of Beam's, and no window of Beam's, since one row of these is in many.
     """
@@ -140,7 +140,7 @@ class SlideWindowsFn(StatefulFn):
         lateness_micros: int,
         clock: Clock = time.time,
     ) -> None:
-        """Takes what is counted, in which windows, how often it is given early, and how long windows stay open."""
+        """Take what is counted, in which windows, how often it is given early, and how long windows stay open."""
         super().__init__()
         self._reduction = reduction
         self._windows = windows
@@ -149,7 +149,7 @@ class SlideWindowsFn(StatefulFn):
         self._lateness = lateness_micros
 
     def setup(self) -> None:
-        """Begins with nothing remembered."""
+        """Begin with nothing remembered."""
         super().setup()
         self._kept = CompactedState(self._merge)
 
@@ -162,7 +162,7 @@ class SlideWindowsFn(StatefulFn):
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
-        """Adds a frame, and gives the early result that is due."""
+        """Add a frame, and give the early result that is due."""
         _, frame = element
         parts.add(frame)
         steps = frame[BUCKET].unique().to_list()
@@ -181,7 +181,7 @@ class SlideWindowsFn(StatefulFn):
         parts: Any = beam.DoFn.StateParam(PARTS),
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Result]:
-        """Gives the window that will end next."""
+        """Yield the window that will end next."""
         stands = standing.read() or _Standing()
         if stands.early.due is not None:  # or else it was given with the last frame
             yield from self._give_early(whole, parts, standing, stands)
@@ -195,7 +195,7 @@ class SlideWindowsFn(StatefulFn):
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Result]:
-        """Gives the windows that are over."""
+        """Yield the windows that are over."""
         stands = standing.read() or _Standing()
         now = stands.wakes
         if now is None:
@@ -221,7 +221,7 @@ class SlideWindowsFn(StatefulFn):
         return self._sooner(_Progress(passed // self._step * self._step), steps)
 
     def _sooner(self, progress: _Progress, steps: Iterable[int]) -> _Progress:
-        """Gives what is next when there are these steps, too: the end of the first window that has one of them."""
+        """Return what is next when there are these steps, too: the end of the first window that has one of them."""
         passed = progress.passed
         if passed is not None:
             steps = [step for step in steps if step >= passed + self._step - self._length]
@@ -237,7 +237,7 @@ class SlideWindowsFn(StatefulFn):
         return min([*due, closing + self._lateness] if closing is not None else due, default=None)
 
     def _set_timers(self, stands: _Standing, next_timer: Any, end_timer: Any) -> tuple[_Standing, bool]:
-        """Sets the timers for what is open; tells whether an early result is due."""
+        """Set the timers for what is open; tell whether an early result is due."""
         due = self._due(stands)
         if due is None:
             next_timer.clear()
@@ -257,7 +257,7 @@ class SlideWindowsFn(StatefulFn):
         standing.write(stands._replace(early=early))
 
     def _keep(self, whole: Any, parts: Any, stands: _Standing) -> tuple[pl.DataFrame, _Standing]:
-        """Merges what there is, and forgets the steps that no open window has."""
+        """Merge what there is, and forget the steps that no open window has."""
         frame, new_bytes = self._kept.gather(whole, parts, stands.whole)
         passed = stands.closing.passed
         if passed is not None:
@@ -270,7 +270,7 @@ class SlideWindowsFn(StatefulFn):
         return self._reduction.merge(frames, BUCKET)
 
     def _finals(self, frame: pl.DataFrame, passed: int | None, until: int) -> Iterator[Result]:
-        """Gives the windows that end after ``passed`` and up to ``until``, all from one group-by."""
+        """Yield the windows that end after ``passed`` and up to ``until``, all from one group-by."""
         end = pl.col(_START) + self._length
         is_over = end <= until if passed is None else end.is_between(passed, until, "right")
         inside = frame.with_columns(self._windows.starts(pl.col(BUCKET)).alias(_START)).drop(BUCKET).explode(_START)

@@ -34,7 +34,7 @@ _FEW_DIGITS = "[0-9]{1,18}"
 
 @dataclass
 class ParseAccessLog(ParseRecords):
-    r"""Parses blocks (or single lines) of an access log, in the common or the combined log format, into frames.
+    r"""Parse blocks (or single lines) of an access log, in the common or the combined log format, into frames.
 
     ``host ident user [06/May/2019:17:24:53 +0200] "request" status bytes``, and maybe ``"referer" "agent"``. The
     columns are ``time``, ``ip``, ``status_code``, ``request``, ``bytes``, ``referer`` and ``agent``; each of the record
@@ -48,7 +48,7 @@ class ParseAccessLog(ParseRecords):
     """
 
     def __post_init__(self) -> None:
-        """Checks the columns.
+        """Check the columns.
 
         Raises:
             ValueError: the record type, or an access log, has no such column.
@@ -62,17 +62,17 @@ class ParseAccessLog(ParseRecords):
                 raise ValueError(f"an access log has no column {name!r}, only {', '.join(LOG_LINE.groupindex)}")
 
     def parser(self) -> AccessLogParser:
-        """Gives the function that does the work."""
+        """Return the function that does the work."""
         return AccessLogParser(self.record_type, self.columns, self.where)
 
 
 class AccessLogParser(PatternParser):
-    """Parses one block after the other: one pattern for all lines, and Python's for what looks unusual in those."""
+    """Parse one block after the other: one pattern for all lines, and Python's for what looks unusual in those."""
 
     usual_time = USUAL_LOG_TIME
 
     def find_pattern(self, line: str) -> Pattern | None:  # noqa: ARG002 - all lines are alike
-        """Gives the pattern of access logs, in which only the wanted columns are groups."""
+        """Return the pattern of access logs, in which only the wanted columns are groups."""
         wanted = {column.name for column in (*self._first, *self._then)}
         regex = ""
         for before, name, inside, behind in _PARTS:
@@ -82,19 +82,19 @@ class AccessLogParser(PatternParser):
         return Pattern(regex.removesuffix("$") + "()$", columns)
 
     def cut(self, column: str, group: pl.Expr) -> pl.Expr:
-        """Gives the text of a column; in quotes, a dash alone is none."""
+        """Return the text of a column; in quotes, a dash alone is none."""
         return pl.when(group != "-").then(group) if column in _IN_QUOTES else group
 
     def read_times(self, texts: pl.Series) -> pl.Series:
-        """Reads times that look usual."""
+        """Read times that look usual."""
         return read_iso_times(iso_of_log_times(texts))
 
     def read_texts(self, texts: pl.Series) -> pl.Series:
-        """Gives them as they are."""
+        """Return them as they are."""
         return texts
 
     def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
-        """Gives the values of a record, and why one that the filter does not need cannot be read.
+        """Return the values of a record, and why one that the filter does not need cannot be read.
 
         Raises:
             ValueError: the record cannot be read at all.
@@ -107,7 +107,7 @@ class AccessLogParser(PatternParser):
 
 
 def _read_value(column: Column, text: str | None) -> Any:
-    """Gives the value of a part of the line; None where it is missing.
+    """Return the value of a part of the line; None where it is missing.
 
     Raises:
         ValueError: it cannot be read, or is missing where it must not be.

@@ -9,7 +9,7 @@ from transforms.parse.parser import ParseRecords
 
 
 def parse_as(record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> ParseRecords:
-    """Gives the parser of a record type, by the form of its records."""
+    """Return the parser of a record type, by the form of its records."""
     # These import this module.
     from transforms.parse.access_log import ParseAccessLog  # noqa: PLC0415
     from transforms.parse.delimited import ParseDelimited  # noqa: PLC0415

@@ -22,7 +22,7 @@ _ODD = "_odd"
 
 @dataclass
 class ParseDelimited(ParseRecords):
-    """Parses blocks (or single lines, as ``str`` or ``bytes``) of delimited records into frames.
+    """Parse blocks (or single lines, as ``str`` or ``bytes``) of delimited records into frames.
 
     A record is checked in this order: the number of its fields, the event time and the columns that ``where`` reads;
     then ``where`` decides; then the other columns of those that stay. So a record that is not wanted is counted as
@@ -44,23 +44,23 @@ class ParseDelimited(ParseRecords):
     dialect: Dialect | None = None
 
     def line_dialect(self) -> Dialect:
-        """Gives how single lines are written."""
+        """Return how single lines are written."""
         return self.dialect or Dialect(self.record_type.separator)
 
     def parser(self) -> Parser:
-        """Gives the function that does the work."""
+        """Return the function that does the work."""
         return Parser(self.record_type, self.columns, self.where)
 
 
 class Parser(BlockParser):
-    """Parses one block after the other.
+    """Parse one block after the other.
 
     Numpy finds the lines with the right number of fields, one lazy polars plan types and filters those, and what looks
     odd in either is read once more on its own, slowly, by the rule that decides: ``split_record`` and ``read_value``.
     """
 
     def parse(self, block: Block) -> Parsed:
-        """Parses the records of the block."""
+        """Parse the records of the block."""
         missing = {column.name for column in (*self._first, *self._then)} - set(self._type.order(block.dialect))
         if missing:
             raise ValueError(f"{block.spans[0].origin} has no column {min(missing)!r}, by its header row")
@@ -87,7 +87,7 @@ class Parser(BlockParser):
         return Parsed(rows, sorted(rejected), len(lines.starts))
 
     def _are_plain(self, block: Block, lines: Lines) -> Flags:
-        """Tells which lines the plan may have; whether they are UTF-8 is for polars to say."""
+        """Return which lines the plan may have; whether they are UTF-8 is for polars to say."""
         data, dialect = block.data, block.dialect
         is_plain = are_plain(data, lines, dialect, len(self._type.order(dialect)))
         if b"\r" in data:  # polars drops one at the end of any field
@@ -139,7 +139,7 @@ class Parser(BlockParser):
         )
 
     def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
-        """Gives the values of a record, and why one that the filter does not need cannot be read.
+        """Return the values of a record, and why one that the filter does not need cannot be read.
 
         Raises:
             ValueError: the record cannot be read at all.

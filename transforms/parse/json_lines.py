@@ -46,7 +46,7 @@ _CUT = {
 
 @dataclass
 class ParseJson(ParseRecords):
-    """Parses blocks (or single lines, as ``str`` or ``bytes``) of JSON objects, one a line, into frames.
+    """Parse blocks (or single lines, as ``str`` or ``bytes``) of JSON objects, one a line, into frames.
 
     Fields that the record type does not know are passed over, and of a field that is there twice the last one counts.
     A field that is not there, or null, is missing; that rejects the record where the column is required. Values have to
@@ -63,12 +63,12 @@ class ParseJson(ParseRecords):
     """
 
     def parser(self) -> JsonParser:
-        """Gives the function that does the work."""
+        """Return the function that does the work."""
         return JsonParser(self.record_type, self.columns, self.where)
 
 
 class JsonParser(PatternParser):
-    """Parses one block after the other.
+    """Parse one block after the other.
 
     Programs write the fields of all their records in the same order, so that a regular expression, made from the keys
     of a line, reads nearly all others, and sees to it that they are JSON, too. Python's json module reads the rest.
@@ -77,7 +77,7 @@ class JsonParser(PatternParser):
     usual_time = USUAL_ISO_TIME
 
     def find_pattern(self, line: str) -> Pattern | None:
-        """Gives the pattern of objects with the same keys in the same order; None where this is no plain object."""
+        """Return the pattern of objects with the same keys in the same order; None where this is no plain object."""
         try:
             fields = json.loads(line, parse_int=_Number, object_pairs_hook=_Pairs)
         except (ValueError, RecursionError):
@@ -101,11 +101,11 @@ class JsonParser(PatternParser):
         return Pattern(regex, tuple(key for key in keys if key in wanted))
 
     def read_times(self, texts: pl.Series) -> pl.Series:
-        """Reads times that look usual."""
+        """Read times that look usual."""
         return read_iso_times(texts)
 
     def read_texts(self, texts: pl.Series) -> pl.Series:
-        """Reads strings without their quotes; null where half a character is escaped."""
+        """Read strings without their quotes; null where half a character is escaped."""
         has_escape = texts.str.contains("\\", literal=True)
         if not has_escape.any():
             return texts
@@ -118,7 +118,7 @@ class JsonParser(PatternParser):
         return texts.replace(escaped)
 
     def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
-        """Gives the values of a record, and why one that the filter does not need cannot be read.
+        """Return the values of a record, and why one that the filter does not need cannot be read.
 
         Raises:
             ValueError: the record cannot be read at all.
@@ -128,7 +128,7 @@ class JsonParser(PatternParser):
 
 
 def read_json_value(column: Column, value: Any) -> Any:
-    """Gives the value of a field, of which numbers are their text as :class:`_Number`; None where it is missing.
+    """Return the value of a field, of which numbers are their text as :class:`_Number`; None where it is missing.
 
     Raises:
         ValueError: it is of another kind, cannot be kept, or is missing where it must not be.
@@ -196,13 +196,13 @@ _DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_consta
 
 
 def _encodable(text: str) -> str:
-    """Gives the text; one with half of a surrogate pair is refused with a ValueError."""
+    """Return the text; one with half of a surrogate pair is refused with a ValueError."""
     text.encode()
     return text
 
 
 def _without_exponent(name: str, number: str) -> str:
-    """Writes a JSON number without exponent.
+    """Write a JSON number without exponent.
 
     Raises:
         ValueError: it would have too many digits.
@@ -228,7 +228,7 @@ def _without_exponent(name: str, number: str) -> str:
 
 
 def _described(value: Any) -> str:
-    """Gives what a message shows of a JSON value."""
+    """Return what a message shows of a JSON value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -26,7 +26,7 @@ ORIGIN = "element"
 @beam.typehints.with_output_types(Block)
 @dataclass
 class BlocksOfLines(beam.PTransform):
-    r"""Gathers single lines, such as ReadFromText gives, into blocks: ``lines | BlocksOfLines(Dialect(","))``.
+    r"""Gather single lines, such as ReadFromText gives, into blocks: ``lines | BlocksOfLines(Dialect(","))``.
 
     An element is one record, with or without its line end; an empty one is none. ``str`` is encoded as UTF-8. One with
     a line break inside becomes a block with a fault, so that it is rejected as the one record that it was.
@@ -46,7 +46,7 @@ class BlocksOfLines(beam.PTransform):
     dialect: Dialect = Dialect()
 
     def expand(self, lines: beam.PCollection) -> beam.PCollection:
-        """Wires the one step."""
+        """Wire the one step."""
         return lines | "GatherLines" >> beam.ParDo(_GatherLinesFn(self.dialect))
 
 

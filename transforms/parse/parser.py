@@ -43,7 +43,7 @@ class Parsed(NamedTuple):
 
 
 class BlockParser(ABC):
-    """Parses one block after the other; a pure function with its options, which pickles.
+    """Parse one block after the other; a pure function with its options, which pickles.
 
     A subclass has a fast way, and ``read_record``, the slow rule, record by record, that the fast way has to equal.
     """
@@ -63,18 +63,18 @@ class BlockParser(ABC):
         self._output = (RECORD, *dict.fromkeys((EVENT_TIME, *(self._name(name) for name in wanted))))
 
     def __call__(self, block: Block) -> Parsed:
-        """Parses the records of the block."""
+        """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
         return self.parse(block if block.arrival else block._replace(arrival=now_micros()))
 
     @abstractmethod
     def parse(self, block: Block) -> Parsed:
-        """Parses the records of a block that has no fault."""
+        """Parse the records of a block that has no fault."""
 
     @abstractmethod
     def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:
-        """Gives the values of a record, and why one that the filter does not need cannot be read.
+        """Return the values of a record, and why one that the filter does not need cannot be read.
 
         Raises:
             ValueError: the record cannot be read at all.
@@ -84,16 +84,16 @@ class BlockParser(ABC):
         return EVENT_TIME if column == self._type.event_time else column
 
     def _arrived(self, block: Block) -> list[pl.Expr]:
-        """Gives the column of the event time where the record type has none."""
+        """Return the column of the event time where the record type has none."""
         return [] if self._type.event_time else [_arrival(block).alias(EVENT_TIME)]
 
     def _or_arrival(self, column: Column, typed: pl.Expr, block: Block) -> pl.Expr:
-        """Gives the typed column; of the event time, that of the arrival where it is missing and may be."""
+        """Return the typed column; of the event time, that of the arrival where it is missing and may be."""
         is_missing_time = column.name == self._type.event_time and not column.required
         return typed.fill_null(_arrival(block)) if is_missing_time else typed
 
     def _read_values(self, read: Any) -> tuple[dict[str, Any], str]:
-        """Calls ``read`` for each column; gives the values, and what it said of the first one that is not needed yet.
+        """Call ``read`` for each column; give the values, and what it said of the first one that is not needed yet.
 
         Raises:
             ValueError: a column that decides cannot be read.
@@ -109,7 +109,7 @@ class BlockParser(ABC):
         return values, fault
 
     def _parse_slowly(self, block: Block, lines: Lines, numbers: list[int], rejected: list[Rejected]) -> pl.DataFrame:
-        """Parses records one by one; those that cannot be used are added to ``rejected``."""
+        """Parse records one by one; those that cannot be used are added to ``rejected``."""
         rows = []
         faults: dict[int, str] = {}
         for number in numbers:
@@ -138,7 +138,7 @@ def _arrival(block: Block) -> pl.Expr:
 
 
 def decoded(raw: bytes, encoding: str = "utf-8") -> str:
-    """Gives the text of a record.
+    """Return the text of a record.
 
     Raises:
         ValueError: it is not in that encoding.
@@ -150,7 +150,7 @@ def decoded(raw: bytes, encoding: str = "utf-8") -> str:
 
 
 def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> dict[str, Any]:
-    """Gives the fields of a JSON object, by a decoder of the caller's own.
+    """Return the fields of a JSON object, by a decoder of the caller's own.
 
     Raises:
         ValueError: it is none.
@@ -168,7 +168,7 @@ def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> di
 
 @dataclass
 class ParseRecords(beam.PTransform):
-    """Parses blocks, or single lines as ``str`` or ``bytes``, into frames: what the parsers of all forms share.
+    """Parse blocks, or single lines as ``str`` or ``bytes``, into frames: what the parsers of all forms share.
 
     A record is checked in this order: its form, the event time and the columns that ``where`` reads; then ``where``
     decides; then the other columns of those that stay. So a record that is not wanted is counted as filtered even if a
@@ -188,7 +188,7 @@ class ParseRecords(beam.PTransform):
     where: pl.Expr | None = None
 
     def __post_init__(self) -> None:
-        """Checks the names of the columns.
+        """Check the names of the columns.
 
         Raises:
             ValueError: the record type has no such column.
@@ -199,7 +199,7 @@ class ParseRecords(beam.PTransform):
                 raise ValueError(f"{self.record_type.name} has no column {name!r}")
 
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Gathers single lines into blocks, and parses blocks."""
+        """Gather single lines into blocks, and parse blocks."""
         patch_beam()
         if pcoll.element_type in (str, bytes):
             pcoll = pcoll | "GatherLines" >> BlocksOfLines(self.line_dialect())
@@ -211,16 +211,16 @@ class ParseRecords(beam.PTransform):
         return {name: outputs[name] for name in given}
 
     def line_dialect(self) -> Dialect:
-        """Gives how single lines are written; blocks know their own."""
+        """Return how single lines are written; blocks know their own."""
         return Dialect()
 
     def parser(self) -> Callable[[Block], Parsed]:
-        """Gives the function that does the work."""
+        """Return the function that does the work."""
         raise NotImplementedError
 
 
 class _ParseFn(ThreadedFn[Block, Parsed]):
-    """Parses small blocks at once, and big ones in threads, since numpy and polars let go of the interpreter."""
+    """Parse small blocks at once, and big ones in threads, since numpy and polars let go of the interpreter."""
 
     def __init__(self, parser: Callable[[Block], Parsed]) -> None:
         self._parser = parser

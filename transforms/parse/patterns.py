@@ -40,29 +40,29 @@ class Pattern(NamedTuple):
 
 
 class PatternParser(BlockParser):
-    """Parses one block after the other with patterns, and what they do not match with ``read_record``."""
+    """Parse one block after the other with patterns, and what they do not match with ``read_record``."""
 
     #: What the texts of times look like that ``read_times`` reads right.
     usual_time: str
 
     @abstractmethod
     def find_pattern(self, line: str) -> Pattern | None:
-        """Gives a pattern for lines like this one, if there is one."""
+        """Return a pattern for lines like this one, if there is one."""
 
     def cut(self, column: str, group: pl.Expr) -> pl.Expr:  # noqa: ARG002 - for subclasses
-        """Gives the text of a column as its group has it; null where it is missing."""
+        """Return the text of a column as its group has it; null where it is missing."""
         return group
 
     @abstractmethod
     def read_times(self, texts: pl.Series) -> pl.Series:
-        """Reads times that look usual."""
+        """Read times that look usual."""
 
     @abstractmethod
     def read_texts(self, texts: pl.Series) -> pl.Series:
-        """Reads texts as they were cut; null where one cannot be."""
+        """Read texts as they were cut; null where one cannot be."""
 
     def parse(self, block: Block) -> Parsed:
-        """Parses the records of the block."""
+        """Parse the records of the block."""
         lines = find_lines(block.data)
         records = len(lines.starts)
         is_text = np.ones(records, bool)
@@ -97,7 +97,7 @@ class PatternParser(BlockParser):
         return None
 
     def _match(self, pattern: Pattern, lines: pl.DataFrame, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Gives the rows that the pattern reads and the filter lets pass, and the lines that it does not read."""
+        """Return the rows that the pattern reads and the filter lets pass, and the lines that it does not read."""
         columns = (*self._first, *self._then)
         groups = pl.col(_GROUPS).struct
         raw = {column.name: f"_raw_{column.name}" for column in columns}
@@ -127,7 +127,7 @@ class PatternParser(BlockParser):
         return found.filter(~pl.col(_ODD)).select(self._output), found.filter(_ODD).select(RECORD, LINE)
 
     def _typed(self, column: Column, raw: pl.Expr, block: Block) -> pl.Expr:
-        """Gives the typed column."""
+        """Return the typed column."""
         readers: dict[str, Any] = {"text": self.read_texts, "ip": read_ips, "time": self.read_times}
         if column.kind == "boolean":
             return raw == "true"
@@ -137,7 +137,7 @@ class PatternParser(BlockParser):
         return self._or_arrival(column, typed, block)
 
     def _looks_odd(self, column: Column, raw: pl.Expr) -> pl.Expr:
-        """Tells where the typed column cannot be taken as it is; of a time, from its text alone."""
+        """Tell where the typed column cannot be taken as it is; of a time, from its text alone."""
         if column.kind == "time":
             return ~raw.str.contains(self.usual_time).fill_null(value=True)
         is_unread = pl.col(self._name(column.name)).is_null()
@@ -145,7 +145,7 @@ class PatternParser(BlockParser):
 
 
 def line_texts(data: bytes, lines: Lines, which: Flags) -> pl.DataFrame:
-    """Gives those of the lines as texts, with their numbers."""
+    """Return those of the lines as texts, with their numbers."""
     numbers = pl.Series(RECORD, np.flatnonzero(which).astype(np.uint32))
     if not len(numbers):
         return pl.DataFrame({RECORD: numbers, LINE: pl.Series([], dtype=pl.String)})

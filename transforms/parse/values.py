@@ -61,7 +61,7 @@ _SHORT_DECIMAL = DECIMAL_PLACES + 1
 
 
 def read_value(column: Column, text: str, time_format: str) -> Any:
-    """Gives the value of a text: None where it is missing, that is blank or ``NULL``.
+    """Return the value of a text: None where it is missing, that is blank or ``NULL``.
 
     A decimal is written plainly (no exponent) and has at most DECIMAL_PLACES places besides zeros.
 
@@ -87,7 +87,7 @@ def read_value(column: Column, text: str, time_format: str) -> Any:
 
 
 def read_integer(name: str, text: str) -> int:
-    """Gives the whole number of a text.
+    """Return the whole number of a text.
 
     Raises:
         ValueError: it is none, or does not fit into 64 bits.
@@ -99,7 +99,7 @@ def read_integer(name: str, text: str) -> int:
 
 
 def read_decimal(name: str, text: str) -> Decimal:
-    """Gives the decimal number of a text, which has no exponent.
+    """Return the decimal number of a text, which has no exponent.
 
     Raises:
         ValueError: it is none, or has too many digits before or behind the point.
@@ -131,7 +131,7 @@ def _read_time(name: str, text: str, time_format: str) -> datetime:
 
 
 def read_ip(name: str, text: str) -> str:
-    """Gives the one way to write an IP address; of an IPv4 address inside an IPv6 one, the IPv4 address.
+    """Return the one way to write an IP address; of an IPv4 address inside an IPv6 one, the IPv4 address.
 
     Raises:
         ValueError: the text is none, or names an interface, too.
@@ -148,7 +148,7 @@ def read_ip(name: str, text: str) -> str:
 
 
 def read_ips(texts: pl.Series) -> pl.Series:
-    """Does :func:`read_ip` for many; null where a text is no address."""
+    """Do :func:`read_ip` for many; null where a text is no address."""
     is_other = ~texts.str.contains(f"^{_IPV4.pattern}$")
     if not is_other.any():
         return texts
@@ -162,13 +162,13 @@ def read_ips(texts: pl.Series) -> pl.Series:
 
 
 def shown(text: str) -> str:
-    """Gives a text as messages show it, in one line and not too long."""
+    """Return a text as messages show it, in one line and not too long."""
     most = 40
     return repr(text if len(text) <= most else text[:most] + "...")
 
 
 def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") -> pl.Expr:
-    """Gives the typed column; null where the text is missing or cannot be read."""
+    """Return the typed column; null where the text is missing or cannot be read."""
     text = pl.col(raw)
     if column.kind == "text":
         return pl.when(text.is_in(_MISSING)).then(None).otherwise(text)
@@ -184,7 +184,7 @@ def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") 
 
 
 def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
-    """Tells of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
+    """Tell of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
     text = pl.col(raw)
     unread = pl.col(typed).is_null()
     if not column.required:

@@ -36,21 +36,21 @@ class Fold(Protocol):
         """The names of what it gives; each becomes a PCollection."""
 
     def begin(self) -> Frames:
-        """Gives the state before the first row."""
+        """Return the state before the first row."""
 
     def fold(self, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
-        """Gives the state after some rows, and what is final.
+        """Return the state after some rows, and what is final.
 
         The rows are those of :func:`in_order`. All before ``until``, in microseconds, have come; with None, all there
         are. However rows are cut between moments, all pieces together have to be the same in the end.
         """
 
     def peek(self, settled: Frames, ahead: Frames) -> list[FoldOutput]:
-        """Gives how it stands: the state of what is settled, and the one with the rows that still wait, too."""
+        """Return how it stands: the state of what is settled, and the one with the rows that still wait, too."""
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """Gives rows by ascending EVENT_TIME, those of one moment by their other columns, in the order that these have.
+    """Return rows by ascending EVENT_TIME, those of one moment by their other columns, in the order that these have.
 
     So it does not matter how they came.
 
@@ -61,7 +61,7 @@ def in_order(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def between(rows: pl.DataFrame, since: int | None, until: int | None) -> pl.DataFrame:
-    """Gives the rows from ``since`` on and before ``until``, in microseconds; None is no bound."""
+    """Return the rows from ``since`` on and before ``until``, in microseconds; None is no bound."""
     micros = pl.col(EVENT_TIME).to_physical()
     if since is not None:
         rows = rows.filter(micros >= since)
@@ -69,7 +69,7 @@ def between(rows: pl.DataFrame, since: int | None, until: int | None) -> pl.Data
 
 
 def fold_in_parts(fold: Fold, state: Frames, rows: pl.DataFrame, until: int | None) -> tuple[Frames, list[FoldOutput]]:
-    """Gives what ``fold.fold`` gives, in memory for PART_ROWS at a time; moments stay whole."""
+    """Return what ``fold.fold`` gives, in memory for PART_ROWS at a time; moments stay whole."""
     times, start = rows[EVENT_TIME].to_physical(), 0
     pieces: list[FoldOutput] = []
     while rows.height - start > PART_ROWS:

@@ -40,7 +40,7 @@ _TIDY_PART = 8
 @beam.typehints.with_output_types(Result)
 @dataclass
 class FoldTimeSorted(beam.PTransform):
-    """Folds frames in the order of event time, and gives a dict of PCollections of Result, one per output of the fold.
+    """Fold frames in the order of event time, and give a dict of PCollections of Result, one per output of the fold.
 
     It takes one PCollection of frames or a tuple of several. The frames all have the same columns, EVENT_TIME among
     them, which has no missing values. Their rows are those that SplitLate lets through for ``Windows(1)`` and this
@@ -63,7 +63,7 @@ class FoldTimeSorted(beam.PTransform):
     settle_micros: int = MICROS_PER_SECOND
 
     def __post_init__(self) -> None:
-        """Checks the fields.
+        """Check the fields.
 
         Raises:
             ValueError: a number is negative.
@@ -74,7 +74,7 @@ class FoldTimeSorted(beam.PTransform):
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)} us")
 
     def expand(self, frames: beam.PCollection | tuple[beam.PCollection, ...]) -> dict[str, beam.PCollection]:
-        """Gathers the rows of each bundle, and folds them.
+        """Gather the rows of each bundle, and fold them.
 
         They are gathered before several PCollections become one, for there runners put down all elements.
         """
@@ -101,15 +101,15 @@ def _gathered(frames: beam.PCollection, label: str) -> beam.PCollection:
 @beam.typehints.with_input_types(pl.DataFrame)
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class GatherFn(beam.DoFn):
-    """Gives the rows of a bundle in few frames, at the time of their first."""
+    """Give the rows of a bundle in few frames, at the time of their first."""
 
     def start_bundle(self) -> None:
-        """Begins with no rows."""
+        """Begin with no rows."""
         self._frames: list[pl.DataFrame] = []
         self._rows = 0
 
     def process(self, frame: pl.DataFrame) -> Iterator[Any]:
-        """Takes rows, and gives them when they are many."""
+        """Take rows, and give them when they are many."""
         if not frame.height:
             return
         self._frames.append(frame)
@@ -118,7 +118,7 @@ class GatherFn(beam.DoFn):
             yield self._flush()
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Gives the rest."""
+        """Yield the rest."""
         if self._frames:
             yield self._flush()
 
@@ -138,7 +138,7 @@ class FoldAllFn(beam.DoFn):
         self._fold = fold
 
     def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Any]:
-        """Give all results, which are final."""
+        """Yield all results, which are final."""
         rows = in_order(pl.concat(element[1]))
         yield from _results(self._fold, fold_in_parts(self._fold, self._fold.begin(), rows, None)[1], FINAL_PANE)
 
@@ -173,7 +173,7 @@ class _Standing(NamedTuple):
 
 @beam.typehints.with_output_types(Result)
 class FoldTimeSortedFn(StatefulFn):
-    """Takes (key, frame) and gives the results of a fold: early ones every so often, each final one once.
+    """Take (key, frame) and give the results of a fold: early ones every so often, each final one once.
 
     What waits is a whole, and the parts that came since it was written, as CompactedState tells; it is written anew
     when rows are
@@ -191,7 +191,7 @@ class FoldTimeSortedFn(StatefulFn):
     def __init__(
         self, fold: Fold, lateness_micros: int, emit_micros: int, settle_micros: int, clock: Clock = time.time
     ) -> None:
-        """Takes the fold, and the times of FoldTimeSorted."""
+        """Take the fold, and the times of FoldTimeSorted."""
         super().__init__()
         self._fold = fold
         self._lateness = lateness_micros
@@ -199,7 +199,7 @@ class FoldTimeSortedFn(StatefulFn):
         self._settle = settle_micros
 
     def setup(self) -> None:
-        """Begins with nothing remembered."""
+        """Begin with nothing remembered."""
         super().setup()
         self._kept = CompactedState(pl.concat)
         self._ahead = SpeculativeState(self._fold)
@@ -216,7 +216,7 @@ class FoldTimeSortedFn(StatefulFn):
         settle_timer: Any = beam.DoFn.TimerParam(SETTLE),
         end_timer: Any = beam.DoFn.TimerParam(END),
     ) -> Iterator[Any]:
-        """Adds a frame, and gives the early results that are due."""
+        """Add a frame, and give the early results that are due."""
         known = standing.read()
         if known is None:
             end_timer.set(window.max_timestamp())
@@ -245,7 +245,7 @@ class FoldTimeSortedFn(StatefulFn):
         state: Any = beam.DoFn.StateParam(STATE),
         standing: Any = beam.DoFn.StateParam(STANDING),
     ) -> Iterator[Any]:
-        """Gives the early results that are due."""
+        """Yield the early results that are due."""
         stands = standing.read() or _Standing()
         if stands.early.due is not None:  # or else they were given with the last frame, or the end has been
             yield from self._give_early(whole, parts, state, stands)
@@ -260,7 +260,7 @@ class FoldTimeSortedFn(StatefulFn):
         standing: Any = beam.DoFn.StateParam(STANDING),
         settle_timer: Any = beam.DoFn.TimerParam(SETTLE),
     ) -> Iterator[Any]:
-        """Folds the rows that have been passed."""
+        """Fold the rows that have been passed."""
         stands = standing.read() or _Standing()
         if stands.settles_at is None:
             return  # the end has been
@@ -284,7 +284,7 @@ class FoldTimeSortedFn(StatefulFn):
         next_timer: Any = beam.DoFn.TimerParam(NEXT),
         settle_timer: Any = beam.DoFn.TimerParam(SETTLE),
     ) -> Iterator[Any]:
-        """Folds the rest, and gives what is final then."""
+        """Fold the rest, and give what is final then."""
         stands = standing.read()
         if stands is None:
             return
@@ -305,7 +305,7 @@ class FoldTimeSortedFn(StatefulFn):
         return stands._replace(whole=self._kept.write(rows.rechunk(), whole, parts, stands.whole), part_bytes=0)
 
     def _wait_to_settle(self, rows: pl.DataFrame, stands: _Standing, settle_timer: Any) -> _Standing:
-        """Sets the timer for half of the rows, or leaves it where it comes sooner.
+        """Set the timer for half of the rows, or leaves it where it comes sooner.
 
         So each row is written anew some few times in all, and one with a wrong clock does not make the others wait.
         """

@@ -24,19 +24,19 @@ class _Stop(NamedTuple):
 
 
 class SpeculativeState:
-    """Folds the rows that wait, and remembers some states on the way, so that the next look need not fold all again.
+    """Fold the rows that wait, and remembers some states on the way, so that the next look need not fold all again.
 
     It is a memory and no more: it gives the same whatever it remembers. No row is ever taken back, so a state has all
     rows before its moment as long as they are as many as they were.
     """
 
     def __init__(self, fold: Fold) -> None:
-        """Takes the fold, and begins with nothing remembered."""
+        """Take the fold, and begin with nothing remembered."""
         self._fold = fold
         self._stops: list[_Stop] = []
 
     def state(self, settled: Frames, folded: int, waiting: pl.DataFrame) -> Frames:
-        """Gives the state with all rows: from the settled one, of so many rows that were folded, on."""
+        """Return the state with all rows: from the settled one, of so many rows that were folded, on."""
         since, state = self._last(settled, folded, waiting)
         rows = in_order(between(waiting, since, None))
         times = rows[EVENT_TIME].to_physical()
@@ -50,7 +50,7 @@ class SpeculativeState:
         return self._fold.fold(state, rows, int(times[-1]) + 1)[0] if rows.height else state
 
     def _last(self, settled: Frames, folded: int, waiting: pl.DataFrame) -> tuple[int | None, Frames]:
-        """Gives the last state that lacks no row, and up to when it goes; forgets later ones, and those outdated."""
+        """Return the last state that lacks no row, and up to when it goes; forget later ones, and those outdated."""
         times = waiting[EVENT_TIME].to_physical()
         while self._stops:
             until, rows, state = self._stops[-1]

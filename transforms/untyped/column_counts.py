@@ -22,7 +22,7 @@ OTHERS = "others"
 
 @dataclass
 class ColumnWatch:
-    """Counts the columns of records, as a parser reads them; it pickles.
+    """Count the columns of records, as a parser reads them; it pickles.
 
     Attributes:
         taken: the columns that outputs take, where they take all that were known; None where somebody chose them.

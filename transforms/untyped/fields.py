@@ -35,7 +35,7 @@ _Others = dict[str, list[int]]
 
 @dataclass
 class ReadFields(ParseRecords):
-    """Parses blocks into frames that have the fields as text, and keeps the records that meet a condition.
+    """Parse blocks into frames that have the fields as text, and keep the records that meet a condition.
 
     The columns of the frames are ``.NAME`` (text; null where it is missing, that is blank or ``NULL`` in a delimited
     record, null or not there in JSON), and for JSON ``:NAME``, the same as it is written in JSON. Where neither columns
@@ -57,23 +57,23 @@ class ReadFields(ParseRecords):
     watch: ColumnWatch = field(default_factory=ColumnWatch)
 
     def __post_init__(self) -> None:
-        """Lets Beam set up what it needs."""
+        """Let Beam set up what it needs."""
         super(ParseRecords, self).__init__()
 
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
-        """Parses, and counts what is left."""
+        """Parse, and count what is left."""
         outputs = super().expand(pcoll)
         outputs["records"] = outputs["records"] | "CountUsed" >> beam.ParDo(_CountUsedFn())
         outputs["records"].element_type = Batch
         return outputs
 
     def parser(self) -> Callable[[Block], Parsed]:
-        """Gives the function that does the work."""
+        """Return the function that does the work."""
         return FieldParser(self.shape, self.columns, self.condition, self.watch)
 
 
 class FieldParser:
-    """Parses one block after the other; a pure function with its options, which pickles."""
+    """Parse one block after the other; a pure function with its options, which pickles."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class FieldParser:
             self._parser = Parser(record_type, tuple(FIELD + name for name in needed))
 
     def __call__(self, block: Block) -> Parsed:
-        """Parses the records of the block."""
+        """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
         lines = find_lines(block.data)
@@ -103,7 +103,7 @@ class FieldParser:
         return parsed._replace(columns=self._columns_of(parsed, block, others))
 
     def _keep(self, parsed: Parsed, block: Block, lines: Lines) -> Parsed:
-        """Takes the records out that the condition does not want."""
+        """Take the records out that the condition does not want."""
         if self._condition is None or not parsed.rows.height:
             return parsed
         names = self._condition.columns
@@ -115,7 +115,7 @@ class FieldParser:
         return parsed._replace(rows=parsed.rows.filter(kept.fill_null(value=False)), rejected=rejected)
 
     def _columns_of(self, parsed: Parsed, block: Block, others: _Others) -> Counter[str]:
-        """Counts the columns of the records that were kept, and those that were asked for of all."""
+        """Count the columns of the records that were kept, and those that were asked for of all."""
         counts = Counter({FOUND + name: len(records) for name, records in others.items() if name in self._watch.asked})
         if self._parser is None and self._columns:
             counts |= dict.fromkeys((LOOKED_FOR + name for name in self._watch.asked), parsed.records)
@@ -140,7 +140,7 @@ class FieldParser:
         return parsed._replace(rows=parsed.rows.select(RECORD, *(FIELD + name for name in self._columns))), {}
 
     def _read_json(self, block: Block, lines: Lines) -> tuple[Parsed, _Others]:
-        """Reads JSON objects one by one: their values keep every digit, and their types.
+        """Read JSON objects one by one: their values keep every digit, and their types.
 
         Gives the numbers of the records that have a column that was asked for, or a value in one that is left out, too.
         """
@@ -175,7 +175,7 @@ class _Number(str):
 
 
 def read_object(raw: bytes) -> dict[str, tuple[str, str] | None]:
-    r"""Gives the fields of a JSON object: each as text and as JSON, None where it is null.
+    r"""Return the fields of a JSON object: each as text and as JSON, None where it is null.
 
     >>> read_object(b'{"item": "apple", "price": 3.10, "left": null}')
     {'item': ('apple', '"apple"'), 'price': ('3.10', '3.10'), 'left': None}
@@ -223,7 +223,7 @@ _DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_consta
 
 
 def with_numbers(shape: Shape, path: str) -> Shape:
-    """Gives the shape with the columns that are numbers, as the head of the file shows.
+    """Return the shape with the columns that are numbers, as the head of the file shows.
 
     Raises:
         OSError: the file cannot be read.

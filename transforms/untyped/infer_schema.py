@@ -52,7 +52,7 @@ class Shape(NamedTuple):
 def find_shape(
     paths: Sequence[str], form: InputForm | None = None, names: str = "", time: str = "", *, looks_inside: bool = True
 ) -> Shape:
-    """Finds out what records are, from what was said of them, and from files.
+    """Find out what records are, from what was said of them, and from files.
 
     Args:
         paths: the files that they are in; none for live input.
@@ -84,7 +84,7 @@ def find_shape(
 
 
 def shape_of_files(paths: Sequence[str], form: InputForm | None, time: str = "") -> Shape:
-    """Finds the shape of the records of files from their heads.
+    """Find the shape of the records of files from their heads.
 
     Delimited files have to have the columns of the first; those of JSON are all that the heads have.
 
@@ -115,7 +115,7 @@ def shape_of_files(paths: Sequence[str], form: InputForm | None, time: str = "")
 
 
 def form_of(paths: Iterable[str]) -> InputForm:
-    """Tells by the endings of files how they are written.
+    """Tell by the endings of files how they are written.
 
     Raises:
         ValueError: not all in the same way.
@@ -132,7 +132,7 @@ def form_of(paths: Iterable[str]) -> InputForm:
 
 
 def parse_names(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Parses the names of columns: ``time,item,price:number``; gives them, and those of numbers.
+    """Parse the names of columns: ``time,item,price:number``; give them, and those of numbers.
 
     Raises:
         ValueError: a name is empty or there twice, or a kind is unknown.
@@ -150,7 +150,7 @@ def parse_names(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def numbers_among(texts: pl.DataFrame) -> frozenset[str]:
-    """Gives the columns of texts in which there is a value and every one is a number."""
+    """Return the columns of texts in which there is a value and every one is a number."""
     checks = texts.select(
         (pl.col(name).is_not_null().any() & pl.col(name).drop_nulls().str.contains(NUMBER).all()).alias(name)
         for name in texts.columns
@@ -159,7 +159,7 @@ def numbers_among(texts: pl.DataFrame) -> frozenset[str]:
 
 
 def head_of(path: str, shape: Shape) -> tuple[bytes, ByteRange]:
-    """Gives the first records of a file, without its header row, and the piece that they are of."""
+    """Return the first records of a file, without its header row, and the piece that they are of."""
     piece = ByteRange(path)
     chunk = next(iter(read_chunks((piece,), shape.record_type, SAMPLE_BYTES)), None)
     return (b"" if chunk is None or chunk.fault else chunk.data), piece
@@ -173,7 +173,7 @@ def _head(path: str) -> bytes:
 
 
 def _keys(head: bytes) -> tuple[str, ...]:
-    """Gives the fields of the JSON objects in the order in which they come."""
+    """Return the fields of the JSON objects in the order in which they come."""
     names: dict[str, None] = {}
     for line in head.split(b"\n")[:_MAX_LINES]:
         try:
@@ -186,7 +186,7 @@ def _keys(head: bytes) -> tuple[str, ...]:
 
 
 def _columns(head: bytes, path: str) -> tuple[str, ...]:
-    """Gives the names of the header row, or ``column_1``, ``column_2`` and so on where there is none.
+    """Return the names of the header row, or ``column_1``, ``column_2`` and so on where there is none.
 
     A header row has no empty field, none that begins like a number, and no name twice.
     """
@@ -204,7 +204,7 @@ def _columns(head: bytes, path: str) -> tuple[str, ...]:
 
 
 def _ways(lines: list[str]) -> Iterable[tuple[tuple[int, int], list[str]]]:
-    """Gives the ways to split the first line, each with how many lines have as many fields, and how many these are."""
+    """Return the ways to split the first line, each with how many lines have as many fields, and how many these are."""
     yield (0, 1), [lines[0]]
     for separator in SEPARATORS:
         for quoted in (False, True):

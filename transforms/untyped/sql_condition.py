@@ -49,7 +49,7 @@ class Condition:
         self.kinds = self._find_kinds(numbers)
 
     def keeps(self, texts: pl.DataFrame) -> pl.Series:
-        """Tells for each row of texts whether it is wanted; null where that cannot be worked out."""
+        """Tell for each row of texts whether it is wanted; null where that cannot be worked out."""
         try:
             return self._keeps(texts)
         except pl.exceptions.PolarsError:
@@ -63,7 +63,7 @@ class Condition:
         return typed.select(self._expression.fill_null(value=False)).to_series()
 
     def _find_kinds(self, numbers: Collection[str]) -> dict[str, SqlType]:
-        """Gives the kinds of the columns with which the condition makes sense: the fewest others than expected."""
+        """Return the kinds of the columns with which the condition makes sense: the fewest others than expected."""
         reason = ""
         # With nothing but missing values more passes than does with values, and with these what is cast may not.
         for value, kinds in itertools.product(("1", None), self._guesses(numbers)):
