@@ -19,7 +19,7 @@ _FOLDER = "scripts"
 
 
 def script_mode(section: Section) -> Mapping[str, Any]:
-    """Gives the values of a section with ``--input`` and ``--emit`` in place of the keys that name a script.
+    """Return the values of a section with ``--input`` and ``--emit`` in place of the keys that name a script.
 
     - ``script_name``: ``count`` is ``scripts/count.sh`` beside the configuration file. It is run, and what it prints
       is read.

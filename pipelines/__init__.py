@@ -8,3 +8,5 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].removeprefix("-m").s
     from pipelines.runtime.program import begin
 
     begin()
+
+from schemas.elements import quiet_beam  # noqa: F401 - before anything else imports Beam

@@ -8,8 +8,6 @@ Per UPC: the description of the latest row, the quantity (pieces and pounds alik
 scale, the spend, and the number of rows. Only sales count (items and department rings), less voids and refunds.
 """
 
-from dataclasses import replace
-
 import apache_beam as beam
 import polars as pl
 
@@ -29,7 +27,7 @@ TOTALS = {
 }
 DOCUMENT = ("description", "quantity", "scale", "spend")
 TABLE = Table("produce", key=("upc",), show=PrintResults(by="spend"))
-SHAPES = {"rows": TABLE, "by-upc": replace(TABLE, document=DOCUMENT)}
+SHAPES = {"rows": TABLE, "by-upc": Table("produce", ("upc",), document=DOCUMENT, show=TABLE.show)}
 DEPARTMENT = Option(
     "--department", f"departments by number, or all (default: {PRODUCE}, produce)", "N",
     check=check_department, default=[str(PRODUCE)], values="several",

@@ -79,7 +79,7 @@ class Plan:
 
 
 def plan(options: RelayOptions) -> Plan:
-    """Works out what to do.
+    """Work out what to do.
 
     Raises:
         UsageError: it cannot be done; the message is one line.

@@ -11,13 +11,12 @@ category; what is on the shelf, and what could not be sold; hours that are far f
 import apache_beam as beam
 
 from pipelines.runtime.demo import demo_messages
-from pipelines.runtime.lines_out import write_rows
 from pipelines.runtime.pipeline import Built, Pipeline, run_program
 from pipelines.smoothies import options as declared
 from pipelines.smoothies.anomalies import FindAnomalies
 from pipelines.smoothies.earnings import PRODUCT, SumByCategory, TotalEarnings
 from pipelines.smoothies.enrich import EnrichPurchases
-from pipelines.smoothies.messages import read_kinds, total_sold
+from pipelines.smoothies.messages import read_kinds, total_sold, write_enriched
 from pipelines.smoothies.stock import CONTRADICTIONS, LEVELS, TrackStock
 from schemas.smoothies import MESSAGES
 from transforms import HOUR, SplitLate
@@ -45,11 +44,9 @@ def build(messages: beam.PCollection, options: declared.SalesOptions) -> Built:
     if "anomalies" in options.tables:
         timely = kinds["purchases"] | "TimelyForHours" >> SplitLate(HOUR, lateness)
         hours = timely["records"] | "SumHours" >> total_sold(options, HOUR, 0)
-        find = FindAnomalies((PRODUCT,), lateness_micros=lateness)
-        results[declared.ANOMALIES] = hours | "FindAnomalies" >> find
+        results[declared.ANOMALIES] = hours | "FindAnomalies" >> FindAnomalies((PRODUCT,), lateness_micros=lateness)
     if options.enriched_output is not None:
-        enriched = kinds | "Enrich" >> EnrichPurchases(options.enriched_wait_micros)
-        write_rows(enriched, options, options.enriched_output, key=PRODUCT)
+        write_enriched(kinds | "Enrich" >> EnrichPurchases(options.enriched_wait_micros), options)
     return Built(results, rejected, late)
 
 

@@ -15,7 +15,7 @@ SEED = 1
 
 
 def demo_tape() -> str:
-    """Gives the path of the demo tape; makes it if it is not there yet."""
+    """Return the path of the demo tape; make it if it is not there yet."""
 
     def make(path: Path) -> None:
         from simulators.registers import write_tape  # noqa: PLC0415 - costs a tenth of a second, which few have to pay
@@ -26,7 +26,7 @@ def demo_tape() -> str:
 
 
 def demo_responses() -> str:
-    """Gives the path of the demo responses of a web server; makes them if they are not there yet."""
+    """Return the path of the demo responses of a web server; make them if they are not there yet."""
 
     def make(path: Path) -> None:
         from simulators import http  # noqa: PLC0415 - as above
@@ -39,7 +39,7 @@ def demo_responses() -> str:
 
 
 def demo_messages() -> str:
-    """Gives the path of the demo messages of a smoothie shop; makes them if they are not there yet."""
+    """Return the path of the demo messages of a smoothie shop; make them if they are not there yet."""
 
     def make(path: Path) -> None:
         from simulators import smoothies  # noqa: PLC0415 - as above
@@ -52,7 +52,7 @@ def demo_messages() -> str:
 
 
 def _kept(name: str, make: Callable[[Path], None]) -> str:
-    """Gives the path of a file in the user's cache folder, made if it is not there.
+    """Return the path of a file in the user's cache folder, made if it is not there.
 
     Where that folder cannot be written, a folder of the user's own among the temporary ones takes its place.
     """

@@ -13,7 +13,7 @@ _WHERE = re.compile(r"\s*\[while running '[^']*'\]")
 
 
 def explain(failure: BaseException) -> str:
-    """Gives one line that says why a pipeline failed, out of what a runner makes of it."""
+    """Return one line that says why a pipeline failed, out of what a runner makes of it."""
     if isinstance(failure, grpc.RpcError) and isinstance(failure, grpc.Call):
         return f"the runner no longer answers: {failure.details()}"
     text = _WHERE.sub("", str(failure))

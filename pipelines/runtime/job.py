@@ -63,7 +63,7 @@ class Job:
         self._failure: BaseException | None = None
 
     def run(self) -> int:
-        """Runs to the end."""
+        """Run to the end."""
         began = time.monotonic()
         progress = self._progress
         thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
@@ -115,11 +115,11 @@ class Job:
         return self._signals.status if self._signals.count else OK
 
     def close(self) -> None:
-        """Lets go of the files that were written to."""
+        """Let go of the files that were written to."""
         self._lines.let_go()
 
     def _end_if_too_many_are_rejected(self) -> None:
-        """Drains a live job that has failed already, which might go on for ever; a replay writes all that it has."""
+        """Drain a live job that has failed already, which might go on for ever; a replay writes all that it has."""
         limit, options = self._options.rejected_limit, self._options
         if limit is None or not (self._runner.is_local and options.needs_clock) or drain.draining():
             return
@@ -128,13 +128,13 @@ class Job:
             drain.drain()
 
     def _tell_rejected(self, counts: Counter[str]) -> None:
-        """Shows the first rejected record; of a run in which all was lost, the first ones, even if it is quiet."""
+        """Show the first rejected record; of a run in which all was lost, the first ones, even if it is quiet."""
         is_all = is_all_lost(counts)
         for line in tell_rejected(board.first_rejected(), counts[REJECTED], self._options.rejected, is_all=is_all):
             self._progress.note(line, is_due=is_all)
 
     def _tell_columns(self) -> None:
-        """Shows which columns were left out, or asked for in vain."""
+        """Show which columns were left out, or asked for in vain."""
         for line in tell_columns(self._counters(COLUMNS, [])):
             self._progress.note(line, is_due=True)
 
@@ -157,7 +157,7 @@ class Job:
             self._done.set()
 
     def _end(self) -> None:
-        """Drains the readers of this process; a job elsewhere can only be cancelled."""
+        """Drain the readers of this process; a job elsewhere can only be cancelled."""
         if self._runner.is_local:
             drain.drain()
         elif isinstance(self._result, PipelineResult):

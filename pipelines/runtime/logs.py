@@ -37,7 +37,7 @@ class _Messages(logging.Handler):
 
 @contextlib.contextmanager
 def showing_messages(show: Callable[[str], None], level: str | None = None) -> Iterator[None]:
-    """Shows messages as long as the context lasts.
+    """Show messages as long as the context lasts.
 
     Args:
         show: shows a line.

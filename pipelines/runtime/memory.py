@@ -10,7 +10,7 @@ _KEPT_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Keeps up to 1 GiB of freed memory in this process (glibc; elsewhere nothing happens).
+    """Keep up to 1 GiB of freed memory in this process (glibc; elsewhere nothing happens).
 
     By itself glibc gives every block of 4 MB back to the system, which then has to make 1,000 pages of zeros for the
     next one. The memory that is kept is at most what was in use at one time.

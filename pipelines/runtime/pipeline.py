@@ -19,7 +19,7 @@ from command_line.option import Group, Option
 from pipelines.runtime.command_line import all_groups, parse_command_line
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions import Keeper, keeping, status_of
-from pipelines.runtime.program import run_program
+from pipelines.runtime.program import deaf_logging, run_program
 from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from schemas.record_type import RecordForm, RecordType
@@ -124,6 +124,10 @@ class Pipeline:
         Raises:
             SystemExit: as :meth:`parse`.
         """
+        with deaf_logging():
+            return self._main(argv)
+
+    def _main(self, argv: Sequence[str] | None) -> int:
         options = self.parse(argv)
         try:
             if not options.input and self.default_input:

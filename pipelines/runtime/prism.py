@@ -27,7 +27,7 @@ _NOTE_SECONDS = 1.0
 
 
 def find_prism(options: PipelineOptions, note: Callable[[str], None]) -> Path | None:
-    """Gives the Prism binary: the one named, or that of ``make prism``, or of Beam, of the PATH, or of the network.
+    """Return the Prism binary: the one named, or that of ``make prism``, or of Beam, of the PATH, or of the network.
 
     Args:
         options: may name one.
@@ -55,7 +55,7 @@ def find_prism(options: PipelineOptions, note: Callable[[str], None]) -> Path | 
 
 
 def _unpack(path: str, *, is_named: bool = False) -> Path:
-    """Gives the program in a file, or at an address: itself, or what Beam unpacks into its cache if it is a zip."""
+    """Return the program in a file, or at an address: itself, or what Beam unpacks into its cache if it is a zip."""
     if Path(path).is_file() and not zipfile.is_zipfile(path):
         return Path(path)
     try:
@@ -79,7 +79,7 @@ def _platform() -> str:
 
 
 def _download(options: PipelineOptions, note: Callable[[str], None]) -> Path | None:
-    """Lets Beam download the binary; None if that fails, or hangs."""
+    """Let Beam download the binary; None if that fails, or hangs."""
     found: list[Path] = []
 
     def fetch() -> None:

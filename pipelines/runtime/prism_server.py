@@ -96,7 +96,7 @@ class Prism:
 
 @contextlib.contextmanager
 def running_prism(binary: Path, folder: Path | None, note: Callable[[str], None]) -> Iterator[Prism]:
-    """Runs Prism as long as the context lasts.
+    """Run Prism as long as the context lasts.
 
     It is in a session of its own, so that Ctrl-C at a terminal ends it only after its job has been drained; and where
     the system can do that (Linux) it ends when this process does, however that comes about.
@@ -157,7 +157,7 @@ def _connect(door: Path | int) -> None:
 
 
 def _die_with(parent: int) -> None:
-    """Has this process end when its parent does, or at once if that has ended before it could be asked."""
+    """Have this process end when its parent does, or at once if that has ended before it could be asked."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         signal.raise_signal(signal.SIGKILL)

@@ -24,8 +24,17 @@ def begin() -> None:
     gc.disable()  # imports make much that stays; looking for garbage in it takes a tenth of a second
     # Ctrl-C in its imports shall not cost a traceback. SIG_DFL would be lost: polars, imported, takes it for "ignore".
     signal.signal(signal.SIGINT, _die)
-    # Beam has something to say while it is imported, which helps nobody.
-    logging.getLogger().addHandler(logging.NullHandler())
+
+
+@contextlib.contextmanager
+def deaf_logging() -> Iterator[None]:
+    """Keep Beam from setting up the handlers of the process's logging as long as the context lasts."""
+    root, deaf = logging.getLogger(), logging.NullHandler()
+    root.addHandler(deaf)
+    try:
+        yield
+    finally:
+        root.removeHandler(deaf)
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
@@ -36,6 +45,7 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     gc.freeze()  # what was imported stays
     gc.enable()
     threading.excepthook = sys.unraisablehook = _log
+    logging.getLogger().addHandler(logging.NullHandler())  # for the last words of what was stopped
     try:
         status = main()
     except SystemExit as error:  # of argparse, which has told why

@@ -23,7 +23,7 @@ from sources import progress as board
 
 
 def run(options: StreamOptions, build: Build, total_bytes: int | None, form: RecordForm) -> int:
-    """Builds and runs a pipeline and gives the exit status.
+    """Build and run a pipeline and return the exit status.
 
     It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two
     drains: readers end, open windows are written, the summary is printed. A second one stops at once.
@@ -60,6 +60,6 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Rec
 
 
 def refuse(error: UsageError) -> int:
-    """Says what is wrong with the command line, in one line, and gives the exit status for that."""
+    """Say what is wrong with the command line, in one line, and return the exit status for that."""
     print(f"wrong usage: {error}", file=sys.stderr, flush=True)
     return USAGE

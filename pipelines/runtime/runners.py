@@ -37,7 +37,7 @@ class Runner(NamedTuple):
 
 @contextlib.contextmanager
 def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> Iterator[Runner]:
-    """Chooses the runner and sets it up.
+    """Choose the runner and set it up.
 
     A bounded replay runs on FnApiRunner, which is in this process and starts at once. Whatever needs results before the
     input ends runs on Prism.
@@ -100,7 +100,7 @@ def is_local(options: StreamOptions) -> bool:
 
 
 def _runner_name(text: str) -> str:
-    """Gives the name of a runner as Beam spells it: ``directrunner``, ``Direct`` and full names are known, too."""
+    """Return the name of a runner as Beam spells it: ``directrunner``, ``Direct`` and full names are known, too."""
     bare = text.rpartition(".")[2].lower()
     known = {name.lower(): name for name in StandardOptions.KNOWN_RUNNER_NAMES}
     found = known.get(bare) or known.get(f"{bare}runner")

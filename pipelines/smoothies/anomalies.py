@@ -57,7 +57,7 @@ class FoldExpected:
         return (ANOMALIES,)
 
     def begin(self) -> Frames:
-        """Expects nothing."""
+        """Expect nothing."""
         sums = {_SLOT: pl.Int64(), **dict(zip(_SUMS, (pl.Int64(), pl.Float64(), pl.Float64()), strict=True))}
         return {
             _KNOWN: pl.DataFrame(schema={**dict.fromkeys(self.by, pl.String()), **sums}),

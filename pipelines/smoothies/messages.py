@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import apache_beam as beam
 
+from pipelines.runtime.lines_out import write_rows
 from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
 from schemas.smoothies import OTHER_TYPES, TELLING, TOPICS
@@ -34,3 +35,9 @@ def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> bea
     """Return what totals per product and window."""
     slides = windows.length and windows.length % windows.step == 0
     return (SlidingAggregate if slides else Aggregate)((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros)
+
+
+def write_enriched(purchases: beam.PCollection, options: SalesOptions) -> None:
+    """Write purchases with their products where that was asked for."""
+    if options.enriched_output is not None:
+        write_rows(purchases, options, options.enriched_output, key=PRODUCT)

@@ -97,7 +97,7 @@ class FoldStock:
         return LEVELS, CONTRADICTIONS
 
     def begin(self) -> Frames:
-        """Knows no product."""
+        """Know no product."""
         keys = dict.fromkeys(self.by, pl.String())
         report = {EVENT_TIME: _TIME, **keys, "message": pl.String(), "ours": pl.Int64(), "stated": pl.Int64()}
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from pipelines import relay
 from pipelines.runtime.program import quiet_threads
+from tests.pipelines.tools import PATIENCE_SECONDS
 from tests.simulators.tools import ROOT
 
 #: What a process has that an import, or a run, could change.
@@ -24,14 +26,32 @@ state = lambda: (gc.isenabled(), gc.get_freeze_count(), signal.getsignal(signal.
 """
 
 
-def test_an_import_changes_nothing_not_even_that_of_a_program_whose_package_imports_pipelines(tmp_path):
+def test_a_program_that_imports_pipelines_and_runs_one_is_as_it_was_and_prints_nothing_more(short_tape, tmp_path):
     package = tmp_path / "mine"
     package.mkdir()
     imports = "\n".join(f"import pipelines.{name}" for name in ("credit", "errors", "produce", "relay", "sales"))
-    # Beam sets up logging while it is imported; that is not ours to undo.
-    package.joinpath("__init__.py").write_text(f"import apache_beam\n{STATE}\nbefore = state()\n{imports}\n")
-    package.joinpath("__main__.py").write_text("import mine\nassert mine.state() == mine.before\n")
-    subprocess.run([sys.executable, "-m", "mine"], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+    package.joinpath("__init__.py").write_text(f"{STATE}\nbefore = state()\n{imports}\n")
+    package.joinpath("__main__.py").write_text(
+        "import mine, sys, threading\n"
+        "assert mine.state() == mine.before\n"
+        "argv = ['--input', sys.argv[1], '--output', 'x.jsonl', '--window', '1h']\n"
+        "thread = threading.Thread(target=mine.pipelines.produce.main, args=[argv])\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "assert mine.state() == mine.before\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mine", short_tape],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=PATIENCE_SECONDS,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if " rows/s · " not in line]
+    assert [line.split()[0] for line in lines] == ["1,000", "wrote"], done.stderr
 
 
 def state() -> tuple[object, ...]:
