@@ -62,7 +62,7 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Parses an address.
+    """Parse an address.
 
     A network address without a host means loopback: ``tcp-listen://:12000`` listens on 127.0.0.1 only, and to listen
     elsewhere one has to say so (``tcp-listen://0.0.0.0:12000``). A Kafka broker without a port has 9092.

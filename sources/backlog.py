@@ -59,7 +59,7 @@ class Backlog:
         wall_clock: Callable[[], int] = now_micros,
         scope: str | None = None,
     ) -> None:
-        """Takes ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line.
+        """Take ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line.
 
         Without a ``scope`` it makes one up.
         """
@@ -90,7 +90,7 @@ class Backlog:
         return self._waiting_bytes >= self._max_waiting_bytes
 
     def meet(self, address: str) -> None:
-        """Notes that somebody is at an address."""
+        """Note that somebody is at an address."""
         if self.met is not None:
             self.met.add(address)
 
@@ -99,39 +99,39 @@ class Backlog:
         return [] if self.met is None else [each for each in dict.fromkeys(addresses) if each not in self.met]
 
     def open_streams(self) -> list[Stream]:
-        """Gives the streams of which more can come."""
+        """Return the streams of which more can come."""
         with self._room:
             return [stream for stream in self._streams.values() if stream.is_open]
 
     def open(self, stream: Stream) -> None:
-        """Adds a stream."""
+        """Add a stream."""
         with self._room:
             self._streams[id(stream)] = stream
 
     def listened(self, heard: Iterable[Stream], now: float) -> None:
-        """Notes that all streams were looked at, and those in ``heard`` had something to read."""
+        """Note that all streams were looked at, and those in ``heard`` had something to read."""
         with self._room:
             self._listened = now
             for stream in heard:
                 stream.heard = now
 
     def receive(self, stream: Stream, packet: bytes) -> None:
-        """Adds bytes of one stream, just as they came."""
+        """Add bytes of one stream, just as they came."""
         self._add(stream, stream.cutter.feed(packet))
 
     def close(self, stream: Stream, torn: str = "") -> None:
-        """Ends a stream. Its unfinished record is a whole one, or a faulty one where ``torn`` says why."""
+        """End a stream. Its unfinished record is a whole one, or a faulty one where ``torn`` says why."""
         self._add(stream, stream.cutter.end(torn))
         with self._room:
             stream.is_open = False
 
     def wait_for_room(self, seconds: float) -> bool:
-        """Tells whether there is room to receive more, after waiting for it for at most ``seconds``."""
+        """Return whether there is room to receive more, after waiting for it for at most ``seconds``."""
         with self._room:
             return self._room.wait_for(lambda: not self.is_full, seconds)
 
     def take(self, max_bytes: int, max_records: int | None = None) -> TimedBlock | None:
-        """Gives what waits as one block, up to the limits but at least one record, or None; never blocks.
+        """Return what waits as one block, up to the limits but at least one record, or None; never blocks.
 
         The streams come in turn. A faulty record is a block of its own; streams of different dialects never share
         one.
@@ -150,7 +150,7 @@ class Backlog:
         return taken
 
     def _add(self, stream: Stream, pieces: list[Piece]) -> None:
-        """Queues new pieces of a stream, less its header row."""
+        """Queue new pieces of a stream, less its header row."""
         first = next((piece for piece in pieces if not piece.fault), None)
         if first is not None and stream.dialect is None:
             stream.dialect = self._find_dialect(first.data[: first.data.find(b"\n") + 1])
@@ -181,7 +181,7 @@ class Backlog:
             self._waiting_bytes += sum(len(piece.data) + PIECE_OVERHEAD_BYTES for piece in pieces)
 
     def _find_dialect(self, line: bytes) -> Dialect:
-        """Gives the dialect of a stream that begins with ``line``; the plain one where nobody can tell."""
+        """Return the dialect of a stream that begins with ``line``; the plain one where nobody can tell."""
         if self._dialect is None and self._sniff is not None:
             try:
                 return self._sniff(line, self._record_type)
@@ -190,7 +190,7 @@ class Backlog:
         return self._plain
 
     def _first_time(self, stream: Stream, pieces: list[Piece]) -> int | None:
-        """Gives the event time of the first record that has one, among a few."""
+        """Return the event time of the first record that has one, among a few."""
         for piece in pieces:
             for record in () if piece.fault else piece.data.split(b"\n", _HEAD_RECORDS)[:_HEAD_RECORDS]:
                 micros = self._event_time(record, stream.dialect, piece.arrival) if record else None
@@ -199,11 +199,11 @@ class Backlog:
         return None
 
     def _event_time(self, record: bytes, dialect: Dialect | None, arrival: int) -> int | None:
-        """Gives the event time of one record if it can be read and is plausible."""
+        """Return the event time of one record if it can be read and is plausible."""
         return plausible_micros(self._record_type, record, dialect or self._plain, arrival, self._wall_clock())
 
     def _pick(self, max_bytes: int, max_records: int) -> list[tuple[Stream, list[Piece]]]:
-        """Takes runs of pieces out of the queue: of one dialect, or a single faulty one."""
+        """Take runs of pieces out of the queue: of one dialect, or a single faulty one."""
         runs: list[tuple[Stream, list[Piece]]] = []
         passed_over: list[Stream] = []
         while self._queue and max_bytes > 0 and max_records > 0:
@@ -244,7 +244,7 @@ class Backlog:
         return runs
 
     def _block(self, runs: list[tuple[Stream, list[Piece]]], promised: int | None) -> TimedBlock:
-        """Makes a block of the runs and tells the watermark of the event times in them."""
+        """Make a block of the runs, and tell the watermark of the event times in them."""
         spans = []
         parts = []
         start = 0
@@ -279,7 +279,7 @@ class Backlog:
 
 
 def _cut(data: bytes, max_bytes: int, max_records: int, *, at_least_one: bool) -> tuple[int, int]:
-    """Gives how many bytes of ``data`` are the whole records within the limits, and how many records those are."""
+    """Return how many bytes of ``data`` are the whole records within the limits, and how many records those are."""
     end = len(data)
     if end > max_bytes:
         end = data.rfind(b"\n", 0, max_bytes) + 1

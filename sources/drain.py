@@ -13,15 +13,15 @@ DRAIN = threading.Event()
 
 
 def drain() -> None:
-    """Asks every reader in this process to end; asking again changes nothing. Safe in a signal handler."""
+    """Ask every reader in this process to end; asking again changes nothing. Safe in a signal handler."""
     DRAIN.set()
 
 
 def draining() -> bool:
-    """Tells whether a drain was asked for."""
+    """Return whether a drain was asked for."""
     return DRAIN.is_set()
 
 
 def reset() -> None:
-    """Takes the request back, for a process that runs another job afterwards."""
+    """Take the request back, for a process that runs another job afterwards."""
     DRAIN.clear()

@@ -51,7 +51,7 @@ class LineCutter:
         return bool(self._tail)
 
     def feed(self, packet: bytes) -> list[Piece]:
-        """Takes the next bytes and gives the records that they complete, in order."""
+        """Take the next bytes and return the records that they complete, in order."""
         if self._skipping:
             end = packet.find(b"\n") + 1
             self._position += end or len(packet)
@@ -74,7 +74,7 @@ class LineCutter:
         return pieces
 
     def end(self, torn: str = "") -> list[Piece]:
-        r"""Ends the stream: bytes without a ``\n`` are a last record, or a faulty one where ``torn`` says why."""
+        r"""End the stream: bytes without a ``\n`` are a last record, or a faulty one where ``torn`` says why."""
         if not self._tail:
             return []
         data, position = bytes(self._tail), self._position
@@ -83,7 +83,7 @@ class LineCutter:
         return [Piece(data, position, torn) if torn else Piece(data + b"\n", position)]
 
     def _cut(self, data: bytes) -> list[Piece]:
-        """Cuts whole records where one of them is too long."""
+        """Cut whole records where one of them is too long."""
         base, limit = self._position, self._max_record_bytes
         self._position += len(data)
         pieces: list[Piece] = []
@@ -104,6 +104,6 @@ class LineCutter:
         return pieces
 
     def _overlong(self, data: bytes | bytearray, position: int) -> Piece:
-        """Gives the fault for a record that begins with ``data``."""
+        """Return the fault for a record that begins with ``data``."""
         kept = bytes(data[: min(OVERLONG_KEPT_BYTES, self._max_record_bytes)])
         return Piece(kept, position, f"record longer than {self._max_record_bytes} bytes")

@@ -30,7 +30,7 @@ class Pace:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: more than one is given, or one is not positive.
@@ -51,7 +51,7 @@ class Pace:
         return self.speed is not None or self.rate is not None or self.interval is not None
 
     def schedule(self, sent: int = 0, first_time: int | None = None) -> Schedule:
-        """Starts the clock of a schedule of which ``sent`` records have left already.
+        """Start the clock of a schedule of which ``sent`` records have left already.
 
         ``first_time`` is the event time (microseconds) that is played now, where a stream is taken up in its middle.
         """
@@ -70,7 +70,7 @@ class Schedule:
         self._gaps = np.random.default_rng([pace.seed, sent])
 
     def due(self, elapsed: float, times: Times, most: int | None = None) -> int:
-        """Gives how many of the next records may leave now, and counts them as sent.
+        """Return how many of the next records may leave now, and count them as sent.
 
         Args:
             elapsed: seconds since the schedule began.
@@ -98,7 +98,7 @@ class Schedule:
         return count
 
     def wait(self, elapsed: float, next_time: int | None = None) -> float:
-        """Gives the seconds until the next record is due; ``next_time`` is its event time, for the speed."""
+        """Return the seconds until the next record is due; ``next_time`` is its event time, for the speed."""
         pace = self._pace
         if pace.rate is not None:
             return max(0.0, self._sent / pace.rate - elapsed)

@@ -28,34 +28,34 @@ _watched = threading.Event()
 
 
 def add(name: str, amount: int) -> None:
-    """Adds to a count, e.g. ``read`` or ``bytes``."""
+    """Add to a count, e.g. ``read`` or ``bytes``."""
     with _lock:
         _counts[name] += amount
 
 
 def counts() -> Counter[str]:
-    """Gives a copy of the counts."""
+    """Return a copy of the counts."""
     with _lock:
         return Counter(_counts)
 
 
 def set_watermark(micros: int) -> None:
-    """Notes how far the blocks have come in event time."""
+    """Note how far the blocks have come in event time."""
     _watermark[:] = [micros]
 
 
 def watermark() -> int | None:
-    """Gives how far the blocks have come, or None where that is not known."""
+    """Return how far the blocks have come, or None where that is not known."""
     return _watermark[0] if _watermark else None
 
 
 def note(text: str) -> None:
-    """Leaves a line for a person."""
+    """Leave a line for a person."""
     _notes.append(text)
 
 
 def take_notes() -> list[str]:
-    """Gives the lines that were left since the last time."""
+    """Return the lines that were left since the last time."""
     return [_notes.popleft() for _ in range(len(_notes))]
 
 
@@ -80,12 +80,12 @@ def rejected_head() -> bytes:
 
 
 def watch() -> None:
-    """Says that somebody looks at the failures after the run."""
+    """Say that somebody looks at the failures after the run."""
     _watched.set()
 
 
 def fail(text: str) -> bool:
-    """Notes why the run has failed although it goes on to its end; False if nobody would look, and it has to be raised.
+    """Note why the run has failed although it goes on to its end; False if nobody would look, and it has to be raised.
 
     So an input that turns out to be broken at its end fails the run, and what it gave before that is written all the
     same.
@@ -96,12 +96,12 @@ def fail(text: str) -> bool:
 
 
 def failures() -> list[str]:
-    """Gives what was noted by :func:`fail`."""
+    """Return what was noted by :func:`fail`."""
     return list(_failures)
 
 
 def reset() -> None:
-    """Forgets everything, before a run."""
+    """Forget everything, before a run."""
     with _lock:
         _counts.clear()
         _watermark.clear()

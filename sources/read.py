@@ -84,7 +84,7 @@ class Read(beam.PTransform):
     kafka: KafkaInput = KafkaInput()
 
     def __post_init__(self) -> None:
-        """Finds the files and commands, looks whether ports are free, and whether brokers let us in.
+        """Find the files and commands, looks whether ports are free, and whether brokers let us in.
 
         Raises:
             ValueError: no address is given, one cannot be read from, or files cannot be followed.
@@ -122,7 +122,7 @@ class Read(beam.PTransform):
         return total
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        """Reads each source."""
+        """Read each source."""
         patch_beam()
         blocks: list[beam.PCollection] = []
         readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
@@ -240,7 +240,7 @@ def is_in_process(runner: PipelineRunner) -> bool:
 
 
 def most_readers(runner: PipelineRunner, asked: int | None) -> int:
-    """Gives into how many parts a runner may be given a source of which every part has a watermark.
+    """Return into how many parts a runner may be given a source of which every part has a watermark.
 
     Prism (2.77) takes what one part promises for all of them, so that what another one still has is late. The runners
     of this process get a single one, therefore. So does a portable runner, which may be Prism, unless more are asked.

@@ -23,7 +23,7 @@ _LATEST_MICROS = MAX_TIMESTAMP.micros - 2 * _DAY_MICROS
 
 
 def plausible_micros(record_type: RecordType, record: bytes, dialect: Dialect, arrival: int, now: int) -> int | None:
-    """Gives the event time of one record, or None where it cannot be read, or not be believed at the time ``now``."""
+    """Return the event time of one record, or None where it cannot be read, or not be believed at the time ``now``."""
     try:
         micros = record_type.event_micros(record, dialect, arrival)
     except ValueError:  # a header row without the event time
@@ -87,18 +87,18 @@ class Watermark:
     """
 
     def __init__(self, disorder_micros: int = 0, value: int | None = None) -> None:
-        """Starts at ``value``, where an earlier reader had promised that; None has promised nothing."""
+        """Start at ``value``, where an earlier reader had promised that; None has promised nothing."""
         self.value = value
         self._disorder_micros = disorder_micros
         self._greatest: int | None = None
 
     def take(self, stream: Stream, micros: int) -> None:
-        """Notes the event time of a record that was taken from ``stream``."""
+        """Note the event time of a record that was taken from ``stream``."""
         stream.promised = micros if stream.promised is None else max(stream.promised, micros)
         self._greatest = micros if self._greatest is None else max(self._greatest, micros)
 
     def move(self, streams: Iterable[Stream], listened: float) -> int | None:
-        """Moves on as far as the streams allow and gives the value; ``listened`` is when they were last looked at."""
+        """Move on as far as the streams allow and return the value; ``listened`` is when they were last looked at."""
         holding = [
             stream.promised
             for stream in streams

@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
 
 
 def find_files(patterns: Iterable[str]) -> list[str]:
-    """Gives the files that paths, globs and folders name, each once; those of a folder in name order.
+    """Return the files that paths, globs and folders name, each once; those of a folder in name order.
 
     Raises:
         FileNotFoundError: a pattern names nothing.
@@ -116,7 +116,7 @@ def one_line_errors(path: str) -> Iterator[None]:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Opens a file for reading bytes, through gzip or zstandard by its ending.
+    """Open a file for reading bytes, through gzip or zstandard by its ending.
 
     Raises:
         OSError: it cannot be opened.
@@ -138,13 +138,13 @@ def is_compressed(path: str) -> bool:
 
 
 def file_dialect(path: str, record_type: RecordType) -> Dialect:
-    """Finds the dialect of a file from its head."""
+    """Find the dialect of a file from its head."""
     with open_file(path) as file:
         return sniff_dialect(_read(file, SAMPLE_BYTES), record_type)
 
 
 def piece_size(piece: ByteRange) -> int:
-    """Gives the bytes of the piece on disk."""
+    """Return the bytes of the piece on disk."""
     stop = Path(piece.path).stat().st_size if piece.stop < 0 else piece.stop
     return max(0, stop - piece.start)
 
@@ -156,7 +156,7 @@ def read_chunks(
     first_piece: int = 0,
     first_offset: int = -1,
 ) -> Generator[Chunk, None, None]:
-    """Reads the pieces in order, from ``first_offset`` of ``first_piece`` on (a chunk's ``after``).
+    """Read the pieces in order, from ``first_offset`` of ``first_piece`` on (a chunk's ``after``).
 
     No chunk is longer than ``chunk_bytes``. A record that is longer, its line end included, comes as a chunk with a
     fault.
@@ -178,7 +178,7 @@ def read_chunks(
 
 
 def _align(file: BinaryIO, piece: ByteRange, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
-    """Gives the offset of the first record whose first byte is in the piece, and what was read from there on."""
+    """Return the offset of the first record whose first byte is in the piece, and what was read from there on."""
     if piece.start <= dialect.skip:
         _go_to(file, dialect.skip)
         return dialect.skip, b""
@@ -192,7 +192,7 @@ def _align(file: BinaryIO, piece: ByteRange, dialect: Dialect, chunk_bytes: int)
 def _read_piece(
     file: BinaryIO, number: int, piece: ByteRange, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
 ) -> Iterator[Chunk]:
-    """Reads on behind ``carry``, which are the bytes at ``offset`` that were read already."""
+    """Read on behind ``carry``, which are the bytes at ``offset`` that were read already."""
     size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0
     while piece.stop < 0 or offset < piece.stop:
         if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
@@ -225,7 +225,7 @@ def _read_piece(
 
 
 def _read_in_place(file: BinaryIO, offset: int, size: int, stop: int) -> bytes:
-    """Reads whole lines, nearly ``size`` bytes of them, in the middle of a plain file; nothing where that cannot be.
+    """Read whole lines, nearly ``size`` bytes of them, in the middle of a plain file; nothing where that cannot be.
 
     It looks for the last line end first, so that nothing has to be copied.
     """
@@ -244,7 +244,7 @@ def _read_in_place(file: BinaryIO, offset: int, size: int, stop: int) -> bytes:
 
 
 def _skip_line(file: BinaryIO, offset: int, most_bytes: int) -> tuple[int, bytes]:
-    """Reads to the end of the line; gives the offset behind it and what was read from there on, of so many bytes."""
+    """Read to the end of the line; return the offset behind it and what was read from there on, of so many bytes."""
     while window := _read(file, min(most_bytes, _SKIP_BYTES)):
         end = window.find(b"\n") + 1
         if end:
@@ -254,7 +254,7 @@ def _skip_line(file: BinaryIO, offset: int, most_bytes: int) -> tuple[int, bytes
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
-    """Reads so many bytes, fewer only at the end of the file."""
+    """Read so many bytes, fewer only at the end of the file."""
     data = file.read(size)
     if len(data) == size or not data:
         return data
@@ -267,7 +267,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
 
 
 def _go_to(file: BinaryIO, offset: int) -> None:
-    """Goes to an offset of a file that was just opened; what cannot seek is read over."""
+    """Go to an offset of a file that was just opened; what cannot seek is read over."""
     missing = offset
     if offset and file.seekable():
         file.seek(offset - 1)

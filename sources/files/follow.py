@@ -60,7 +60,7 @@ class FollowLines(BlockSource):
     max_record_bytes: int = field(default=1 << 20, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: no path, a compressed file, a limit that is not positive, or a negative disorder.
@@ -149,12 +149,12 @@ class Following(Reading):
         return self.watermark.value
 
     def mark(self) -> FollowMark:
-        """Gives the mark behind everything handed out so far."""
+        """Return the mark behind everything handed out so far."""
         places = tuple(file.place for file in self._files)
         return FollowMark(self.token, places, self._backlog.records, self.watermark.value)
 
     def advance(self) -> bool:
-        """Takes the next block; False where there is none now, or at the end."""
+        """Take the next block; False where there is none now, or at the end."""
         limit = self._source.max_records
         left = None if limit is None else limit - self._backlog.records
         if self.is_ended or (left is not None and left <= 0):
@@ -172,12 +172,12 @@ class Following(Reading):
         return True
 
     def close(self) -> None:
-        """Closes the files."""
+        """Close the files."""
         while self._files:
             os.close(self._files.pop().handle)
 
     def _look(self) -> None:
-        """Looks once at every path and every file, and reads what is new."""
+        """Look once at every path and every file, and read what is new."""
         now = self._source.clock()
         self._find(now)
         growing = [file for file in self._files if file.has_more]
@@ -197,7 +197,7 @@ class Following(Reading):
                 self._finish(file)
 
     def _find(self, now: float) -> None:
-        """Finds files that are new, were written anew, or were left and are done with."""
+        """Find files that are new, were written anew, or were left and are done with."""
         for place, file in enumerate(self._files):
             if file.look():
                 if file.seen > file.cutter.received:
@@ -226,7 +226,7 @@ class Following(Reading):
                 os.close(file.handle)
 
     def _identity(self, path: str) -> Identity | None:
-        """Tells which file stands there now; None for none, or for something else than a file."""
+        """Return which file stands there now; None for none, or for something else than a file."""
         try:
             found = os.stat(path)  # noqa: PTH116 - many times a second
         except OSError:
@@ -234,7 +234,7 @@ class Following(Reading):
         return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
     def _open(self, path: str, known: set[Identity]) -> None:
-        """Opens the new file of a path."""
+        """Open the new file of a path."""
         try:
             handle = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -252,7 +252,7 @@ class Following(Reading):
         return file
 
     def _resume(self, place: TailPosition) -> None:
-        """Opens a file of the mark again, under its path or the name that it has now."""
+        """Open a file of the mark again, under its path or the name that it has now."""
         handle = next((handle for path in _names(place) if (handle := _open_same(path, place)) is not None), None)
         if handle is None:
             _LOGGER.warning("%r is not there any more: what it had behind byte %d is lost", place.path, place.offset)
@@ -263,7 +263,7 @@ class Following(Reading):
         self._files.append(self._opened(place, handle))
 
     def _read(self, file: GrowingFile, *, is_last: bool = False) -> bool:
-        """Reads the next bytes of a file, if it is known how its records are written; False at its end."""
+        """Read the next bytes of a file, if it is known how its records are written; False at its end."""
         if file.stream.dialect is None and not self._find_dialect(file, is_last=is_last):
             return False
         data = file.read(self._window_bytes, is_last=is_last)
@@ -273,7 +273,7 @@ class Following(Reading):
         return bool(data)
 
     def _close(self, file: GrowingFile, torn: str = "") -> None:
-        """Ends a file."""
+        """End a file."""
         self._backlog.close(file.stream, torn)
         self._name(file)
 
@@ -293,7 +293,7 @@ class Following(Reading):
         file.stream.origin = origin_of(file.path, name)
 
     def _find_dialect(self, file: GrowingFile, *, is_last: bool) -> bool:
-        """Finds the dialect of a file from its head, if that has a whole line."""
+        """Find the dialect of a file from its head, if that has a whole line."""
         head = file.head(is_last=is_last)
         is_short = len(head) <= min(SAMPLE_BYTES - 1, self._source.max_record_bytes)
         if b"\n" not in head and is_short and not is_last:
@@ -311,7 +311,7 @@ class Following(Reading):
         return True
 
     def _finish(self, file: GrowingFile) -> None:
-        """Reads a last time; what is left is a record, though it lacks its line end."""
+        """Read a last time; what is left is a record, though it lacks its line end."""
         if file.stream.is_open:
             while self._read(file, is_last=True):
                 pass
@@ -319,7 +319,7 @@ class Following(Reading):
 
 
 def _names(place: TailPosition) -> Iterator[str]:
-    """Gives the names that a file may have: its own, and those in the same folder that have its inode."""
+    """Return the names that a file may have: its own, and those in the same folder that have its inode."""
     yield place.path
     try:
         with os.scandir(Path(place.path).parent) as entries:
@@ -329,7 +329,7 @@ def _names(place: TailPosition) -> Iterator[str]:
 
 
 def _open_same(path: str, place: TailPosition) -> int | None:
-    """Opens a file if it is the one that is meant."""
+    """Open a file if it is the one that is meant."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

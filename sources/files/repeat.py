@@ -23,7 +23,7 @@ class Repeat(Sequence[ByteRange]):
     """
 
     def __init__(self, pieces: Iterable[ByteRange]) -> None:
-        """Repeats these."""
+        """Repeat these."""
         self._pieces = tuple(pieces)
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Repeat(Sequence[ByteRange]):
         return hash(self._pieces)
 
     def check(self, record_type: RecordType) -> None:
-        """Sees that there is a record: without one the first lap would never give anything.
+        """See that there is a record: without one the first lap would never give anything.
 
         Raises:
             ValueError: there is none.

@@ -84,7 +84,7 @@ class FileReplay(UnboundedSource):
         return self.pace.is_paced or self.max_records is not None
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[FileReplay]:  # noqa: ARG002
-        """Splits by file and byte range, into as many parts as there are processors."""
+        """Split by file and byte range, into as many parts as there are processors."""
         wanted = min(desired_num_splits, os.cpu_count() or 1)
         if self.is_ordered or wanted == 1:
             return [self]
@@ -98,23 +98,23 @@ class FileReplay(UnboundedSource):
         return [replace(self, pieces=tuple(share)) for share in shares if share] or [self]
 
     def create_reader(self, options: Any, checkpoint_mark: FileMark | None) -> BlockReader:  # noqa: ARG002
-        """Gives a reader at the first record, or at the first one after the mark."""
+        """Return a reader at the first record, or at the first one after the mark."""
         return resume(checkpoint_mark, self._begin)
 
     def _begin(self, mark: FileMark | None) -> Reading:
         return (_PacedReading if self.is_ordered else _UnpacedReading)(self, mark or FileMark(token=uuid.uuid4().hex))
 
     def get_checkpoint_mark_coder(self) -> Coder:
-        """Gives the coder of FileMark."""
+        """Return the coder of FileMark."""
         return MarkCoder(FileMark)
 
     def default_output_coder(self) -> Coder:
-        """Gives the coder of Block."""
+        """Return the coder of Block."""
         return registry.get_coder(Block)
 
 
 def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:
-    """Cuts a piece into byte ranges of the same size, where it is long enough and can be read from its middle."""
+    """Cut a piece into byte ranges of the same size, where it is long enough and can be read from its middle."""
     size = piece_size(piece)
     if is_compressed(piece.path) or size < MIN_SPLIT_BYTES:
         return [piece]
@@ -162,7 +162,7 @@ class _UnpacedReading(_FileReading):
         self._next: Future[Chunk | None] = self._thread.submit(next, self._chunks, None)
 
     def advance(self) -> bool:
-        """Takes the next chunk; waits for the disk where it has to, never for anything else."""
+        """Take the next chunk; waits for the disk where it has to, never for anything else."""
         chunk = None if draining() else self._next.result()
         if chunk is None:
             self.is_ended = True
@@ -172,7 +172,7 @@ class _UnpacedReading(_FileReading):
         return True
 
     def close(self) -> None:
-        """Waits for the read that is under way and closes the file."""
+        """Wait for the read that is under way and closes the file."""
         self._thread.shutdown()
         self._chunks.close()
 
@@ -195,7 +195,7 @@ class _PacedReading(_FileReading):
         self._began = source.clock()
 
     def advance(self) -> bool:
-        """Takes the records that are due; False where none is, or at the end."""
+        """Take the records that are due; False where none is, or at the end."""
         if draining() or not self._ensure_lines():
             self.is_ended = True
             return False
@@ -219,7 +219,7 @@ class _PacedReading(_FileReading):
         return waiting if most is None else min(waiting, most - self.behind.records)
 
     def _ensure_lines(self) -> bool:
-        """Sees that there are lines that may still leave; False where there are no more."""
+        """See that there are lines that may still leave; False where there are no more."""
         most = self.source.max_records
         if most is not None and self.behind.records >= most:
             return False
@@ -252,5 +252,5 @@ class _PacedReading(_FileReading):
         self._hand_out(chunk, chunk.data[start:stop], chunk.offset + start, after, count, watermark, arrival)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._chunks.close()

@@ -37,7 +37,7 @@ class KafkaMark(CheckpointMark):
     commit: Commit | None = field(default=None, compare=False, repr=False)
 
     def finalize_checkpoint(self) -> None:
-        """Tells the broker, for those who look at the lag of a group. Best effort: no reader depends on it."""
+        """Return the broker, for those who look at the lag of a group. Best effort: no reader depends on it."""
         if self.commit is not None and self.offsets:
             self.commit(self.offsets)
 

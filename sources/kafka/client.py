@@ -71,7 +71,7 @@ class Brokers:
         return f"kafka://{self.servers}"
 
     def config(self) -> dict[str, Any]:
-        """Gives the settings that every client needs; those of the caller go over them.
+        """Return the settings that every client needs; those of the caller go over them.
 
         What librdkafka logs goes to the logger ``librdkafka``, when the client is polled, and nothing to stderr.
 
@@ -105,7 +105,7 @@ class Brokers:
         return settings | {name: path for name, path in files.items() if path}
 
     def check(self, topics: Sequence[str] = (), seconds: float = 10.0, group: str = "") -> list[str]:
-        """Makes a first contact, and gives those of the topics that do not exist yet; it makes none of them.
+        """Make a first contact, and return those of the topics that do not exist yet; it makes none of them.
 
         Args:
             topics: their names.
@@ -152,7 +152,7 @@ def require_kafka() -> ModuleType:
 
 
 def explain(error: KafkaError | KafkaException) -> str:
-    """Gives what an error says, in one line: without where librdkafka was, and under our own names of settings."""
+    """Return what an error says, in one line: without where librdkafka was, and under our own names of settings."""
     inner = error.args[0] if isinstance(error, Exception) and error.args else error
     text = getattr(inner, "str", inner.__str__)()
     return _plain(text) or str(inner)
@@ -184,7 +184,7 @@ class _Contact(_Log):
         self._refusal: KafkaError | None = None
 
     def open(self) -> Any:
-        """Gives a client that has begun to connect.
+        """Return a client that has begun to connect.
 
         Raises:
             BrokerError: of settings that cannot be, such as a file that has no certificate in it.
@@ -206,7 +206,7 @@ class _Contact(_Log):
         self._last_words = _plain(str(values[-1]) if values else message)
 
     def wait(self, client: Any, futures: Sequence[Future[Any]]) -> None:
-        """Waits until all have been answered.
+        """Wait until all have been answered.
 
         Raises:
             BrokerError: they refuse, or nobody answers in time.
@@ -220,7 +220,7 @@ class _Contact(_Log):
                 raise self._nobody()
 
     def is_missing(self, what: str, future: Future[Any]) -> bool:
-        """Tells whether that is not there.
+        """Return whether that is not there.
 
         Raises:
             BrokerError: they refuse, or have not answered.
@@ -291,7 +291,7 @@ def _require_signer() -> None:
 
 
 def _sign_token(region: str, _settings: str) -> tuple[str, float]:
-    """Gives a token for Amazon's MSK, and when it ends, in seconds since 1970."""
+    """Return a token for Amazon's MSK, and when it ends, in seconds since 1970."""
     from aws_msk_iam_sasl_signer import MSKAuthTokenProvider  # noqa: PLC0415 (an extra)
 
     try:

@@ -58,7 +58,7 @@ class PartitionConsumer(Reading):
     """
 
     def __init__(self, source: KafkaSettings, mark: KafkaMark | None) -> None:
-        """Opens nothing yet."""
+        """Open nothing yet."""
         self.token = uuid.uuid4().hex if mark is None else mark.token
         self.is_closed = False
         self.watermark = PartitionWatermark(
@@ -91,7 +91,7 @@ class PartitionConsumer(Reading):
         self._listened = self._returned = -math.inf
 
     def open(self) -> None:
-        """Begins to read, if it has not begun.
+        """Begin to read, if it has not begun.
 
         Raises:
             BrokerError: the settings are of no use.
@@ -142,7 +142,7 @@ class PartitionConsumer(Reading):
         return taken is not None
 
     def _next(self) -> TimedBlock | None:
-        """Takes what comes next, if anything is there; never waits.
+        """Take what comes next, if anything is there; never waits.
 
         Raises:
             BrokerError: nothing more can be read; the message says why.
@@ -175,7 +175,7 @@ class PartitionConsumer(Reading):
         return taken
 
     def mark(self) -> KafkaMark:
-        """Gives where it is."""
+        """Return where it is."""
         known = {place: found.offset for place, found in self._partitions.items() if found.offset != EARLIEST}
         return KafkaMark(
             self.token,
@@ -187,7 +187,7 @@ class PartitionConsumer(Reading):
         )
 
     def close(self) -> None:
-        """Closes the consumer and lets go of the siblings; calling it again does nothing."""
+        """Close the consumer and let go of the siblings; calling it again does nothing."""
         self.is_closed = True
         if self._siblings is not None:
             self._siblings.standings.pop(self.token, None)
@@ -198,12 +198,12 @@ class PartitionConsumer(Reading):
             self._consumer = None
 
     def _on_error(self, error: Any) -> None:
-        """Has the scout look what is wrong: it tells of it, once for all readers."""
+        """Have the scout look what is wrong: it tells of it, once for all readers."""
         if self._siblings is not None and error.code() == error._ALL_BROKERS_DOWN:
             self._siblings.scout.look_soon()
 
     def _assign(self, offsets: dict[PartitionId, int], earliest: dict[PartitionId, int]) -> None:
-        """Begins to read partitions; ``earliest`` tells where those begin of which the offset is EARLIEST."""
+        """Begin to read partitions; ``earliest`` tells where those begin of which the offset is EARLIEST."""
         from confluent_kafka import TopicPartition  # noqa: PLC0415 - an extra
 
         assert self._consumer is not None  # noqa: S101
@@ -214,7 +214,7 @@ class PartitionConsumer(Reading):
             self._consumer.incremental_assign(places)
 
     def _look(self) -> None:
-        """Finds partitions that are new."""
+        """Find partitions that are new."""
         assert self._siblings is not None  # noqa: S101
         scout = self._siblings.scout
         if self._beginnings is not None:
@@ -245,7 +245,7 @@ class PartitionConsumer(Reading):
             self._has_begun = True
 
     def _fetch(self, left: int | None) -> None:
-        """Takes what the consumer has ready."""
+        """Take what the consumer has ready."""
         assert self._consumer is not None  # noqa: S101
         assert self._siblings is not None  # noqa: S101
         wanted = MAX_MESSAGES if left is None else min(left, MAX_MESSAGES)
@@ -280,7 +280,7 @@ class PartitionConsumer(Reading):
             found.heard, found.is_caught_up = now, False
 
     def _take_error(self, message: Any) -> None:
-        """Takes what is no message: the end of a partition, for now, or an error."""
+        """Take what is no message: the end of a partition, for now, or an error."""
         from confluent_kafka import KafkaError  # noqa: PLC0415 - an extra
 
         error, place = message.error(), PartitionId(message.topic(), message.partition())
@@ -300,7 +300,7 @@ class PartitionConsumer(Reading):
             self._siblings.scout.look_soon()
 
     def _mend(self) -> None:
-        """Goes on where offsets were missing, or says that it cannot."""
+        """Go on where offsets were missing, or says that it cannot."""
         for place in [place for place, missing in self._missing.items() if missing.bounds.done()]:
             wanted, bounds = self._missing.pop(place)
             low, high = bounds.result()
@@ -337,7 +337,7 @@ class PartitionConsumer(Reading):
         return next(iter(portion.ends)).topic
 
     def _timed(self, portion: Portion, promised: int | None) -> TimedBlock:
-        """Makes a block, and takes note of the offsets and event times in it."""
+        """Make a block, and take note of the offsets and event times in it."""
         assert self._siblings is not None  # noqa: S101
         topic = self._topic_of(portion)
         arrival = portion.arrival or self._source.wall_clock()
@@ -360,7 +360,7 @@ class PartitionConsumer(Reading):
         return TimedBlock(block, first_time)
 
     def _dialect(self, topic: str, portion: Portion) -> Dialect:
-        """Gives how the records of a topic are written; its first one here tells."""
+        """Return how the records of a topic are written; its first one here tells."""
         if topic not in self._dialects and not portion.fault:
             found = self._plain
             if self._source.sniff is not None and self._record_type.form == "delimited":
@@ -373,7 +373,7 @@ class PartitionConsumer(Reading):
         return self._dialects.get(topic, self._plain)
 
     def _settle(self) -> None:
-        """Takes note of where the partitions are once nothing of them waits."""
+        """Take note of where the partitions are once nothing of them waits."""
         for place, offset in self._tombstones.items():
             partition = self._partitions[place]
             partition.offset = max(partition.offset, offset)
@@ -385,7 +385,7 @@ class PartitionConsumer(Reading):
         self._caught_up.clear()
 
     def _move(self) -> None:
-        """Moves the watermark."""
+        """Move the watermark."""
         assert self._siblings is not None  # noqa: S101
         own = Standing(tuple(self._partitions.values()), self._listened)
         self._siblings.standings[self.token] = own
@@ -398,7 +398,7 @@ class PartitionConsumer(Reading):
         self.watermark.move(own, others, otherwise)
 
     def _is_idle(self) -> bool:
-        """Tells whether no reader has had a message for so long that this is the end."""
+        """Return whether no reader has had a message for so long that this is the end."""
         assert self._siblings is not None  # noqa: S101
         timeout = self._source.idle_timeout_seconds
         return (

@@ -91,7 +91,7 @@ class MessageCutter:
     decode: Decode | None = None
 
     def __call__(self, messages: Sequence[Any]) -> Cut:
-        """Cuts messages, in the order in which a consumer gave them; none of them is an error."""
+        """Cut messages, in the order in which a consumer gave them; none of them is an error."""
         if not messages:
             return Cut([], {})
         kind = type(messages[0])
@@ -137,7 +137,7 @@ class MessageCutter:
         return Cut(portions, tombstones)
 
     def _portions(self, bounds: list[int], starts: np.ndarray) -> list[tuple[int, int]]:
-        """Gives the first message of each portion, and the one behind its last, within the bounds and the limit."""
+        """Return the first message of each portion, and the one behind its last, within the bounds and the limit."""
         portions = []
         for first, stop in itertools.pairwise(bounds):
             while first < stop:
@@ -148,7 +148,7 @@ class MessageCutter:
         return portions
 
     def _clean(self, values: list[Any], faults: dict[int, str]) -> dict[int, str]:
-        """Makes lines of the values, in place; gives those that cannot be, by their number, and why."""
+        """Make lines of the values, in place; return those that cannot be, by their number, and why."""
         found: dict[int, str] = {}
         for number, value in enumerate(values):
             if number in faults:
@@ -164,7 +164,7 @@ class MessageCutter:
         return found
 
     def _decoded(self, values: list[Any], places: _Places) -> tuple[list[Any], dict[int, str]]:
-        """Gives the lines of values; those that are none stay as they are, and are told by their number."""
+        """Return the lines of values; those that are none stay as they are, and are told by their number."""
         assert self.decode is not None  # noqa: S101 - asked by the caller
         lines: list[Any] = []
         for first, stop in itertools.pairwise([*places.topic_heads, len(values)]):
@@ -207,18 +207,18 @@ class _Places:
                 self._heads += (np.flatnonzero(np.diff(offsets) != 1) + 1 + head).tolist()
 
     def place(self, number: int) -> PartitionId:
-        """Gives the partition of a message."""
+        """Return the partition of a message."""
         message = self._messages[number]
         return PartitionId(message.topic(), message.partition())
 
     def runs(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Gives the runs between two messages: the first message of each, and the one behind its last."""
+        """Return the runs between two messages: the first message of each, and the one behind its last."""
         within = self._heads[bisect.bisect_right(self._heads, first) : bisect.bisect_left(self._heads, stop)]
         return itertools.pairwise([first, *within, stop])
 
 
 def _find_tombstones(messages: Sequence[Any], values: Sequence[Any]) -> dict[PartitionId, Passed]:
-    """Counts the messages without a value."""
+    """Count the messages without a value."""
     found: dict[PartitionId, Passed] = {}
     for message, value in zip(messages, values, strict=True):
         if value is None:
@@ -229,5 +229,5 @@ def _find_tombstones(messages: Sequence[Any], values: Sequence[Any]) -> dict[Par
 
 
 def _millis(message: Any) -> int:
-    """Gives the time of a message in milliseconds, negative where it has none."""
+    """Return the time of a message in milliseconds, negative where it has none."""
     return int(message.timestamp()[1])

@@ -43,7 +43,7 @@ _NO_ID = "A" * 22
 
 
 def consumer_config(brokers: Brokers, group: str) -> dict[str, Any]:
-    """Gives what all consumers here are set to. None joins its group: partitions are assigned by us."""
+    """Return what all consumers here are set to. None joins its group: partitions are assigned by us."""
     return {
         **brokers.config(),
         "group.id": group or _NO_GROUP,
@@ -60,7 +60,7 @@ def consumer_config(brokers: Brokers, group: str) -> dict[str, Any]:
 
 
 def find_starts(consumer: Consumer, places: Sequence[PartitionId], start: Start) -> dict[PartitionId, int]:
-    """Gives the offset of each partition to begin with; EARLIEST where nothing was committed.
+    """Return the offset of each partition to begin with; EARLIEST where nothing was committed.
 
     Raises:
         KafkaException: the broker does not answer.
@@ -92,7 +92,7 @@ class Beginnings(NamedTuple):
 
 
 def find_beginnings(consumer: Consumer, places: Sequence[PartitionId], start: Start) -> Beginnings:
-    """Gives where to begin. To ask librdkafka for the earliest message itself takes half a second longer.
+    """Return where to begin. To ask librdkafka for the earliest message itself takes half a second longer.
 
     Raises:
         KafkaException: the broker does not answer.
@@ -103,7 +103,7 @@ def find_beginnings(consumer: Consumer, places: Sequence[PartitionId], start: St
 
 
 def find_bounds(consumer: Consumer, place: PartitionId) -> tuple[int, int]:
-    """Gives the earliest offset of a partition, and the one behind its last message.
+    """Return the earliest offset of a partition, and the one behind its last message.
 
     Raises:
         KafkaException: the broker does not answer.
@@ -115,7 +115,7 @@ def find_bounds(consumer: Consumer, place: PartitionId) -> tuple[int, int]:
 
 
 def count_partitions(consumer: Consumer, topics: Iterable[str]) -> dict[str, int]:
-    """Gives the number of partitions of each topic that is there.
+    """Return the number of partitions of each topic that is there.
 
     Raises:
         BrokerError: a topic must not be read, or its name cannot be.
@@ -176,7 +176,7 @@ class ClusterMonitor(threading.Thread):
     def __init__(
         self, brokers: Brokers, topics: tuple[str, ...], group: str, clock: Callable[[], float], look_seconds: float
     ) -> None:
-        """Asks nothing yet."""
+        """Ask nothing yet."""
         super().__init__(name="KafkaScout", daemon=True)
         self.partitions: dict[str, int] | None = None
         self.ids: dict[str, str] = {}
@@ -199,31 +199,31 @@ class ClusterMonitor(threading.Thread):
         self._commits_under_way = 0
 
     def ask(self, question: Callable[[Consumer], _T]) -> Future[_T]:
-        """Puts a question to the broker; it is repeated until there is an answer."""
+        """Put a question to the broker; it is repeated until there is an answer."""
         future: Future[_T] = Future()
         self._questions.append((question, future))
         self._wake.set()
         return future
 
     def look_soon(self) -> None:
-        """Has the topics looked at as soon as can be: something seems to be wrong."""
+        """Have the topics looked at as soon as can be: something seems to be wrong."""
         self._due = min(self._due, time.monotonic() + SHORT_LOOK_SECONDS)
         self._wake.set()
 
     def commit(self, offsets: Mapping[PartitionId, int]) -> None:
-        """Commits offsets some time soon, those of a group that has a name; once they are, they are not again."""
+        """Commit offsets some time soon, those of a group that has a name; once they are, they are not again."""
         if self._group:
             with self._committing:
                 self._to_commit.update(offsets)
             self._wake.set()
 
     def stop(self) -> None:
-        """Asks the thread to end; it commits what is left and closes what it has open."""
+        """Ask the thread to end; it commits what is left and closes what it has open."""
         self._stopping.set()
         self._wake.set()
 
     def run(self) -> None:
-        """Works until the end."""
+        """Work until the end."""
         from confluent_kafka import Consumer  # noqa: PLC0415 - an extra
 
         try:
@@ -257,7 +257,7 @@ class ClusterMonitor(threading.Thread):
             self._commit(consumer)
 
     def _look(self, consumer: Consumer) -> None:
-        """Counts the partitions of all topics."""
+        """Count the partitions of all topics."""
         asked = self._clock()
         counts: dict[str, int] = {}
         if self._try(lambda: counts.update(count_partitions(consumer, self._topics))):
@@ -283,7 +283,7 @@ class ClusterMonitor(threading.Thread):
         self.ids = self.ids | find_topic_ids(self._brokers, topics)
 
     def _try(self, action: Callable[[], None]) -> bool:
-        """Does something that the broker has to answer; tells whether it has."""
+        """Do something that the broker has to answer; return whether it has."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
 
         try:
@@ -297,7 +297,7 @@ class ClusterMonitor(threading.Thread):
         return True
 
     def _note_absent(self, counts: Mapping[str, int]) -> None:
-        """Tells of topics that are not there yet; one that has gone ends everything."""
+        """Tell of topics that are not there yet; one that has gone ends everything."""
         now = time.monotonic()
         for topic in self._topics:
             if topic in counts:
@@ -312,7 +312,7 @@ class ClusterMonitor(threading.Thread):
                 board.note(f"there is no topic {topic} at {self._brokers.address} yet; waiting for it")
 
     def _on_error(self, error: Any) -> None:
-        """Takes note of an error that belongs to no question; one of who we are lasts, or it is none."""
+        """Take note of an error that belongs to no question; one of who we are lasts, or it is none."""
         if error.code() != error._AUTHENTICATION:
             return
         now = time.monotonic()
@@ -321,7 +321,7 @@ class ClusterMonitor(threading.Thread):
             self.failure = BrokerError(f"{self._brokers.address} does not let us in any more: {explain(error)}")
 
     def _commit(self, consumer: Consumer) -> None:
-        """Begins to commit what has changed."""
+        """Begin to commit what has changed."""
         from confluent_kafka import KafkaException, TopicPartition  # noqa: PLC0415 - an extra
 
         with self._committing:
@@ -368,14 +368,14 @@ def _answer(question: Callable[[Consumer], _T], future: Future[_T], consumer: Co
 
 
 def _poll_refusal(consumer: Consumer) -> str | None:
-    """Lets a consumer without partitions work, and gives why its group must not be used, if it says so."""
+    """Let a consumer without partitions work, and return why its group must not be used, if it says so."""
     message = consumer.poll(0)
     error = None if message is None else message.error()
     return explain(error) if error is not None and error.code() == error.GROUP_AUTHORIZATION_FAILED else None
 
 
 def _means_away(error: KafkaException) -> bool:
-    """Tells whether a broker is away that gives no answer; else it does not know it yet."""
+    """Return whether a broker is away that gives no answer; else it does not know it yet."""
     from confluent_kafka import KafkaError  # noqa: PLC0415 - an extra
 
     return error.args[0].code() in {

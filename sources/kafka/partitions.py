@@ -20,12 +20,12 @@ class PartitionId(NamedTuple):
     partition: int
 
     def __str__(self) -> str:
-        """Gives what origins of records show."""
+        """Return what origins of records show."""
         return f"{self.topic}[{self.partition}]"
 
 
 def reader_of(topic: int, partition: int, readers: int) -> int:
-    """Gives which of the readers has a partition, by the places of its topic and its own.
+    """Return which of the readers has a partition, by the places of its topic and its own.
 
     Topics begin with different readers, so that several with one partition each are spread, too. A partition that is
     added moves none of the others.
@@ -80,13 +80,13 @@ class PartitionWatermark:
     """
 
     def __init__(self, idle_seconds: float, disorder_micros: int = 0, value: int | None = None) -> None:
-        """Starts at ``value``, where an earlier reader had promised that; None has promised nothing."""
+        """Start at ``value``, where an earlier reader had promised that; None has promised nothing."""
         self.value = value
         self._idle_seconds = idle_seconds
         self._disorder_micros = disorder_micros
 
     def move(self, own: Standing, siblings: Iterable[Standing], otherwise: int | None = None) -> int | None:
-        """Moves on as far as the partitions allow, and gives the value.
+        """Move on as far as the partitions allow, and return the value.
 
         Args:
             own: the reader's partitions.

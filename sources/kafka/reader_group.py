@@ -76,15 +76,15 @@ class ReaderGroup:
     users: int = 0
 
     def others(self, token: str) -> list[Standing]:
-        """Gives how far the readers but one are."""
+        """Return how far the readers but one are."""
         return [standing for other, standing in list(self.standings.items()) if other != token]
 
     def are_elsewhere(self, readers: int, now: float) -> bool:
-        """Tells whether some of so many readers are in another process."""
+        """Return whether some of so many readers are in another process."""
         return len(self.seen) < readers and now - self.opened >= ELSEWHERE_SECONDS
 
     def pass_over(self, topic: str, count: int) -> None:
-        """Counts messages without a value; the first ones are told of at once, the others at the end."""
+        """Count messages without a value; the first ones are told of at once, the others at the end."""
         if not self.tombstones[topic]:
             board.note(f"messages of {topic} without a value (tombstones) are passed over")
         self.tombstones[topic] += count
@@ -98,7 +98,7 @@ _LOCK = threading.Lock()
 
 
 def join(source: Source) -> ReaderGroup:
-    """Gives the siblings of a source, and starts their scout if they are the first; :func:`leave` has to follow."""
+    """Return the siblings of a source, and start their scout if they are the first; :func:`leave` has to follow."""
     with _LOCK:
         siblings = _SIBLINGS.get(source.token)
         if siblings is None:
@@ -113,7 +113,7 @@ def join(source: Source) -> ReaderGroup:
 
 
 def leave(source: Source, siblings: ReaderGroup, patience: float = _LEAVE_SECONDS) -> None:
-    """Lets go of the siblings; the last one ends the scout, and waits for that for so many seconds."""
+    """Let go of the siblings; the last one ends the scout, and waits for that for so many seconds."""
     with _LOCK:
         siblings.users -= 1
         if siblings.users:
@@ -126,7 +126,7 @@ def leave(source: Source, siblings: ReaderGroup, patience: float = _LEAVE_SECOND
 
 
 def commit(source: Source, offsets: Mapping[PartitionId, int]) -> None:
-    """Commits offsets for the group of a source; where none of its readers is open any more, this waits for it."""
+    """Commit offsets for the group of a source; where none of its readers is open any more, this waits for it."""
     siblings = join(source)
     try:
         siblings.scout.commit(offsets)

@@ -68,7 +68,7 @@ class KafkaSettings(BlockSource):
     token: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: one cannot be; the message shows it.

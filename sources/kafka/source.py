@@ -50,7 +50,7 @@ class KafkaTopics(KafkaSettings):
     """
 
     def check(self) -> None:
-        """Connects once: to be called before a job is submitted. A topic that is not there yet is none of its concern.
+        """Connect once: to be called before a job is submitted. A topic that is not there yet is none of its concern.
 
         Raises:
             BrokerError: nobody answers, or they refuse.
@@ -59,7 +59,7 @@ class KafkaTopics(KafkaSettings):
         self.brokers.check(self.topics, group=self.group if self.start == COMMITTED else "")
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[KafkaTopics]:  # noqa: ARG002
-        """Splits by partition, and fixes where reading begins; where the broker does not answer, gives itself."""
+        """Split by partition, and fixes where reading begins; where the broker does not answer, gives itself."""
         if self.readers > 1:
             return [self]
         try:
@@ -82,7 +82,7 @@ class KafkaTopics(KafkaSettings):
         return KAFKA_MARK_CODER
 
     def _look(self) -> tuple[dict[str, int], dict[PartitionId, int] | None]:
-        """Gives the numbers of partitions, and the offsets to begin with, None for the earliest.
+        """Return the numbers of partitions, and the offsets to begin with, None for the earliest.
 
         Raises:
             BrokerError: the broker does not answer.
@@ -119,7 +119,7 @@ class KafkaInput:
     decode: Decode | None = None
 
     def source(self, address: Address, record_type: RecordType, **options: Any) -> KafkaTopics:
-        """Gives the source of an address.
+        """Return the source of an address.
 
         Raises:
             ValueError: it names no topic.

@@ -82,7 +82,7 @@ class ProcessLines(LineSource):
     number: int = 1
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: the address is no command, or a limit cannot be.
@@ -92,7 +92,7 @@ class ProcessLines(LineSource):
             raise ValueError(f"expected exec:COMMAND, got {self.address.text!r}")
 
     def check(self) -> None:
-        """Looks for the command: to be called before a job is submitted.
+        """Look for the command: to be called before a job is submitted.
 
         Raises:
             CommandError: there is none, or it cannot be executed.
@@ -108,7 +108,7 @@ class ProcessLines(LineSource):
             raise self.unusable(f"{program!r} is not executable; chmod +x makes it so")
 
     def unusable(self, reason: str) -> CommandError:
-        """Gives the error to raise where the command cannot be run."""
+        """Return the error to raise where the command cannot be run."""
         return CommandError(f"cannot run {self.name!r}: {reason}")
 
     @property
@@ -123,7 +123,7 @@ class ProcessLines(LineSource):
         return self.address.text if self.number == 1 else f"{self.address.text}#{self.number}"
 
     def receiver(self, backlog: Backlog) -> ProcessReceiver:
-        """Gives the thread that runs the command and reads what it prints."""
+        """Return the thread that runs the command and reads what it prints."""
         return ProcessReceiver(self, backlog)
 
     def begin(self, mark: LineMark | None) -> ProcessReading:
@@ -145,7 +145,7 @@ class _Command:
     """A command that runs, or has run; it outlives its reader if that is to be resumed."""
 
     def __init__(self, source: ProcessLines) -> None:
-        """Runs it.
+        """Run it.
 
         Raises:
             CommandError: that cannot be.
@@ -187,7 +187,7 @@ class _Command:
                 fcntl.fcntl(self.out.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def hear(self) -> bool:
-        """Shows what is on the standard error; False at its end."""
+        """Show what is on the standard error; False at its end."""
         try:
             data = os.read(self.err.fileno(), PACKET_BYTES)
         except BlockingIOError:
@@ -204,7 +204,7 @@ class _Command:
         return bool(data)
 
     def judge(self) -> None:
-        """Says what is to be said of how it ended; it has."""
+        """Say what is to be said of how it ended; it has."""
         if not self.err.closed:
             for _ in range(_PIPE_BYTES // PACKET_BYTES + 1):  # a child of it may go on writing
                 self.hear()
@@ -222,7 +222,7 @@ class _Command:
             self.complaint += f": {self.last_words}"
 
     def end(self) -> None:
-        """Ends its processes, those that it has started among them; may be called again."""
+        """End its processes, those that it has started among them; may be called again."""
         if self.out.closed:
             return
         self.out.close()
@@ -240,7 +240,7 @@ class _Command:
             self._guard.communicate(b".")
 
     def _signal(self, number: int) -> bool:
-        """Sends a signal to all of its processes; False where none is left."""
+        """Send a signal to all of its processes; False where none is left."""
         try:
             os.killpg(self.process.pid, number)
         except ProcessLookupError:
@@ -274,7 +274,7 @@ class ProcessReceiver(Receiver):
     """
 
     def __init__(self, source: ProcessLines, backlog: Backlog) -> None:
-        """Goes on with the command of the backlog, if it has one."""
+        """Go on with the command of the backlog, if it has one."""
         super().__init__(backlog, source.clock, source.idle_timeout_seconds)
         self.is_wanted = True
         self._source = source
@@ -294,7 +294,7 @@ class ProcessReceiver(Receiver):
         return self._command.process.pid
 
     def open(self) -> None:
-        """Runs the command.
+        """Run the command.
 
         Raises:
             CommandError: that cannot be, or it was run already and is not here.
@@ -312,7 +312,7 @@ class ProcessReceiver(Receiver):
             self._selector.register(pipe, selectors.EVENT_READ)
 
     def listen(self) -> bool:
-        """Reads one packet of what was printed, and what is on the standard error."""
+        """Read one packet of what was printed, and what is on the standard error."""
         command, selector = self._command, self._selector
         assert command is not None and selector is not None  # noqa: S101, PT018 - opened before the thread was started
         ready = [key.fileobj for key, _ in selector.select(POLL_SECONDS)]
@@ -333,7 +333,7 @@ class ProcessReceiver(Receiver):
         return bool(count)
 
     def hang_up(self, *, is_interrupted: bool) -> None:
-        """Ends the command, unless somebody may go on with it."""
+        """End the command, unless somebody may go on with it."""
         if self._selector is not None:
             self._selector.close()
             self._selector = None

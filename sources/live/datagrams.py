@@ -42,21 +42,21 @@ class Datagrams(Protocol):
     """Receives what waits at a socket."""
 
     def receive(self) -> list[Received]:
-        """Gives what waits, by peer, each in its order; nothing if nothing does. Never waits."""
+        """Return what waits, by peer, each in its order; nothing if nothing does. Never waits."""
         ...
 
     def name(self, peer: bytes) -> tuple[str, int]:
-        """Gives host and port of a peer."""
+        """Return host and port of a peer."""
         ...
 
 
 def datagrams_of(sock: socket.socket) -> Datagrams:
-    """Gives the fastest way to receive that the system has."""
+    """Return the fastest way to receive that the system has."""
     return _ManyAtOnce(sock) if sys.platform == "linux" and _libc_has("recvmmsg") else OneByOne(sock)
 
 
 def widen(sock: socket.socket, wanted_bytes: int) -> int:
-    """Makes the receive buffer of a socket as big as is allowed, and gives the bytes that were granted."""
+    """Make the receive buffer of a socket as big as is allowed, and return the bytes that were granted."""
     for option in (_SO_RCVBUFFORCE,) if sys.platform == "linux" else ():
         try:
             sock.setsockopt(socket.SOL_SOCKET, option, wanted_bytes)
@@ -74,7 +74,7 @@ def widen(sock: socket.socket, wanted_bytes: int) -> int:
 
 
 def dropped(sock: socket.socket) -> int | None:
-    """Gives how many datagrams found no room in the receive buffer so far; None where the system does not tell."""
+    """Return how many datagrams found no room in the receive buffer so far; None where the system does not tell."""
     if sys.platform != "linux":
         return None
     try:
@@ -85,7 +85,7 @@ def dropped(sock: socket.socket) -> int | None:
 
 
 def dropped_since(earlier: int, now: int) -> int:
-    """Gives the difference of two such counts, which have 32 bits."""
+    """Return the difference of two such counts, which have 32 bits."""
     return (now - earlier) % _MAX_DROPS
 
 
@@ -93,14 +93,14 @@ class OneByOne:
     """Receives a datagram at a time: for systems that know no better."""
 
     def __init__(self, sock: socket.socket) -> None:
-        """Does not wait at ``sock``."""
+        """Do not wait at ``sock``."""
         self._sock = sock
         self._place = bytearray(_PLACE_BYTES)
         self._names: dict[bytes, tuple[str, int]] = {}
         sock.setblocking(False)
 
     def receive(self) -> list[Received]:
-        """Gives what waits, by peer."""
+        """Return what waits, by peer."""
         found: dict[bytes, list[bytes]] = {}
         for _ in range(MAX_DATAGRAMS):
             try:
@@ -115,7 +115,7 @@ class OneByOne:
         return [Received(peer, b"".join(parts), len(parts)) for peer, parts in found.items()]
 
     def name(self, peer: bytes) -> tuple[str, int]:
-        """Gives host and port of a peer."""
+        """Return host and port of a peer."""
         return self._names[peer]
 
 

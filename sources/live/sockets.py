@@ -30,13 +30,13 @@ class SocketAddress(NamedTuple):
 
 
 def resolve(address: Address, flags: int = 0, kind: int = socket.SOCK_STREAM) -> list[SocketAddress]:
-    """Gives the places of an address. A name may take the resolver some time; a number takes none."""
+    """Return the places of an address. A name may take the resolver some time; a number takes none."""
     found = socket.getaddrinfo(address.host, address.port, type=kind, flags=flags)
     return [SocketAddress(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
 def bind(address: Address, kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """Gives a socket that is bound to the address: of TCP, or with ``socket.SOCK_DGRAM`` of UDP.
+    """Return a socket that is bound to the address: of TCP, or with ``socket.SOCK_DGRAM`` of UDP.
 
     Raises:
         AddressError: it cannot be.
@@ -58,24 +58,24 @@ def bind(address: Address, kind: int = socket.SOCK_STREAM) -> socket.socket:
 
 
 def unusable(address: Address, error: OSError) -> AddressError:
-    """Gives the error to raise where an address cannot be listened on."""
+    """Return the error to raise where an address cannot be listened on."""
     hint = "check the name of the host" if isinstance(error, socket.gaierror) else _HINTS.get(error.errno or 0, "")
     return AddressError(f"cannot listen on {address.text}: {reason_of(error)}{hint and '; '}{hint}")
 
 
 def reason_of(error: OSError) -> str:
-    """Gives the system's words for an error, without its number."""
+    """Return the system's words for an error, without its number."""
     return error.strerror or str(error)
 
 
 def endpoint_of(peer: tuple[str, int]) -> str:
-    """Gives ``host:port`` of a socket's name, as records show where they came from."""
+    """Return ``host:port`` of a socket's name, as records show where they came from."""
     host, port = peer[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def allow_many_files() -> None:
-    """Raises the limit of open files where it stands in the way of thousands of connections."""
+    """Raise the limit of open files where it stands in the way of thousands of connections."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - there is none elsewhere

@@ -62,7 +62,7 @@ class Receiver(threading.Thread):
     """
 
     def __init__(self, backlog: Backlog, clock: Callable[[], float], idle_timeout_seconds: float | None) -> None:
-        """Receives into ``backlog``."""
+        """Receive into ``backlog``."""
         super().__init__(name=type(self).__name__, daemon=True)
         self.backlog = backlog
         self.clock = clock
@@ -83,22 +83,22 @@ class Receiver(threading.Thread):
         return ""
 
     def open(self) -> None:
-        """Opens what has to be there from the start, in the thread of the reader, so that it can be refused."""
+        """Open what has to be there from the start, in the thread of the reader, so that it can be refused."""
 
     def listen(self) -> bool:
-        """Receives what is there, waiting for it for at most POLL_SECONDS; tells whether anything came."""
+        """Receive what is there, waiting for it for at most POLL_SECONDS; return whether anything came."""
         raise NotImplementedError
 
     def hang_up(self, *, is_interrupted: bool) -> None:
-        """Closes everything; ``is_interrupted`` where a later reader may go on with the backlog."""
+        """Close everything; ``is_interrupted`` where a later reader may go on with the backlog."""
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Asks the thread to end."""
+        """Ask the thread to end."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Receives until the end."""
+        """Receive until the end."""
         try:
             try:
                 self._receive()
@@ -141,7 +141,7 @@ class LineSource(BlockSource):
         self.check_positive("max_record_bytes")
 
     def receiver(self, backlog: Backlog) -> Receiver:
-        """Gives the thread that receives for a new reader; it is not started."""
+        """Return the thread that receives for a new reader; it is not started."""
         raise NotImplementedError
 
     def begin(self, mark: LineMark | None) -> LineReading:
@@ -173,7 +173,7 @@ class LineReading(Reading):
     complaint_error: type[OSError] = OSError
 
     def __init__(self, source: LineSource, mark: LineMark | None = None) -> None:
-        """Resumes after ``mark``, if there is one."""
+        """Resume after ``mark``, if there is one."""
         self.token = uuid.uuid4().hex if mark is None else mark.token
         self._source = source
         self._is_closed = False
@@ -209,7 +209,7 @@ class LineReading(Reading):
             self.receiver.start()
 
     def advance(self) -> bool:
-        """Takes what waits, if anything does."""
+        """Take what waits, if anything does."""
         limit = self._source.max_records
         left = None if limit is None else limit - self._backlog.records
         if left is not None and left <= 0:
@@ -228,12 +228,12 @@ class LineReading(Reading):
         return False
 
     def mark(self) -> LineMark:
-        """Gives the mark of everything handed out so far. There is nothing to acknowledge."""
+        """Return the mark of everything handed out so far. There is nothing to acknowledge."""
         log = self._backlog
         return LineMark(self.token, log.records, log.blocks, log.watermark.value, log.connections)
 
     def close(self) -> None:
-        """Ends the thread, closes what it had open, and keeps what waits."""
+        """End the thread, closes what it had open, and keeps what waits."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -273,6 +273,6 @@ def _park(token: str, backlog: Backlog) -> None:
 
 
 def _take_parked(token: str) -> Backlog | None:
-    """Gives what waited in the reader of that token when it was closed."""
+    """Return what waited in the reader of that token when it was closed."""
     with _PARKING:
         return _PARKED.pop(token, None)

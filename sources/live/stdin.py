@@ -25,7 +25,7 @@ class StdinLines(LineSource):
     record_type: RecordType
 
     def receiver(self, backlog: Backlog) -> Receiver:
-        """Gives the thread that reads the standard input."""
+        """Return the thread that reads the standard input."""
         return _StdinReceiver(self, backlog)
 
 

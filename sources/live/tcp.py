@@ -72,7 +72,7 @@ class TcpLines(LineSource):
     record_type: RecordType
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: no address, one that is not TCP, or a limit that cannot be.
@@ -85,7 +85,7 @@ class TcpLines(LineSource):
                 raise ValueError(f"expected tcp://host:port or tcp-listen://host:port, got {address.text!r}")
 
     def check(self) -> None:
-        """Tries every address once, without a connection: to be called before a job is submitted.
+        """Try every address once, without a connection: to be called before a job is submitted.
 
         Raises:
             AddressError: a port cannot be bound here, or a host has no address.
@@ -103,7 +103,7 @@ class TcpLines(LineSource):
                         raise AddressError(message) from error
 
     def receiver(self, backlog: Backlog) -> TcpReceiver:
-        """Gives the thread that accepts, connects and receives."""
+        """Return the thread that accepts, connects and receives."""
         return TcpReceiver(self, backlog)
 
 
@@ -143,7 +143,7 @@ class TcpReceiver(Receiver):
     """
 
     def __init__(self, source: TcpLines, backlog: Backlog) -> None:
-        """Opens nothing yet."""
+        """Open nothing yet."""
         super().__init__(backlog, source.clock, source.idle_timeout_seconds)
         self.bound: list[tuple[str, int]] = []
         self._source = source
@@ -167,7 +167,7 @@ class TcpReceiver(Receiver):
         )
 
     def open(self) -> None:
-        """Binds and listens.
+        """Bind and listens.
 
         Raises:
             AddressError: an address cannot be bound; nothing stays open.
@@ -194,7 +194,7 @@ class TcpReceiver(Receiver):
             raise
 
     def listen(self) -> bool:
-        """Looks once at every socket."""
+        """Look once at every socket."""
         assert self._selector is not None  # noqa: S101 - opened before the thread was started
         before = self.clock()
         for listener in self._deaf:
@@ -219,7 +219,7 @@ class TcpReceiver(Receiver):
         return has_brought
 
     def hang_up(self, *, is_interrupted: bool) -> None:  # noqa: ARG002
-        """Closes every socket. The unfinished records are torn: a peer cannot be asked for the rest."""
+        """Close every socket. The unfinished records are torn: a peer cannot be asked for the rest."""
         if self._selector is None:
             return
         for listener in self._deaf:
@@ -236,12 +236,12 @@ class TcpReceiver(Receiver):
             board.note(f"{which} ended without a line end: what stood there was taken for a whole record")
 
     def _patience(self, now: float) -> float:
-        """Gives how long to wait for something to happen."""
+        """Return how long to wait for something to happen."""
         due = [dial.due for dial in self._dials if dial.sock is None]
         return max(0.0, min(POLL_SECONDS, min(due, default=now + POLL_SECONDS) - now))
 
     def _accept(self, listener: _Listener) -> None:
-        """Accepts the peers that wait."""
+        """Accept the peers that wait."""
         assert self._selector is not None  # noqa: S101
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
@@ -258,7 +258,7 @@ class TcpReceiver(Receiver):
             self._connect(sock, endpoint_of(peer), listener.address, None)
 
     def _connect(self, sock: socket.socket, origin: str, address: Address, dial: _Dial | None) -> None:
-        """Begins to receive from a connection."""
+        """Begin to receive from a connection."""
         assert self._selector is not None  # noqa: S101
         self.backlog.meet(address.text)
         with contextlib.suppress(OSError):  # it may be gone already, which the first read tells
@@ -268,7 +268,7 @@ class TcpReceiver(Receiver):
         self._selector.register(sock, selectors.EVENT_READ, _Line(sock, stream, dial))
 
     def _receive_from(self, line: _Line, now: float) -> bool:
-        """Receives one packet of a connection, or its end."""
+        """Receive one packet of a connection, or its end."""
         try:
             count = line.sock.recv_into(self._packet)
         except BlockingIOError:
@@ -283,7 +283,7 @@ class TcpReceiver(Receiver):
         return True
 
     def _disconnect(self, line: _Line, now: float, torn: str = "") -> None:
-        """Ends a connection, and sees to it that a peer of ours is connected to again."""
+        """End a connection, and see to it that a peer of ours is connected to again."""
         assert self._selector is not None  # noqa: S101
         self._selector.unregister(line.sock)
         line.sock.close()
@@ -298,7 +298,7 @@ class TcpReceiver(Receiver):
                 _back_off(line.dial, now)
 
     def _attend(self, dial: _Dial, now: float) -> None:
-        """Dials when it is time, gives up when it takes too long, and says so when nobody answers."""
+        """Dial when it is time, gives up when it takes too long, and says so when nobody answers."""
         waited = 0.0 if dial.failing_since is None else now - dial.failing_since
         if waited >= WARN_AFTER_SECONDS and not dial.has_warned:
             dial.has_warned = True
@@ -312,7 +312,7 @@ class TcpReceiver(Receiver):
             self._fail(dial, now, os.strerror(errno.ETIMEDOUT))
 
     def _dial(self, dial: _Dial, now: float) -> None:
-        """Begins to connect to the next place of a peer."""
+        """Begin to connect to the next place of a peer."""
         assert self._selector is not None  # noqa: S101
         sock: socket.socket | None = None
         try:
@@ -333,7 +333,7 @@ class TcpReceiver(Receiver):
         self._selector.register(sock, selectors.EVENT_WRITE, dial)
 
     def _finish_dialling(self, dial: _Dial, now: float) -> None:
-        """Finds out whether the connection came about."""
+        """Find out whether the connection came about."""
         assert self._selector is not None  # noqa: S101
         assert dial.sock is not None  # noqa: S101
         code = dial.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -352,7 +352,7 @@ class TcpReceiver(Receiver):
         self._connect(dial.sock, dial.address.endpoint, dial.address, dial)
 
     def _fail(self, dial: _Dial, now: float, reason: str) -> None:
-        """Lets the next place of the peer be tried at once, or all of them after a pause."""
+        """Let the next place of the peer be tried at once, or all of them after a pause."""
         if dial.sock is not None:
             assert self._selector is not None  # noqa: S101
             self._selector.unregister(dial.sock)

@@ -60,7 +60,7 @@ class UdpLines(LineSource):
     sequence: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the values.
+        """Check the values.
 
         Raises:
             ValueError: no address, one that cannot be received at, no such column, or a limit that cannot be.
@@ -77,7 +77,7 @@ class UdpLines(LineSource):
             raise ValueError(f"{self.record_type.name} has no column {self.sequence!r} for the sequence number")
 
     def check(self) -> None:
-        """Binds every address once: to be called before a job is submitted.
+        """Bind every address once: to be called before a job is submitted.
 
         Raises:
             AddressError: a port cannot be bound here.
@@ -87,7 +87,7 @@ class UdpLines(LineSource):
                 stack.enter_context(bind(address, socket.SOCK_DGRAM))
 
     def receiver(self, backlog: Backlog) -> UdpReceiver:
-        """Gives the thread that receives."""
+        """Return the thread that receives."""
         return UdpReceiver(self, backlog)
 
 
@@ -106,14 +106,14 @@ class Gaps:
     """
 
     def __init__(self) -> None:
-        """Has seen nothing."""
+        """Have seen nothing."""
         self.missing = self.reordered = 0
         self._least: int | None = None
         self._greatest = -1
         self._count = 0
 
     def take(self, numbers: np.ndarray) -> None:
-        """Notes the numbers in the order in which they came."""
+        """Note the numbers in the order in which they came."""
         if not len(numbers):
             return
         greatest = np.maximum.accumulate(numbers)
@@ -156,7 +156,7 @@ class UdpReceiver(Receiver):
     """
 
     def __init__(self, source: UdpLines, backlog: Backlog) -> None:
-        """Opens nothing yet."""
+        """Open nothing yet."""
         super().__init__(backlog, source.clock, source.idle_timeout_seconds)
         self.bound: list[tuple[str, int]] = []
         self.buffer_bytes: list[int] = []
@@ -176,7 +176,7 @@ class UdpReceiver(Receiver):
         return "; ".join(f"no datagram has come to {text}" for text in missed)
 
     def open(self) -> None:
-        """Binds the sockets.
+        """Bind the sockets.
 
         Raises:
             AddressError: an address cannot be bound; nothing stays open.
@@ -195,7 +195,7 @@ class UdpReceiver(Receiver):
             raise
 
     def listen(self) -> bool:
-        """Takes what waits at every socket."""
+        """Take what waits at every socket."""
         assert self._selector is not None  # noqa: S101 - opened before the thread was started
         ready: list[_Mailbox] = [key.data for key, _ in self._selector.select(POLL_SECONDS)]
         now = self.clock()
@@ -216,7 +216,7 @@ class UdpReceiver(Receiver):
         return self.datagrams > before
 
     def hang_up(self, *, is_interrupted: bool) -> None:  # noqa: ARG002
-        """Closes the sockets and tells what was lost. No record is torn: a datagram has whole ones."""
+        """Close the sockets and tell what was lost. No record is torn: a datagram has whole ones."""
         if self._selector is None:
             return
         for peer in self._peers.values():
@@ -236,7 +236,7 @@ class UdpReceiver(Receiver):
             board.note(told)
 
     def _take(self, mailbox: _Mailbox, received: list[Received], now: float) -> None:
-        """Adds what peers sent to the backlog."""
+        """Add what peers sent to the backlog."""
         peers = [self._peer(mailbox, each.peer) for each in received]
         self.backlog.listened([peer.stream for peer in peers], now)
         count = 0
@@ -249,7 +249,7 @@ class UdpReceiver(Receiver):
         board.add("datagrams", count)
 
     def _peer(self, mailbox: _Mailbox, name: bytes) -> _Peer:
-        """Gives the stream of a peer, a new one if it is not known."""
+        """Return the stream of a peer, a new one if it is not known."""
         key = (mailbox.sock.fileno(), name)
         peer = self._peers.get(key)
         if peer is None:
@@ -261,7 +261,7 @@ class UdpReceiver(Receiver):
         return peer
 
     def _forget(self, now: float) -> None:
-        """Closes the streams of peers that have been silent for long, now and then."""
+        """Close the streams of peers that have been silent for long, now and then."""
         if now - self._swept < FORGET_SECONDS:
             return
         self._swept = now
@@ -271,7 +271,7 @@ class UdpReceiver(Receiver):
                 del self._peers[key]
 
     def _count_dropped(self, mailbox: _Mailbox) -> None:
-        """Notes what the kernel has dropped since the last look."""
+        """Note what the kernel has dropped since the last look."""
         now = dropped(mailbox.sock)
         if now is not None and mailbox.dropped is not None:
             more = dropped_since(mailbox.dropped, now)
@@ -280,7 +280,7 @@ class UdpReceiver(Receiver):
         mailbox.dropped = now
 
     def _count_missing(self, peer: _Peer, data: bytes) -> None:
-        """Notes the sequence numbers of records that have just come."""
+        """Note the sequence numbers of records that have just come."""
         missing, reordered = peer.gaps.missing, peer.gaps.reordered
         dialect = peer.stream.dialect
         pattern = self._patterns.get(dialect)
@@ -297,7 +297,7 @@ class UdpReceiver(Receiver):
 
 
 def sequence_pattern(name: str, record_type: RecordType, dialect: Dialect | None) -> re.Pattern[bytes]:
-    """Gives what finds the sequence number of each record; one record has at most one."""
+    """Return what finds the sequence number of each record; one record has at most one."""
     number = rb"([0-9]{1,%d})" % _MAX_DIGITS
     if record_type.form == "json":
         return re.compile(rb'"%s"[ \t]*:[ \t]*"?%s\b' % (re.escape(name.encode()), number))
