@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.runtime.options import parse_command_line
 from schemas.bank import TRANSFERS
 from schemas.elements.block import NOTHING_IS_LATE, Block, Span
 from schemas.http import RESPONSES
@@ -31,6 +30,7 @@ class _Blocks(beam.PTransform):
 
     blocks: list[Block]
     is_bounded: bool
+    total_bytes = None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ def _of(*types) -> st.SearchStrategy[list[bytes]]:
 
 
 PIPELINES = {
-    "produce": ("ProduceOptions", tape_rows(), ["--window", "10m/5m", "--lateness", "1m"]),
-    "credit": ("CreditOptions", _of(TRANSFERS), ["--last", "10m", "--lateness", "1m"]),
-    "errors": ("ErrorsOptions", _of(RESPONSES), ["--lateness", "1m"]),
-    "sales": ("SalesOptions", _of(*(record_type for _, record_type in TOPICS.values())), ["--lateness", "1m"]),
+    "produce": (tape_rows(), ["--window", "10m/5m", "--lateness", "1m"]),
+    "credit": (_of(TRANSFERS), ["--last", "10m", "--lateness", "1m"]),
+    "errors": (_of(RESPONSES), ["--lateness", "1m"]),
+    "sales": (_of(*(record_type for _, record_type in TOPICS.values())), ["--lateness", "1m"]),
 }
 
 
@@ -56,17 +56,19 @@ PIPELINES = {
 @settings(max_examples=5)
 @given(data=st.data(), is_bounded=st.booleans())
 def test_all_that_was_read_is_accounted_for(name, data, is_bounded, tmp_path_factory):
-    options_name, lines, arguments = PIPELINES[name]
+    lines, arguments = PIPELINES[name]
     module, folder = import_module(f"pipelines.{name}"), tmp_path_factory.mktemp(name)
     places = ["--output", folder / "o.jsonl", "--rejected", folder / "r.jsonl", "--late", folder / "l.jsonl"]
-    options = parse_command_line(getattr(module, options_name), name, "", [*map(str, places), *arguments])
+    options = module.PIPELINE.parse(["--input", "exec:true", *map(str, places), *arguments])
     blocks = []
     for part in data.draw(st.lists(lines, max_size=4)):
         watermark = data.draw(_WATERMARKS)
         blocks.append(Block(b"\n".join(part), (Span(0, "x", 0),), watermark=watermark))
     board.reset()
     pipeline = beam.Pipeline(runner="FnApiRunner")
-    module.build(pipeline, options, _Blocks(blocks, is_bounded))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.runtime.pipeline.open_input", lambda *_: _Blocks(blocks, is_bounded))
+        module.PIPELINE._prepare(options).build(pipeline)
     done = pipeline.run()
     done.wait_until_finish()
     counts = counts_of(done)
