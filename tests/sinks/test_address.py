@@ -4,7 +4,6 @@ import pickle
 import pytest
 from apache_beam import PTransform
 
-from pipelines.runtime.options import StreamOptions
 from sinks.address import parse_output
 from sinks.console.output import ConsoleOutput
 from sinks.files.atomic import SinkError, check_writable
@@ -13,6 +12,7 @@ from sinks.kafka.output import TopicOutput
 from sinks.lines.output import PeerOutput
 from sinks.output import Table
 from sinks.sql.output import SqlOutput
+from sinks.write import WriteSettings
 
 ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
 
@@ -79,15 +79,13 @@ def test_what_is_no_output_is_refused_in_one_line(text, message):
 @pytest.mark.parametrize("text", ["x.txt", "x.csv", "x.ndjson", "tcp://h:9", "udp://h:9"])
 def test_what_takes_single_records_takes_no_results(text):
     with pytest.raises(ValueError, match=f"^'{text}' takes single records, from pipelines.relay, and no results: exp"):
-        parse_output(text).result_writer(Table("t", ("k",)), StreamOptions([]))
+        parse_output(text).result_writer(Table("t", ("k",)), WriteSettings())
 
 
 @pytest.mark.parametrize("text", ["x.jsonl", "x.avro", "-", "sqlite:///x.db", "kafka://h/x"])
 def test_what_takes_results_is_let_through(text):
     output = parse_output(text)
-    assert isinstance(
-        pickle.loads(pickle.dumps(output)).result_writer(Table("t", ("k",)), StreamOptions([])), PTransform
-    )
+    assert isinstance(pickle.loads(pickle.dumps(output)).result_writer(Table("t", ("k",)), WriteSettings()), PTransform)
 
 
 def test_checking_makes_the_folder_and_leaves_no_file(tmp_path):

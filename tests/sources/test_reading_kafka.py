@@ -100,7 +100,7 @@ def windows_of(read: Read, prism: PipelineOptions) -> Iterator[PipelineResult]:
     _READ.clear()
     pipeline = beam.Pipeline(options=prism)
     batches = (pipeline | read | parse_as(SALE))["records"]
-    batches | "Read" >> beam.Map(count)
+    batches | "CountRead" >> beam.Map(count)
     totals = batches | Aggregate((), {"rows": Count()}, Windows(_MINUTE))
     totals | beam.Map(keep)
     result = pipeline.run()

@@ -327,6 +327,12 @@ class Pipe(Live):
     def end(self, driver: Driver) -> None:
         super().end(driver)
         self.pipe.close()
+        receiver = driver.reader.reading.receiver
+        # Time passes no earlier: silence that was too long would end it before it came to its end.
+        wait_until(lambda: receiver.is_finished, self.wake)
+
+    def wake(self) -> None:
+        """Let whoever reads the pipe go on."""
 
 
 class Command(Pipe):
@@ -341,17 +347,10 @@ class Command(Pipe):
         self.pipe = self.stack.enter_context(os.fdopen(os.open(fifo, os.O_RDWR), "wb", buffering=0))
         self.source = ProcessLines(parse_address(f"exec:cat {fifo}"), **self.options(options))
 
-    def end(self, driver: Driver) -> None:
-        super().end(driver)
-
-        def is_open() -> bool:
-            """Whether the command has come so far as to read; without a writer it would wait for one."""
-            with contextlib.suppress(OSError):
-                os.close(os.open(self.folder / "fifo", os.O_WRONLY | os.O_NONBLOCK))
-                return True
-            return bool(driver.reader.reading.receiver.is_finished)
-
-        wait_until(is_open)
+    def wake(self) -> None:
+        """Be a writer for a moment: without one, a command that has just started waits to open the pipe."""
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.close(os.open(self.folder / "fifo", os.O_WRONLY | os.O_NONBLOCK))
 
 
 class TcpPeers(Live):
