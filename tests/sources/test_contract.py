@@ -209,6 +209,8 @@ class SourceMachine(RuleBasedStateMachine):
     @rule(stream=st.integers(0, 3))
     def stall(self, stream: int) -> None:
         self.catch_up()
+        if self.is_done:
+            return
         self.world.stall(stream % self.world.streams, self.driver)
         for part in self.parts:
             if part.driver is not None:
