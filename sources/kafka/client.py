@@ -70,6 +70,10 @@ class Brokers:
         """How messages name them."""
         return f"kafka://{self.servers}"
 
+    def refusal(self, topic: str, error: KafkaError) -> BrokerError:
+        """Return what to raise where the user may not read a topic, whichever request was told so first."""
+        return BrokerError(f"{self.address} lets {self.security.who} not read {topic}: {explain(error)}")
+
     def config(self) -> dict[str, Any]:
         """Return the settings that every client needs; those of the caller go over them.
 

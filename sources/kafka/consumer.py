@@ -294,8 +294,7 @@ class PartitionConsumer(Reading):
         elif code in {KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION} or error.fatal():
             raise BrokerError(f"cannot read {place} of {self._source.brokers.address}: {explain(error)}")
         elif code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            who = self._source.brokers.security.who
-            raise BrokerError(f"{self._source.brokers.address} lets {who} not read {place.topic}: {explain(error)}")
+            raise self._source.brokers.refusal(place.topic, error)
         else:  # it passes, or the scout finds out that it does not
             self._siblings.scout.look_soon()
 

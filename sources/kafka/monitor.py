@@ -114,7 +114,7 @@ def find_bounds(consumer: Consumer, place: PartitionId) -> tuple[int, int]:
     return low, high
 
 
-def count_partitions(consumer: Consumer, topics: Iterable[str]) -> dict[str, int]:
+def count_partitions(consumer: Consumer, brokers: Brokers, topics: Iterable[str]) -> dict[str, int]:
     """Return the number of partitions of each topic that is there.
 
     Raises:
@@ -123,14 +123,15 @@ def count_partitions(consumer: Consumer, topics: Iterable[str]) -> dict[str, int
     """
     from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415 - an extra
 
-    refusals = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.TOPIC_EXCEPTION)
     absences = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
     counts = {}
     for topic in topics:
         found = consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
         if found.error is None:
             counts[topic] = len(found.partitions)
-        elif found.error.code() in refusals:
+        elif found.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise brokers.refusal(topic, found.error)
+        elif found.error.code() == KafkaError.TOPIC_EXCEPTION:
             raise BrokerError(f"cannot read the topic {topic}: {explain(found.error)}")
         elif found.error.code() not in absences:
             raise KafkaException(found.error)
@@ -260,7 +261,7 @@ class ClusterMonitor(threading.Thread):
         """Count the partitions of all topics."""
         asked = self._clock()
         counts: dict[str, int] = {}
-        if self._try(lambda: counts.update(count_partitions(consumer, self._topics))):
+        if self._try(lambda: counts.update(count_partitions(consumer, self._brokers, self._topics))):
             self._note_absent(counts)
             known = self.partitions
             counts = {topic: max(count, (known or {}).get(topic, 0)) for topic, count in counts.items()}

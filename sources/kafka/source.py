@@ -92,7 +92,7 @@ class KafkaTopics(KafkaSettings):
         try:
             consumer = Consumer(consumer_config(self.brokers, self.group))
             try:
-                counts = count_partitions(consumer, self.topics)
+                counts = count_partitions(consumer, self.brokers, self.topics)
                 if self.start == "earliest":
                     return counts, None
                 places = [PartitionId(topic, number) for topic, count in counts.items() for number in range(count)]
