@@ -8,6 +8,7 @@ from pathlib import Path
 from command_line.option import Group, Option
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
+from pipelines.runtime.results_out import reading
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files, is_compressed
 from sources.read import Read
@@ -142,20 +143,7 @@ def _plan(options: RelayOptions) -> Plan:
         frozenset(shape.names) if takes_all else None,
         tuple(dict.fromkeys(chosen)) if shape.form == "jsonl" else (),
     )
-    read = Read(
-        tuple(options.inputs),
-        shape.record_type,
-        options.pace,
-        options.disorder_micros(is_live=False),
-        options.disorder_micros(is_live=True),
-        options.idle_timeout_seconds,
-        options.max_records,
-        options.is_following,
-        options.sequence or "",
-        in_order=True,
-        loop=options.loop,
-        kafka=options.kafka_input(shape.record_type),
-    )
+    read = reading(options, shape.record_type, sequence=options.sequence or "", in_order=True, loop=options.loop)
     is_known = not (
         is_live or options.positions or options.loop or options.max_records or any(map(is_compressed, paths))
     )

@@ -84,7 +84,7 @@ class Read(beam.PTransform):
     kafka: KafkaInput = KafkaInput()
 
     def __post_init__(self) -> None:
-        """Find the files and commands, looks whether ports are free, and whether brokers let us in.
+        """Find the files and commands, and check that ports are free and brokers grant access.
 
         Raises:
             ValueError: no address is given, one cannot be read from, or files cannot be followed.

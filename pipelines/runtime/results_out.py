@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
@@ -30,6 +30,27 @@ _NO_POSITIONS = (
 )
 
 
+def reading(options: StreamOptions, record_type: RecordType, **more: Any) -> Read:
+    """Return the transform that reads what was asked for; ``more`` are fields of it that only some pipelines set.
+
+    Raises:
+        OSError: a file is not there, a port is taken, or a broker does not answer or refuses.
+        ValueError: the options do not go together.
+    """
+    return Read(
+        tuple(options.inputs),
+        record_type,
+        options.pace,
+        options.disorder_micros(is_live=False),
+        options.disorder_micros(is_live=True),
+        options.idle_timeout_seconds,
+        options.max_records,
+        options.is_following,
+        kafka=options.kafka_input(record_type),
+        **more,
+    )
+
+
 def open_input(options: StreamOptions, record_type: RecordType) -> Read:
     """Return the transform that reads what was asked for, to be summed up.
 
@@ -41,17 +62,7 @@ def open_input(options: StreamOptions, record_type: RecordType) -> Read:
         raise UsageError(_NO_POSITIONS)
     check_going_on(options, sums_up=True)
     try:
-        return Read(
-            tuple(options.inputs),
-            record_type,
-            options.pace,
-            options.disorder_micros(is_live=False),
-            options.disorder_micros(is_live=True),
-            options.idle_timeout_seconds,
-            options.max_records,
-            options.is_following,
-            kafka=options.kafka_input(record_type),
-        )
+        return reading(options, record_type)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
 

@@ -68,7 +68,7 @@ def _remove_left_behind(parent: Path) -> None:
 
 
 def _lock(folder: Path, *, wait: bool) -> int | None:
-    """Take the lock of a folder; None if another process has it, or has removed the folder meanwhile."""
+    """Take the lock of a folder; return None if another process has it, or has removed the folder meanwhile."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

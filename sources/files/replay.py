@@ -172,7 +172,7 @@ class _UnpacedReading(_FileReading):
         return True
 
     def close(self) -> None:
-        """Wait for the read that is under way and closes the file."""
+        """Wait for the pending read and close the file."""
         self._thread.shutdown()
         self._chunks.close()
 

@@ -299,7 +299,7 @@ class PartitionConsumer(Reading):
             self._siblings.scout.look_soon()
 
     def _mend(self) -> None:
-        """Go on where offsets were missing, or says that it cannot."""
+        """Resume behind missing offsets, or fail where that is not allowed."""
         for place in [place for place, missing in self._missing.items() if missing.bounds.done()]:
             wanted, bounds = self._missing.pop(place)
             low, high = bounds.result()

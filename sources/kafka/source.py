@@ -59,7 +59,7 @@ class KafkaTopics(KafkaSettings):
         self.brokers.check(self.topics, group=self.group if self.start == COMMITTED else "")
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[KafkaTopics]:  # noqa: ARG002
-        """Split by partition, and fixes where reading begins; where the broker does not answer, gives itself."""
+        """Split by partition, and fix the start offsets; return the source itself if the broker does not answer."""
         if self.readers > 1:
             return [self]
         try:

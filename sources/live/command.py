@@ -54,7 +54,7 @@ class CommandError(OSError):
 
 @dataclass(frozen=True)
 class ProcessLines(LineSource):
-    """Runs a command and reads its standard output as lines, in a thread; no shell is between.
+    """Run a command and read its standard output as lines, in a thread; no shell is between.
 
     The stream ends when the command has closed its output and ended. If its status is not 0, or a signal ended it, the
     run fails once everything that it had printed is handed out: its failure is put on the board where somebody looks at
@@ -267,7 +267,7 @@ _COMMANDS: weakref.WeakKeyDictionary[Backlog, _Command] = weakref.WeakKeyDiction
 
 
 class ProcessReceiver(Receiver):
-    """Runs the command and reads what it prints.
+    """Run the command and read what it prints.
 
     Attributes:
         is_wanted: whether a later reader may go on with the command.

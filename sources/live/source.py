@@ -233,7 +233,7 @@ class LineReading(Reading):
         return LineMark(self.token, log.records, log.blocks, log.watermark.value, log.connections)
 
     def close(self) -> None:
-        """End the thread, closes what it had open, and keeps what waits."""
+        """End the thread, close what it had open, and keep what waits."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -298,7 +298,7 @@ class TcpReceiver(Receiver):
                 _back_off(line.dial, now)
 
     def _attend(self, dial: _Dial, now: float) -> None:
-        """Dial when it is time, gives up when it takes too long, and says so when nobody answers."""
+        """Dial when it is time, give up when it takes too long, and warn when nobody answers."""
         waited = 0.0 if dial.failing_since is None else now - dial.failing_since
         if waited >= WARN_AFTER_SECONDS and not dial.has_warned:
             dial.has_warned = True

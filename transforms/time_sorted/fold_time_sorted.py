@@ -305,7 +305,7 @@ class FoldTimeSortedFn(StatefulFn):
         return stands._replace(whole=self._kept.write(rows.rechunk(), whole, parts, stands.whole), part_bytes=0)
 
     def _wait_to_settle(self, rows: pl.DataFrame, stands: _Standing, settle_timer: Any) -> _Standing:
-        """Set the timer for half of the rows, or leaves it where it comes sooner.
+        """Set the timer for half of the rows, or leave it where it comes sooner.
 
         So each row is written anew some few times in all, and one with a wrong clock does not make the others wait.
         """

@@ -24,7 +24,7 @@ class _Stop(NamedTuple):
 
 
 class SpeculativeState:
-    """Fold the rows that wait, and remembers some states on the way, so that the next look need not fold all again.
+    """Fold the waiting rows, remembering some states on the way, so that the next fold need not begin anew.
 
     It is a memory and no more: it gives the same whatever it remembers. No row is ever taken back, so a state has all
     rows before its moment as long as they are as many as they were.
