@@ -10,7 +10,8 @@ from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.results_out import reading
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
-from sources.files.chunks import find_files, is_compressed
+from sources.files.chunks import find_files
+from sources.files.opening import is_compressed
 from sources.read import Read
 from transforms.untyped.column_counts import ColumnWatch
 from transforms.untyped.fields import with_numbers

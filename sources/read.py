@@ -22,8 +22,9 @@ from schemas.elements.block import Block
 from schemas.record_type import RecordType
 from schemas.text.dialect import sniff_dialect
 from sources.address import Address, parse_address
-from sources.files.chunks import ByteRange, find_files, is_compressed, piece_size
+from sources.files.chunks import ByteRange, find_files, piece_size
 from sources.files.follow import FollowLines
+from sources.files.opening import is_compressed
 from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay
 from sources.kafka.settings import DEFAULT_READERS

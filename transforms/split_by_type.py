@@ -51,7 +51,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 #: What sources add to the name of a topic or of a file that is followed.
 _PARTITION = re.compile(r"\[[0-9]+\]$|#[0-9a-f.]+$")
-_SUFFIXES = (".gz", ".zst", ".jsonl", ".ndjson", ".json", ".txt", ".log")
+_SUFFIXES = (".gz", ".zst", ".bz2", ".xz", ".jsonl", ".ndjson", ".json", ".txt", ".log")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ INPUT = Group(
     "input",
     Option(
         "--input",
-        "files, globs and folders (also .gz and .zst), tcp://host:port to connect, tcp-listen://host:port to "
+        "files, globs and folders (also compressed), tcp://host:port to connect, tcp-listen://host:port to "
         "be connected to, udp-listen://host:port to receive datagrams, exec:COMMAND to read what it prints, "
         "kafka://host:port/topic[,topic] to read topics, - for standard input; several are read side by side",
         "ADDRESS",

@@ -1,21 +1,18 @@
-"""Reading pieces of files as chunks of whole lines: plain, gzip or zstandard, from any byte on."""
+"""Reading pieces of files as chunks of whole lines: plain or compressed, from any byte on."""
 
 from __future__ import annotations
 
-import contextlib
 import glob
-import gzip
 import io
 import os
-import zlib
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
-
-import pyarrow
+from typing import BinaryIO, NamedTuple
 
 from schemas.record_type import Dialect, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, sniff_dialect
+from sources.files.opening import one_line_errors, open_file
 
 #: Of a record that is too long, so much is kept to show.
 SHOWN_BYTES = 4_096
@@ -23,6 +20,12 @@ _SKIP_BYTES = 1 << 16
 #: Where the last line end of a chunk is looked for.
 _TAIL_BYTES = 1 << 16
 _OVER_BYTES = 1 << 20
+#: The names of files that have no records but tell something of others.
+_BESIDE = re.compile(
+    r"\.|_(?:SUCCESS|FAILURE|(?:common_)?metadata|(?:committed|started)_\d+)$|(?:MD5|SHA\d+)SUMS?(?:\.txt)?$"
+    r"|.*\.(?:crc|md5|sha1|sha256|sha512)$",
+    re.DOTALL,
+)
 
 
 class ByteRange(NamedTuple):
@@ -56,6 +59,9 @@ class Chunk(NamedTuple):
 def find_files(patterns: Iterable[str]) -> list[str]:
     """Return the files that paths, globs and folders name, each once; those of a folder in name order.
 
+    What programs leave beside the files of a folder is not among them: hidden files, the marks of Spark and Hive
+    (``_SUCCESS``, ``_metadata``) and checksums. Whoever names one of these gets it.
+
     Raises:
         FileNotFoundError: a pattern names nothing.
         PermissionError: a file cannot be read, or a folder that may have some cannot be looked into.
@@ -65,7 +71,7 @@ def find_files(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            names = sorted(str(file) for file in path.iterdir() if _is_meant(file) and not file.name.startswith("."))
+            names = sorted(str(file) for file in path.iterdir() if _is_meant(file) and not _BESIDE.match(file.name))
         elif path.is_file():
             names = [pattern]
         elif path.exists():
@@ -73,6 +79,7 @@ def find_files(patterns: Iterable[str]) -> list[str]:
         else:
             _check_folders(pattern)
             names = sorted(name for name in glob.glob(pattern, recursive=True) if _is_meant(Path(name)))  # noqa: PTH207
+            names = [name for name in names if not _BESIDE.match(Path(name).name)] or names
         if not names:
             raise FileNotFoundError(f"no file at {pattern!r}: expected a path, a glob or a folder with files in it")
         for name in names:
@@ -104,37 +111,6 @@ def _check_folders(pattern: str) -> None:
 def _is_meant(path: Path) -> bool:
     """Tell whether who names a folder or a glob means this: a file, or a link that may have lost its file."""
     return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-@contextlib.contextmanager
-def one_line_errors(path: str) -> Iterator[None]:
-    """Turn everything that may go wrong while a file is read into an OSError whose one line names it."""
-    try:
-        yield
-    except (OSError, EOFError, zlib.error) as error:
-        raise OSError(f"cannot read {path!r} to its end: {error}") from error
-
-
-def open_file(path: str) -> BinaryIO:
-    """Open a file for reading bytes, through gzip or zstandard by its ending.
-
-    Raises:
-        OSError: it cannot be opened.
-        EOFError: it is empty, and should be compressed: what is compressed has some bytes always.
-    """
-    if is_compressed(path) and not Path(path).stat().st_size:
-        raise EOFError("it is empty, which no compressed file is")
-    if path.endswith(".gz"):
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.endswith(".zst"):
-        # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
-        return cast(BinaryIO, pyarrow.input_stream(path, compression="zstd"))
-    return cast(BinaryIO, Path(path).open("rb", buffering=0))
-
-
-def is_compressed(path: str) -> bool:
-    """Whether the file can be read from its beginning only."""
-    return path.endswith((".gz", ".zst"))
 
 
 def file_dialect(path: str, record_type: RecordType) -> Dialect:

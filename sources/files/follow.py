@@ -16,9 +16,9 @@ from schemas.text.dialect import SAMPLE_BYTES
 from sources import progress as board
 from sources.backlog import Backlog
 from sources.drain import draining
-from sources.files.chunks import is_compressed
 from sources.files.generation import name_generation
 from sources.files.growing_file import GrowingFile, Identity, TailPosition, origin_of, seam_of
+from sources.files.opening import compression_of, is_compressed
 from sources.reader import MarkCoder, Reading
 from sources.source import BlockSource
 from sources.watermark import Watermark
@@ -68,7 +68,7 @@ class FollowLines(BlockSource):
         if not self.paths:
             raise ValueError("expected a file to follow, got none")
         for path in self.paths:
-            if is_compressed(path):
+            if Path(path).is_file() and is_compressed(path):
                 raise ValueError(f"cannot follow {path!r}: a compressed file does not grow line by line")
         self.check_positive("max_record_bytes")
         super().__post_init__()
@@ -299,6 +299,8 @@ class Following(Reading):
         if b"\n" not in head and is_short and not is_last:
             file.wait_for_more()
             return False
+        if compression_of(head):
+            raise OSError(f"cannot follow {file.path!r}: a compressed file does not grow line by line")
         dialect = Dialect(self._record_type.separator)
         if self._source.sniff is not None:
             try:

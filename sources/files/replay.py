@@ -20,7 +20,8 @@ from schemas.record_type import RecordType
 from schemas.text.lines import Lines, Offsets, event_times, find_lines
 from sources import progress as board
 from sources.drain import draining
-from sources.files.chunks import ByteRange, Chunk, is_compressed, piece_size, read_chunks
+from sources.files.chunks import ByteRange, Chunk, piece_size, read_chunks
+from sources.files.opening import is_compressed
 from sources.pacing import Pace
 from sources.reader import BlockReader, MarkCoder, Reading, TimedBlock, resume
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schemas.record_type import Dialect
-from sources.files.chunks import is_compressed, open_file
 from sources.files.generation import born_at
+from sources.files.opening import is_compressed, open_file
 
 #: So many bytes before a position are checked: where others stand there now, the file was written anew.
 CHECKED_BYTES = 64

@@ -43,8 +43,8 @@ _ZIP = Content("a zip archive", _UNPACK)
 _UTF_16 = Content("UTF-16 text", "iconv -f UTF-16 -t UTF-8 turns it into UTF-8")
 _UTF_32 = Content("UTF-32 text", "iconv -f UTF-32 -t UTF-8 turns it into UTF-8")
 _MAGIC: tuple[tuple[bytes, Content], ...] = (
-    (b"\x1f\x8b", Content("a gzip file", "give it a name that ends in .gz, or unpack it with gunzip")),
-    (b"\x28\xb5\x2f\xfd", Content("a zstandard file", "give it a name that ends in .zst, or unpack it with unzstd")),
+    (b"\x1f\x8b", Content("a gzip file", "unpack it with gunzip")),
+    (b"\x28\xb5\x2f\xfd", Content("a zstandard file", "unpack it with unzstd")),
     (b"BZh", Content("a bzip2 file", _UNPACK)),
     (b"\xfd7zXZ\x00", Content("an xz file", _UNPACK)),
     (b"7z\xbc\xaf\x27\x1c", Content("a 7z archive", _UNPACK)),

@@ -10,13 +10,13 @@ import polars as pl
 
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
-from sources.files.chunks import ByteRange, one_line_errors, open_file, read_chunks
+from sources.files.chunks import ByteRange, read_chunks
+from sources.files.opening import COMPRESSED_ENDINGS, one_line_errors, open_file
 
 #: How records are written: fields with separators, one JSON object a line, or just lines.
 InputForm = Literal["csv", "jsonl", "lines"]
 FORMS: tuple[InputForm, ...] = ("csv", "jsonl", "lines")
 _JSON_ENDINGS = (".jsonl", ".ndjson")
-_COMPRESSIONS = (".gz", ".zst")
 _MAX_LINES = 1_000
 #: Of so many files of JSON the heads are looked at.
 _MAX_HEADS = 100
@@ -123,7 +123,7 @@ def form_of(paths: Iterable[str]) -> InputForm:
     forms: dict[InputForm, str] = {}
     for path in paths:
         bare = path.lower()
-        for ending in _COMPRESSIONS:
+        for ending in COMPRESSED_ENDINGS:
             bare = bare.removesuffix(ending)
         forms["jsonl" if bare.endswith(_JSON_ENDINGS) else "csv"] = path
     if len(forms) > 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import bz2
 import gzip
+import lzma
 import os
 import re
 from pathlib import Path
@@ -17,7 +19,7 @@ from schemas.record_type import RecordType
 from sources.files.chunks import SHOWN_BYTES, ByteRange, Chunk, file_dialect, find_files, piece_size, read_chunks
 
 TICK = RecordType("tick", ("time", "n"), (), "time")
-ENDINGS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+ENDINGS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
 blobs = st.lists(
     st.sampled_from([b"\n", b"\n\n", b"\r\n", b"a", b"bc\n", b"\t", b'"', b"\xff", b"x" * 30, b"y" * 7 + b"\n"])
@@ -25,6 +27,7 @@ blobs = st.lists(
     max_size=20,
 ).map(b"".join)
 heads = st.sampled_from([b"", b"\xef\xbb\xbf", b"time\tn\n", b"\xef\xbb\xbfn;time\r\n", b"\r\n\ntime,n\n"])
+PACKED = [ending for ending in ENDINGS if ending]
 endings = st.sampled_from(list(ENDINGS))
 
 
@@ -123,14 +126,14 @@ def test_a_last_record_without_line_end_may_fill_the_chunk(tmp_path: Path) -> No
     assert [chunk.fault for chunk in read_chunks((ByteRange(path),), TICK, 7)] == ["record longer than 7 bytes"]
 
 
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("ending", PACKED)
 def test_a_compressed_file_of_several_parts_is_read_to_its_end(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
     path.write_bytes(ENDINGS[ending](b"a\nb") + ENDINGS[ending](b"") + ENDINGS[ending](b"c\n"))
     assert b"".join(chunk.data for chunk in read_chunks((ByteRange(str(path)),), TICK, 1 << 20)) == b"a\nbc\n"
 
 
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("ending", PACKED)
 @pytest.mark.parametrize("lines", [2, 100_000])
 def test_a_compressed_file_that_was_cut_off_is_an_error_that_names_it(tmp_path: Path, ending: str, lines: int) -> None:
     whole = ENDINGS[ending](b"".join(b"%d\t%d\n" % (number, number * 7919 % 104729) for number in range(lines)))
@@ -141,7 +144,7 @@ def test_a_compressed_file_that_was_cut_off_is_an_error_that_names_it(tmp_path: 
             list(read_chunks((ByteRange(str(path)),), TICK, 1 << 16))
 
 
-@given(st.sampled_from([".gz", ".zst"]), st.data())
+@given(st.sampled_from(PACKED), st.data())
 def test_a_damaged_compressed_file_never_raises_anything_but_oserror(folder: Path, ending: str, data) -> None:
     whole = bytearray(ENDINGS[ending](b"".join(b"%d\t%d\n" % (number, number * 7919) for number in range(300))))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -181,7 +184,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> 
             list(chunks)
 
 
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("ending", PACKED)
 def test_an_empty_file_that_should_be_compressed_is_an_error(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
     path.touch()
@@ -242,6 +245,22 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_paths_globs_and_folders_name_files_once(tree: Path, patterns: list[str], found: list[str]) -> None:
     assert find_files(patterns) == found
+
+
+BESIDE = (
+    *("_SUCCESS", "_metadata", "_common_metadata", "_committed_12", "_started_12"),
+    *(".part-0.crc", "part-0.md5", "part-0.sha256", "SHA256SUMS", "MD5SUMS"),
+)
+
+
+def test_what_stands_beside_the_files_of_a_folder_is_none_of_them_unless_it_is_named(tmp_path: Path) -> None:
+    meant = ["_data.csv", "_metadata.csv", "crc", "empty", "part-0"]
+    for name in [*BESIDE, *meant]:
+        (tmp_path / name).touch()
+    for pattern in (str(tmp_path), f"{tmp_path}/*"):
+        assert [Path(path).name for path in find_files([pattern])] == meant
+    named = [f"{tmp_path}/_SUCC*", f"{tmp_path}/MD5SUMS"]
+    assert [Path(path).name for path in find_files(named)] == ["_SUCCESS", "MD5SUMS"]
 
 
 @pytest.mark.parametrize("pattern", ["nothing.txt", "*.json", "empty", "**/*.nothing"])

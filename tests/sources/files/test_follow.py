@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import logging
+import lzma
 import os
+import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -399,8 +403,6 @@ def test_every_line_comes_once_whatever_is_done_and_wherever_it_is_resumed(steps
     ("options", "message"),
     [
         ({"paths": ()}, "expected a file to follow, got none"),
-        ({"paths": ("a.gz",)}, "cannot follow 'a.gz': a compressed file does not grow line by line"),
-        ({"paths": ("a.zst",)}, "cannot follow 'a.zst'"),
         ({"max_records": 0}, "max_records must be positive, got 0"),
         ({"disorder_micros": -1}, "disorder_micros must not be negative, got -1"),
     ],
@@ -408,6 +410,29 @@ def test_every_line_comes_once_whatever_is_done_and_wherever_it_is_resumed(steps
 def test_what_cannot_be_is_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FollowLines(**{"paths": ("a",), "record_type": TICK, **options})
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, bytes], ids=["gz", "bz2", "xz", "empty"])
+def test_a_compressed_file_is_refused_by_its_bytes_when_it_is_there_and_when_it_comes(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = b"" if pack is bytes else pack(b"a\n")
+    path = tmp_path / ("a.txt" if packed else "a.gz")
+    message = f"cannot follow '{path}': a compressed file does not grow line by line"
+    path.write_bytes(packed)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        FollowLines((str(path),), TICK)
+    if not packed:
+        return
+    path.write_bytes(b"")
+    source = FollowLines((str(path),), TICK)
+    path.write_bytes(packed + b"\n" * 300)
+    reader = source.create_reader(None, None)
+    try:
+        with pytest.raises(OSError, match=re.escape(message)):
+            reader.start()
+    finally:
+        reader.close()
 
 
 def has_open(pid: int, path: Path) -> bool:

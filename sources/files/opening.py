@@ -1,0 +1,151 @@
+"""Opening files for their bytes: through what has compressed them, told by their first bytes and not by their names."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+import pyarrow
+
+Compression = Literal["", "gzip", "zstd", "bzip2", "xz"]
+
+#: What names of compressed files end in, in any case.
+COMPRESSED_ENDINGS = (".gz", ".zst", ".bz2", ".xz")
+#: What the compressions begin with; zstandard may also begin with a frame that is to be skipped.
+_MAGIC: tuple[tuple[bytes, Compression], ...] = (
+    (b"\x1f\x8b\x08", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((bytes([0x50 + number]) + b"\x2a\x4d\x18", "zstd") for number in range(16)),
+    *((b"BZh%d\x31\x41\x59\x26\x53\x59" % level, "bzip2") for level in range(1, 10)),
+    *((b"BZh%d\x17\x72\x45\x38\x50\x90" % level, "bzip2") for level in range(1, 10)),  # empty
+    (b"\xfd7zXZ\x00", "xz"),
+)
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+#: Control characters that no text has.
+_NO_TEXT = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
+_MAGIC_BYTES = 64
+_READ_BYTES = 1 << 18
+
+
+@contextlib.contextmanager
+def one_line_errors(path: str) -> Iterator[None]:
+    """Turn everything that may go wrong while a file is read into an OSError whose one line names it."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise OSError(f"cannot read {path!r} to its end: {error}") from error
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a file for reading its bytes, decompressed if it is compressed.
+
+    Raises:
+        OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text.
+        EOFError: it is empty, and compressed by its name: what is compressed has some bytes always.
+    """
+    kind = compression(path)
+    if kind == "gzip":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if kind == "zstd":
+        # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
+        return cast(BinaryIO, pyarrow.input_stream(path, compression="zstd"))
+    if kind:
+        makes = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
+        return cast(BinaryIO, io.BufferedReader(_Streams(path, makes), _READ_BYTES))
+    return cast(BinaryIO, Path(path).open("rb", buffering=0))
+
+
+def is_compressed(path: str) -> bool:
+    """Return whether a file can be read from its beginning only.
+
+    Raises:
+        OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text; the
+            message names it.
+    """
+    with one_line_errors(path):
+        try:
+            return bool(compression(path))
+        except EOFError:
+            return True  # whoever opens it will say so
+
+
+def compression(path: str) -> Compression:
+    """Return how a file is compressed, by its first bytes; empty for one that is not.
+
+    Raises:
+        OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text.
+        EOFError: it is empty, and compressed by its name.
+    """
+    with Path(path).open("rb", buffering=0) as file:
+        head = file.read(_MAGIC_BYTES)
+    if kind := compression_of(head):
+        return kind
+    if head.startswith(_ZIP):
+        raise OSError("it is a zip archive, which may have several files: unpack it first, as with unzip")
+    if path.lower().endswith(COMPRESSED_ENDINGS):
+        if not head:
+            raise EOFError("it is empty, which no compressed file is")
+        if head.translate(None, _NO_TEXT) != head:
+            raise OSError("by its name it is compressed, and it begins as neither gzip, zstandard, bzip2, xz nor text")
+    return ""
+
+
+def compression_of(head: bytes) -> Compression:
+    """Return how bytes are compressed that begin so; empty for what is not.
+
+    >>> compression_of(bytes.fromhex("1f8b08"))
+    'gzip'
+    """
+    return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+
+
+class _Streams(io.RawIOBase):
+    """Decompresses the streams of a file, one behind the other, and takes nothing else for its end.
+
+    Python's own modules for bzip2 and xz pass over what follows a stream and is none.
+    """
+
+    def __init__(self, path: str, makes: Callable[[], Any]) -> None:
+        self._file = Path(path).open("rb")  # noqa: SIM115 - closed by close
+        self._makes = makes
+        self._stream = makes()
+        self._is_between = True
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        """Decompress the next bytes into the buffer; return how many, 0 at the end."""
+        while True:
+            if self._stream.eof:
+                left = self._stream.unused_data
+                self._stream, self._is_between = self._makes(), True
+            else:
+                left = b""
+            if self._stream.needs_input:
+                left = left or self._file.read(_READ_BYTES)
+                if self._is_between:  # xz pads its streams with zeros
+                    is_end = not left
+                    left = left.lstrip(b"\0")
+                    if not left and not is_end:
+                        continue
+                if not left:
+                    if self._is_between:
+                        return 0
+                    raise EOFError("it ends in the middle of what is compressed")
+                self._is_between = False
+            data = self._stream.decompress(left, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
