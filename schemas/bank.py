@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
 #: ``{"account_id": 1234567, "account_region": "Eurasia Trade Zone", "transaction_value": 4310.27}``, and maybe a
@@ -21,7 +22,7 @@ TRANSFERS = RecordType(
         Column("transfer_time", "time"),
     ),
     event_time="transfer_time",
-    form="json",
+    form=JSON_LINES,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
 #: ``{"vehicle_id": "V00001", "time": "2024-01-01T00:00:00.000000Z", "lat": 44.9801170, "lon": -93.2612035,
@@ -19,5 +20,5 @@ FIXES = RecordType(
         Column("heading", "decimal"),
     ),
     event_time="time",
-    form="json",
+    form=JSON_LINES,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from schemas.forms import access_log
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
 _COLUMNS = (
@@ -16,7 +18,7 @@ RESPONSES = RecordType(
     names=("time", "ip", "status_code"),
     columns=_COLUMNS,
     event_time="time",
-    form="json",
+    form=JSON_LINES,
 )
 
 #: The common log format, and the combined one, which has the referer and the agent, too.
@@ -25,5 +27,5 @@ ACCESS_LOG = RecordType(
     names=("time", "ip", "status_code", "request", "bytes", "referer", "agent"),
     columns=_COLUMNS,
     event_time="time",
-    form="clf",
+    form=access_log.ACCESS_LOG,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
 #: ``{"time":"2011-04-01 10:40:23","store":1,"register":3,"transaction":12,"upc":"0000000004011","item":"Bananas",
@@ -21,5 +22,5 @@ SALES = RecordType(
         Column("total", "decimal", required=True),
     ),
     event_time="time",
-    form="json",
+    form=JSON_LINES,
 )

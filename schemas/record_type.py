@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, NamedTuple
 
-from schemas.times import read_iso_time, read_log_time, to_micros
+from schemas.forms.delimited import DELIMITED
+from schemas.forms.form import Field, Form
+from schemas.time_formats import TimeFormat
+from schemas.times import to_micros
 
 ColumnKind = Literal["text", "integer", "decimal", "time", "ip", "boolean"]
-#: How records are written: fields with separators, one JSON object a line, or the common (or combined) log format.
-RecordForm = Literal["delimited", "json", "clf"]
 
 #: Digits after the point that a decimal column keeps; more than these is a rejected record, never rounding. Real tape
 #: has weights with six.
 DECIMAL_PLACES = 9
-#: The texts of a delimited record, blanks around them left out, that mean that there is no value.
-MISSING = ("", "NULL")
 #: The kinds of which no value is a word.
 _NO_WORDS = ("integer", "decimal", "time", "ip")
-#: Where an access log has its time.
-LOG_TIME = re.compile(r"\[([^\]]*)\]")
 
 
 class Rejected(NamedTuple):
@@ -75,7 +69,7 @@ class RecordType:
             are the fields that are known: others are passed over.
         columns: those that are typed; the others are text.
         event_time: the column that says when it happened; empty where none does.
-        time_format: its ``strptime`` format, in delimited records.
+        time_format: how that is written, where not as all records of the form have it.
         separator: what to take where a sample does not tell.
         form: how the records are written.
         other_times: names that the event time may have in its place, of JSON records of several kinds.
@@ -85,9 +79,9 @@ class RecordType:
     names: tuple[str, ...]
     columns: tuple[Column, ...]
     event_time: str
-    time_format: str = "%Y-%m-%d %H:%M:%S"
+    time_format: TimeFormat | None = None
     separator: str = "\t"
-    form: RecordForm = "delimited"
+    form: Form = DELIMITED
     other_times: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -109,6 +103,17 @@ class RecordType:
         """Return the columns in the order in which they stand in records of that dialect."""
         return dialect.header or self.names
 
+    def field(self, name: str, dialect: Dialect) -> Field:
+        """Return where the column of that name is in records of that dialect."""
+        order = self.order(dialect)
+        names = (name, *self.other_times) if name == self.event_time else (name,)
+        return Field(names, order.index(name) if name in order else -1, dialect.separator, dialect.quoted)
+
+    @property
+    def times(self) -> TimeFormat:
+        """How times are written."""
+        return self.time_format or self.form.times
+
     @property
     def tells_words(self) -> bool:
         """Whether a row of words cannot be a record: so it is a header row, whatever it calls the columns."""
@@ -126,37 +131,13 @@ class RecordType:
         block; parsing reads the rest.
         """
         try:
-            moment = self._event_time(record, dialect) if self.event_time else None
+            text = self.form.find_time(record, self.field(self.event_time, dialect)) if self.event_time else None
+            moment = None if text is None else self.times.read(text)
         except (ValueError, RecursionError):
             return None
         if moment is None:
             return arrival if self.takes_arrival else None
         return to_micros(moment)
-
-    def _event_time(self, record: bytes, dialect: Dialect) -> datetime | None:
-        """Return the event time of a record, None where it has none.
-
-        Raises:
-            ValueError: it cannot be read.
-        """
-        if self.form == "json":
-            fields = json.loads(record.decode())
-            if not isinstance(fields, dict):
-                raise ValueError("no object")
-            texts = (fields.get(name) for name in (self.event_time, *self.other_times))
-            text = next((text for text in texts if text is not None), None)
-            return None if text is None else read_iso_time(str(text))
-        if self.form == "clf":
-            found = LOG_TIME.search(record.decode("latin-1"))
-            if found is None:
-                raise ValueError("no time in brackets")
-            return read_log_time(found[1])
-        place = self.order(dialect).index(self.event_time)
-        fields = record.split(dialect.separator.encode(), place + 1)
-        if len(fields) <= place:
-            raise ValueError("too few fields")
-        text = fields[place].strip(b'"\r\n').decode("ascii", "replace")
-        return None if text.strip(" ") in MISSING else datetime.strptime(text, self.time_format)
 
 
 #: Decimals have 38 digits, the most that Arrow, Avro and Parquet share.

@@ -5,6 +5,7 @@ Each is one JSON object a line, and has a topic of Kafka of its own. Money is in
 
 from __future__ import annotations
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
 #: ``{"event_time": "2022-08-30 07:00:00.000000", "product_id": "CS01", "category": "Classic Smoothies", "item":
@@ -46,7 +47,7 @@ PRODUCTS = RecordType(
         Column("store_id", "text"),
     ),
     event_time="event_time",
-    form="json",
+    form=JSON_LINES,
 )
 
 #: ``{"transaction_time": "2022-08-30 12:57:07.942191", "transaction_id": "...", "product_id": "SF07", "price": 5.99,
@@ -82,7 +83,7 @@ PURCHASES = RecordType(
         Column("store_id", "text"),
     ),
     event_time="transaction_time",
-    form="json",
+    form=JSON_LINES,
 )
 
 #: ``{"event_time": "2022-08-30 13:00:00.000000", "product_id": "SF07", "existing_level": 9, "stock_quantity": 15,
@@ -99,7 +100,7 @@ INVENTORIES = RecordType(
         Column("store_id", "text"),
     ),
     event_time="event_time",
-    form="json",
+    form=JSON_LINES,
 )
 
 #: ``{"event_time": "2022-08-30 12:58:00.000000", "transaction_id": "...", "product_id": "SF07", "price": 5.99,
@@ -116,7 +117,7 @@ LOST_SALES = RecordType(
         Column("store_id", "text"),
     ),
     event_time="event_time",
-    form="json",
+    form=JSON_LINES,
 )
 
 #: The kinds of messages, the topics that they have unless something else is said, and what they are.
@@ -134,7 +135,7 @@ MESSAGES = RecordType(
     names=("event_time",),
     columns=(Column("event_time", "time", required=True),),
     event_time="event_time",
-    form="json",
+    form=JSON_LINES,
     other_times=("transaction_time", "time"),
 )
 

@@ -11,6 +11,7 @@ import polars as pl
 from hypothesis import strategies as st
 
 from schemas.elements.frames import EVENT_TIME
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, Dialect, RecordType
 from schemas.tape import COLUMNS
 from transforms.windows import Windows
@@ -253,7 +254,7 @@ VISIT = RecordType(
         Column("page", "text"),
     ),
     event_time="when",
-    form="json",
+    form=JSON_LINES,
 )
 iso_times = st.builds(
     lambda moment, mark, fraction, zone: f"{moment:%Y-%m-%d}{mark}{moment:%H:%M:%S}{fraction}{zone}",

@@ -23,9 +23,9 @@ from transforms.counting import CountUsed
 from transforms.filter import KeepRows
 from transforms.late import SplitLate
 from transforms.parse.access_log import ParseAccessLog
-from transforms.parse.by_form import parse_as
 from transforms.parse.delimited import ParseDelimited
 from transforms.parse.json_lines import ParseJson
+from transforms.parse.parser import parse_as
 from transforms.rank import Rank, Ranking
 from transforms.reject_unknown import RejectUnknown
 from transforms.rows import ToRows

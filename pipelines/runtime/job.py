@@ -23,7 +23,7 @@ from pipelines.runtime.signals import Signals
 from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
 from pipelines.runtime.written import NAMESPACE as WRITTEN
 from pipelines.runtime.written import LineFiles, check_results, where_written
-from schemas.record_type import RecordForm
+from schemas.forms.form import Form
 from sinks.files.atomic import SinkError
 from sources import drain
 from sources import progress as board
@@ -49,7 +49,7 @@ class Job:
         progress: Progress,
         signals: Signals,
         runner: Runner,
-        form: RecordForm,
+        form: Form,
     ) -> None:
         self._options = options
         self._form = form

@@ -191,7 +191,7 @@ class KafkaOptions(argparse.Namespace):
             if asked:
                 raise ValueError(f"--from {asked} is for topics of Kafka: there is no kafka://host:port/topic to read")
             return KafkaInput()
-        if not values.is_json and record_type.form != "json":
+        if not values.is_json and not record_type.form.is_json:
             raise ValueError(f"--value-format {values.form} gives records as JSON, and a {record_type.name} is none")
         if values.registry is not None:
             values.registry.check()

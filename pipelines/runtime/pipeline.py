@@ -22,7 +22,8 @@ from pipelines.runtime.positions import Keeper, keeping, status_of
 from pipelines.runtime.program import deaf_logging, run_program
 from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
-from schemas.record_type import RecordForm, RecordType
+from schemas.forms.form import Form
+from schemas.record_type import RecordType
 from sinks.output import Table
 
 __all__ = ["Built", "Group", "Option", "Pipeline", "Ready", "StreamOptions", "Table", "run_program"]
@@ -54,7 +55,7 @@ class Ready(NamedTuple):
 
     build: Callable[[beam.Pipeline], None]
     total_bytes: int | None
-    form: RecordForm
+    form: Form
     keeper: Keeper | None = None
 
 

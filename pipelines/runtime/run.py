@@ -17,12 +17,12 @@ from pipelines.runtime.run_folder import run_folder
 from pipelines.runtime.runners import chosen_runner
 from pipelines.runtime.signals import Signals
 from pipelines.runtime.written import thrown_away
-from schemas.record_type import RecordForm
+from schemas.forms.form import Form
 from sources import drain
 from sources import progress as board
 
 
-def run(options: StreamOptions, build: Build, total_bytes: int | None, form: RecordForm) -> int:
+def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Form) -> int:
     """Build and run a pipeline and return the exit status.
 
     It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two

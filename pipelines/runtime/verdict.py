@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from schemas.record_type import RecordForm, Rejected
+from schemas.forms.form import Form
+from schemas.record_type import Rejected
 from sources import progress as board
 from transforms.counting import FILTERED, LATE, READ, REJECTED, USED
 from transforms.parse.content import describe
@@ -64,7 +65,7 @@ def is_all_lost(counts: Mapping[str, int]) -> bool:
     return counts[READ] > 0 and not (counts[USED] or counts[FILTERED])
 
 
-def find_faults(counts: Mapping[str, int], limit: MaxRejected | None, form: RecordForm) -> list[str]:
+def find_faults(counts: Mapping[str, int], limit: MaxRejected | None, form: Form) -> list[str]:
     """Return why the run is no success although it came to its end, in a line each; none where it is one.
 
     Args:
@@ -121,7 +122,7 @@ def tell_unread(inputs: Sequence[str]) -> str:
     return f"no record was read: there is none in {', '.join(map(_escaped, inputs[:_SHOWN_INPUTS]))}{more}"
 
 
-def _guess(form: RecordForm) -> str:
+def _guess(form: Form) -> str:
     """Return what the input of the first rejected record seems to be, where this process has seen that."""
     what = describe(board.rejected_head(), form) if board.rejected_head() else ""
     return f"; {_escaped(board.first_rejected()[0].origin)} {what}" if what else ""

@@ -71,7 +71,7 @@ def sniff_dialect(head: bytes, record_type: RecordType) -> Dialect:
     many words as there are columns.
     """
     bom = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
-    if record_type.form != "delimited":
+    if not record_type.form.has_dialects:
         return Dialect(skip=bom)
     text = head if len(head) < SAMPLE_BYTES else head[: head.rfind(b"\n") + 1] or head
     lines = [line.removesuffix(b"\r") for line in text[bom:].split(b"\n")[:_MAX_LINES] if line.strip()]

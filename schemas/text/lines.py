@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from schemas.record_type import LOG_TIME, Dialect, RecordType
-from schemas.text.many_times import iso_of_log_times, read_iso_times
+from schemas.record_type import Dialect, RecordType
 
 Offsets = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -201,8 +200,10 @@ def event_times(
     if not record_type.event_time:
         return np.full(len(lines.starts), otherwise, np.int64)
     texts = [data[start:stop].decode("latin-1") for start, stop in zip(*map(np.ndarray.tolist, lines), strict=True)]
+    field = record_type.field(record_type.event_time, dialect)
+    found = record_type.form.find_times(pl.Series(texts, dtype=pl.String), field)
     times = (
-        _read_times(pl.Series(texts, dtype=pl.String), record_type, dialect)
+        record_type.times.read_many(found)
         .to_physical()
         .to_frame("time")
         .select(pl.when(pl.col("time") <= latest).then("time"))
@@ -212,19 +213,3 @@ def event_times(
         .fill_null(otherwise)
     )
     return times.to_numpy().astype(np.int64)
-
-
-def _read_times(texts: pl.Series, record_type: RecordType, dialect: Dialect) -> pl.Series:
-    """Return the event times of raw records; null where one cannot be read."""
-    if record_type.form == "json":
-        names = "|".join(map(pl.escape_regex, (record_type.event_time, *record_type.other_times)))
-        return read_iso_times(texts.str.extract(rf'"(?:{names})"\s*:\s*"([^"]*)"'))
-    if record_type.form == "clf":
-        return read_iso_times(iso_of_log_times(texts.str.extract(LOG_TIME.pattern)))
-    place = record_type.order(dialect).index(record_type.event_time)
-    return (
-        texts.str.splitn(dialect.separator, place + 2)
-        .struct[place]
-        .str.strip_chars('"')
-        .str.to_datetime(record_type.time_format, time_unit="us", strict=False, cache=False)
-    )

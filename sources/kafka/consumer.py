@@ -69,7 +69,7 @@ class PartitionConsumer(Reading):
         self._record_type = replace(source.record_type)
         self._cut = MessageCutter(
             source.max_block_bytes,
-            is_json=self._record_type.form == "json",
+            is_json=self._record_type.form.is_json,
             by_second=self._record_type.takes_arrival,
             decode=source.decode,
         )
@@ -362,7 +362,7 @@ class PartitionConsumer(Reading):
         """Return how the records of a topic are written; its first one here tells."""
         if topic not in self._dialects and not portion.fault:
             found = self._plain
-            if self._source.sniff is not None and self._record_type.form == "delimited":
+            if self._source.sniff is not None and self._record_type.form.has_dialects:
                 try:
                     found = self._source.sniff(portion.data[: portion.data.find(b"\n") + 1], self._record_type)
                 except ValueError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from schemas.forms.form import SEQUENCE_DIGITS
 from schemas.record_type import Dialect, RecordType
 from sources import progress as board
 from sources.address import Address
@@ -28,7 +29,6 @@ FORGET_SECONDS = 60.0
 #: After a packet the thread pauses, so that there are many at its next look, not one.
 _PAUSE_SECONDS = 0.002
 #: A longer sequence number would not fit into 64 bits.
-_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,8 @@ class UdpLines(LineSource):
         for address in self.addresses:
             if address.scheme != "udp-listen":
                 raise ValueError(f"expected udp-listen://host:port, got {address.text!r}")
-        if self.sequence and self.record_type.form == "clf":
-            raise ValueError(f"an access log has no sequence numbers, got {self.sequence!r}")
-        if self.sequence and self.record_type.form == "delimited" and self.sequence not in self.record_type.names:
-            raise ValueError(f"{self.record_type.name} has no column {self.sequence!r} for the sequence number")
+        if self.sequence:
+            sequence_pattern(self.sequence, self.record_type, None)
 
     def check(self) -> None:
         """Bind every address once: to be called before a job is submitted.
@@ -288,7 +286,7 @@ class UdpReceiver(Receiver):
             pattern = self._patterns[dialect] = sequence_pattern(
                 self._source.sequence, self._source.record_type, dialect
             )
-        peer.gaps.take(np.array(pattern.findall(data), dtype=f"S{_MAX_DIGITS}").astype(np.int64))
+        peer.gaps.take(np.array(pattern.findall(data), dtype=f"S{SEQUENCE_DIGITS}").astype(np.int64))
         missing, reordered = peer.gaps.missing - missing, peer.gaps.reordered - reordered
         self.missing += missing
         self.reordered += reordered
@@ -297,14 +295,10 @@ class UdpReceiver(Receiver):
 
 
 def sequence_pattern(name: str, record_type: RecordType, dialect: Dialect | None) -> re.Pattern[bytes]:
-    """Return what finds the sequence number of each record; one record has at most one."""
-    number = rb"([0-9]{1,%d})" % _MAX_DIGITS
-    if record_type.form == "json":
-        return re.compile(rb'"%s"[ \t]*:[ \t]*"?%s\b' % (re.escape(name.encode()), number))
+    """Return what finds the sequence number of each record; one record has at most one.
+
+    Raises:
+        ValueError: records have none.
+    """
     dialect = dialect or Dialect(record_type.separator)
-    place = record_type.order(dialect).index(name)
-    separator = re.escape(dialect.separator.encode())
-    field_of_any = rb"[^%s\n]*%s" % (separator, separator)
-    if dialect.quoted:
-        field_of_any = rb'(?:"(?:[^"\n]|"")*"|[^%s\n]*)%s' % (separator, separator)
-    return re.compile(rb'^(?:%s){%d}"?%s\b' % (field_of_any, place, number), re.MULTILINE)
+    return record_type.form.sequence_pattern(record_type.field(name, dialect))

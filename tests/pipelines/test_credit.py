@@ -39,7 +39,7 @@ from tests.simulators.tools import ROOT, port_of, started
 from tests.simulators.tools import run as simulate
 from tests.strategies import transfers
 from transforms.aggregate.aggregate import Aggregate
-from transforms.parse.by_form import parse_as
+from transforms.parse.parser import parse_as
 from transforms.windows import Windows
 
 pytestmark = needs_proc

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import RecordType
 from schemas.text.lines import find_lines
 from sources import drain
@@ -35,7 +36,7 @@ from sources.read import Read
 from tests.brokers import Broker
 from tests.fakes import Driver, FakeClock, listening, serving
 
-LINE = RecordType("line", ("text",), (), "", form="json")
+LINE = RecordType("line", ("text",), (), "", form=JSON_LINES)
 
 Identity = tuple[str, str, int]
 

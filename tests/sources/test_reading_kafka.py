@@ -25,7 +25,7 @@ from tests.sources.kafka.test_source import SALE, sale
 from tests.sources.test_backlog import START
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count
-from transforms.parse.by_form import parse_as
+from transforms.parse.parser import parse_as
 from transforms.windows import Windows
 
 _MINUTE = 60_000_000

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from schemas.record_type import Column, Dialect
-from schemas.text.many_times import iso_of_log_times, read_iso_times
-from schemas.times import read_log_time
+from schemas.record_type import Column, Dialect, RecordType
+from schemas.time_formats import TimeFormat
 from transforms.parse.parser import ParseRecords, decoded
 from transforms.parse.patterns import Pattern, PatternParser
-from transforms.parse.values import USUAL_LOG_TIME, read_integer, read_ip, shown
+from transforms.parse.values import read_integer, read_ip, read_time, shown
 
 _QUOTED = r'(?:[^"\\]|\\.)*'
 #: A line, cut in parts: what stands before, in and behind each column. A dash alone means that there is nothing.
@@ -32,44 +30,22 @@ LOG_LINE = re.compile("".join(f"{before}(?P<{name}>{inside}){behind}" for before
 _FEW_DIGITS = "[0-9]{1,18}"
 
 
-@dataclass
-class ParseAccessLog(ParseRecords):
-    r"""Parse blocks (or single lines) of an access log, in the common or the combined log format, into frames.
+class AccessLogParser(PatternParser):
+    """Parse one block after the other: one pattern for all lines, and Python's for what looks unusual in those."""
 
-    ``host ident user [06/May/2019:17:24:53 +0200] "request" status bytes``, and maybe ``"referer" "agent"``. The
-    columns are ``time``, ``ip``, ``status_code``, ``request``, ``bytes``, ``referer`` and ``agent``; each of the record
-    type's has to be one of them. The time is turned into UTC. The host has to be an address: a name is rejected. What a
-    server wrote in quotes is kept as it wrote it, escapes such as ``\"`` too; a dash alone is a missing value.
-
-    The order of the checks, the outputs, and the attributes are those of :class:`transforms.parse.parser.ParseRecords`.
-
-    >>> from schemas.http import ACCESS_LOG
-    >>> errors = ParseAccessLog(ACCESS_LOG, where=pl.col("status_code").is_between(500, 599))
-    """
-
-    def __post_init__(self) -> None:
+    def __init__(self, record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> None:
         """Check the columns.
 
         Raises:
             ValueError: the record type, or an access log, has no such column.
         """
-        super().__post_init__()
-        for column in self.record_type.columns:
+        super().__init__(record_type, columns, where)
+        for column in record_type.columns:
             if column.kind in ("decimal", "boolean"):
                 raise ValueError(f"an access log has no column of the kind {column.kind}, as {column.name!r} is")
-        for name in self.record_type.names:
+        for name in record_type.names:
             if name not in LOG_LINE.groupindex:
                 raise ValueError(f"an access log has no column {name!r}, only {', '.join(LOG_LINE.groupindex)}")
-
-    def parser(self) -> AccessLogParser:
-        """Return the function that does the work."""
-        return AccessLogParser(self.record_type, self.columns, self.where)
-
-
-class AccessLogParser(PatternParser):
-    """Parse one block after the other: one pattern for all lines, and Python's for what looks unusual in those."""
-
-    usual_time = USUAL_LOG_TIME
 
     def find_pattern(self, line: str) -> Pattern | None:  # noqa: ARG002 - all lines are alike
         """Return the pattern of access logs, in which only the wanted columns are groups."""
@@ -85,10 +61,6 @@ class AccessLogParser(PatternParser):
         """Return the text of a column; in quotes, a dash alone is none."""
         return pl.when(group != "-").then(group) if column in _IN_QUOTES else group
 
-    def read_times(self, texts: pl.Series) -> pl.Series:
-        """Read times that look usual."""
-        return read_iso_times(iso_of_log_times(texts))
-
     def read_texts(self, texts: pl.Series) -> pl.Series:
         """Return them as they are."""
         return texts
@@ -103,10 +75,27 @@ class AccessLogParser(PatternParser):
         match = LOG_LINE.fullmatch(text)
         if match is None:
             raise ValueError(f"no line of the common or combined log format: {shown(text)}")
-        return self._read_values(lambda column: _read_value(column, match[column.name]))
+        return self._read_values(lambda column: _read_value(column, match[column.name], self._type.times))
 
 
-def _read_value(column: Column, text: str | None) -> Any:
+class ParseAccessLog(ParseRecords):
+    r"""Parse blocks (or single lines) of an access log, in the common or the combined log format, into frames.
+
+    ``host ident user [06/May/2019:17:24:53 +0200] "request" status bytes``, and maybe ``"referer" "agent"``. The
+    columns are ``time``, ``ip``, ``status_code``, ``request``, ``bytes``, ``referer`` and ``agent``; each of the record
+    type's has to be one of them. The time is turned into UTC. The host has to be an address: a name is rejected. What a
+    server wrote in quotes is kept as it wrote it, escapes such as ``\"`` too; a dash alone is a missing value.
+
+    The order of the checks, the outputs, and the attributes are those of :class:`transforms.parse.parser.ParseRecords`.
+
+    >>> from schemas.http import ACCESS_LOG
+    >>> errors = ParseAccessLog(ACCESS_LOG, where=pl.col("status_code").is_between(500, 599))
+    """
+
+    block_parser = AccessLogParser
+
+
+def _read_value(column: Column, text: str | None, times: TimeFormat) -> Any:
     """Return the value of a part of the line; None where it is missing.
 
     Raises:
@@ -122,8 +111,5 @@ def _read_value(column: Column, text: str | None) -> Any:
     if column.kind == "ip":
         return read_ip(name, text)
     if column.kind == "time":
-        try:
-            return read_log_time(text)
-        except ValueError:
-            raise ValueError(f"{name} is no time such as 06/May/2019:17:24:53 +0200: {shown(text)}") from None
+        return read_time(name, text, times)
     return text

@@ -8,17 +8,14 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from schemas.record_type import RecordForm
+from schemas.forms.access_log import ACCESS_LOG
+from schemas.forms.delimited import DELIMITED
+from schemas.forms.form import Form
+from schemas.forms.json_lines import JSON_LINES
 from schemas.text.dialect import SEPARATORS, split_record
 from transforms.counting import HEAD_BYTES
 from transforms.parse.access_log import LOG_LINE
 
-#: What each form is called where it is expected.
-EXPECTED: dict[RecordForm, str] = {
-    "delimited": "delimited records",
-    "json": "JSON lines",
-    "clf": "lines of an access log in the common or combined format",
-}
 _CONVERT = "write its rows as CSV or JSON lines"
 _UNPACK = "unpack it first"
 _NO_RECORDS = "it holds no records"
@@ -35,7 +32,7 @@ class Content(NamedTuple):
 
     name: str
     remedy: str = ""
-    form: RecordForm | None = None
+    form: Form | None = None
 
 
 _EXCEL = Content("an Excel workbook", "save the sheet as CSV in UTF-8")
@@ -72,20 +69,20 @@ _HTML = Content("an HTML page", "look what its server has sent: it may be an err
 _XML = Content("XML", _CONVERT)
 _ARRAY = Content("a JSON array", "jq -c '.[]' writes its objects one a line")
 _DOCUMENT = Content("JSON over several lines", "jq -c . writes each object in one line")
-_JSON_LINES = Content("JSON lines", form="json")
-_DELIMITED = Content("delimited text", form="delimited")
-_ACCESS_LOG = Content("an access log", form="clf")
+_JSON_LINES = Content("JSON lines", form=JSON_LINES)
+_DELIMITED = Content("delimited text", form=DELIMITED)
+_ACCESS_LOG = Content("an access log", form=ACCESS_LOG)
 _OTHER_LOG = Content(
     "a log in another format than the common or combined one", "have the server write one of these, or JSON lines"
 )
 #: What turns a form into the one that was expected.
-_TURN: dict[tuple[RecordForm, RecordForm], str] = {
-    ("delimited", "json"): "pipelines.relay --as jsonl makes those of it",
-    ("json", "delimited"): "pipelines.relay --as csv makes those of them",
-    ("clf", "json"): "pipelines.errors --format clf reads it",
-    ("json", "clf"): "--format json reads them",
-    ("delimited", "clf"): "have the server write one of these, or JSON lines",
-    ("clf", "delimited"): "pipelines.errors --format clf reads it",
+_TURN: dict[tuple[Form, Form], str] = {
+    (DELIMITED, JSON_LINES): "pipelines.relay --as jsonl makes those of it",
+    (JSON_LINES, DELIMITED): "pipelines.relay --as csv makes those of them",
+    (ACCESS_LOG, JSON_LINES): "pipelines.errors --format clf reads it",
+    (JSON_LINES, ACCESS_LOG): "--format json reads them",
+    (DELIMITED, ACCESS_LOG): "have the server write one of these, or JSON lines",
+    (ACCESS_LOG, DELIMITED): "pipelines.errors --format clf reads it",
 }
 _ARRAY_HEAD = re.compile(r'\[\s*(?:$|[{\["\]]|-?[0-9.eE+]+\s*[,\]]|(?:true|false|null)\s*[,\]])')
 _TAG = re.compile(r"<(?:\?xml|[a-z!][^>]*>)", re.IGNORECASE)
@@ -125,17 +122,17 @@ def identify(head: bytes) -> Content | None:
     return binary or _identify_text(head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace"))
 
 
-def describe(head: bytes, form: RecordForm) -> str:
+def describe(head: bytes, form: Form) -> str:
     r"""Return what an input seems to be that is not of the expected form, and what to do; empty where nothing tells.
 
-    >>> describe(b"time,ip\n1,2\n3,4\n", "json")
+    >>> describe(b"time,ip\n1,2\n3,4\n", JSON_LINES)
     'seems to be delimited text, and JSON lines are expected: pipelines.relay --as jsonl makes those of it'
     """
     content = identify(head)
     if content is None or content.form == form:
         return ""
-    remedy = content.remedy if content.form is None else _TURN[content.form, form]
-    return f"seems to be {content.name}, and {EXPECTED[form]} are expected: {remedy}"
+    remedy = content.remedy if content.form is None else _TURN.get((content.form, form), _CONVERT)
+    return f"seems to be {content.name}, and {form.name} are expected: {remedy}"
 
 
 def _identify_encoding(head: bytes) -> Content | None:

@@ -45,11 +45,7 @@ class ParseDelimited(ParseRecords):
 
     def line_dialect(self) -> Dialect:
         """Return how single lines are written."""
-        return self.dialect or Dialect(self.record_type.separator)
-
-    def parser(self) -> Parser:
-        """Return the function that does the work."""
-        return Parser(self.record_type, self.columns, self.where)
+        return self.dialect or super().line_dialect()
 
 
 class Parser(BlockParser):
@@ -118,15 +114,16 @@ class Parser(BlockParser):
             empty_string_is_null=False,
             row_index_name=RECORD,
         )
+        times = self._type.times
         raw = {column.name: f"_raw_{column.name}" for column in (*self._first, *self._then)}
         typed = {
-            c.name: self._or_arrival(c, fast_type(c, raw[c.name]), block).alias(self._name(c.name))
+            c.name: self._or_arrival(c, fast_type(c, raw[c.name], times), block).alias(self._name(c.name))
             for c in (*self._first, *self._then)
         }
         first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
         then = typed.values()
-        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
-        is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
+        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name), times) for column in self._first]
+        is_odd_then = [looks_odd(column, raw[column.name], column.name, times) for column in self._then]
         return (
             lines.select(RECORD, *(pl.col(name).alias(alias) for name, alias in raw.items()))
             .with_columns(*first, *self._arrived(block))
@@ -149,4 +146,4 @@ class Parser(BlockParser):
         if len(fields) != len(order):
             raise ValueError(f"expected {len(order)} fields, got {len(fields)}")
         texts = dict(zip(order, fields, strict=True))
-        return self._read_values(lambda column: read_value(column, texts[column.name], self._type.time_format))
+        return self._read_values(lambda column: read_value(column, texts[column.name], self._type.times))

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from schemas.record_type import DECIMAL_PLACES, Column, ColumnKind, Dialect
-from schemas.text.many_times import read_iso_times
-from schemas.times import read_iso_time
+from schemas.time_formats import TimeFormat
 from transforms.parse.parser import ParseRecords, decoded, read_json_object
 from transforms.parse.patterns import Pattern, PatternParser
-from transforms.parse.values import USUAL_ISO_TIME, WHOLE_DIGITS, read_decimal, read_integer, read_ip, shown
+from transforms.parse.values import WHOLE_DIGITS, read_decimal, read_integer, read_ip, read_time, shown
 
 #: A line with more fields is read one by one.
 _MOST_FIELDS = 64
@@ -44,37 +41,12 @@ _CUT = {
 }
 
 
-@dataclass
-class ParseJson(ParseRecords):
-    """Parse blocks (or single lines, as ``str`` or ``bytes``) of JSON objects, one a line, into frames.
-
-    Fields that the record type does not know are passed over, and of a field that is there twice the last one counts.
-    A field that is not there, or null, is missing; that rejects the record where the column is required. Values have to
-    be of their kind: text is a string; an integer is a number without point and exponent, within 64 bits; a decimal is
-    any number with at most nine decimals besides zeros and 18 digits before the point; a boolean is true or false; a
-    time is a string such as ``2019-05-06 17:24:53`` or ``2019-05-06T17:24:53.25+02:00``, with up to six decimals, in
-    UTC if it has no zone; an IP address is a string, and is kept in the one usual form (an IPv4 address inside an IPv6
-    one as IPv4). ``NaN`` and ``Infinity`` are no JSON.
-
-    The order of the checks, the outputs, and the attributes are those of :class:`transforms.parse.parser.ParseRecords`.
-
-    >>> from schemas.http import RESPONSES
-    >>> errors = ParseJson(RESPONSES, where=pl.col("status_code").is_between(500, 599))
-    """
-
-    def parser(self) -> JsonParser:
-        """Return the function that does the work."""
-        return JsonParser(self.record_type, self.columns, self.where)
-
-
 class JsonParser(PatternParser):
     """Parse one block after the other.
 
     Programs write the fields of all their records in the same order, so that a regular expression, made from the keys
     of a line, reads nearly all others, and sees to it that they are JSON, too. Python's json module reads the rest.
     """
-
-    usual_time = USUAL_ISO_TIME
 
     def find_pattern(self, line: str) -> Pattern | None:
         """Return the pattern of objects with the same keys in the same order; None where this is no plain object."""
@@ -100,10 +72,6 @@ class JsonParser(PatternParser):
         regex = rf"^{_BLANK}\{{{_BLANK}{body}{_BLANK}\}}{_BLANK}()$"
         return Pattern(regex, tuple(key for key in keys if key in wanted))
 
-    def read_times(self, texts: pl.Series) -> pl.Series:
-        """Read times that look usual."""
-        return read_iso_times(texts)
-
     def read_texts(self, texts: pl.Series) -> pl.Series:
         """Read strings without their quotes; null where half a character is escaped."""
         has_escape = texts.str.contains("\\", literal=True)
@@ -124,10 +92,30 @@ class JsonParser(PatternParser):
             ValueError: the record cannot be read at all.
         """
         fields = read_json_object(decoded(raw, dialect.encoding), _DECODER.decode)
-        return self._read_values(lambda column: read_json_value(column, fields.get(column.name)))
+        return self._read_values(lambda column: read_json_value(column, fields.get(column.name), self._type.times))
 
 
-def read_json_value(column: Column, value: Any) -> Any:
+class ParseJson(ParseRecords):
+    """Parse blocks (or single lines, as ``str`` or ``bytes``) of JSON objects, one a line, into frames.
+
+    Fields that the record type does not know are passed over, and of a field that is there twice the last one counts.
+    A field that is not there, or null, is missing; that rejects the record where the column is required. Values have to
+    be of their kind: text is a string; an integer is a number without point and exponent, within 64 bits; a decimal is
+    any number with at most nine decimals besides zeros and 18 digits before the point; a boolean is true or false; a
+    time is a string such as ``2019-05-06 17:24:53`` or ``2019-05-06T17:24:53.25+02:00``, with up to six decimals, in
+    UTC if it has no zone; an IP address is a string, and is kept in the one usual form (an IPv4 address inside an IPv6
+    one as IPv4). ``NaN`` and ``Infinity`` are no JSON.
+
+    The order of the checks, the outputs, and the attributes are those of :class:`transforms.parse.parser.ParseRecords`.
+
+    >>> from schemas.http import RESPONSES
+    >>> errors = ParseJson(RESPONSES, where=pl.col("status_code").is_between(500, 599))
+    """
+
+    block_parser = JsonParser
+
+
+def read_json_value(column: Column, value: Any, times: TimeFormat) -> Any:
     """Return the value of a field, of which numbers are their text as :class:`_Number`; None where it is missing.
 
     Raises:
@@ -141,7 +129,8 @@ def read_json_value(column: Column, value: Any) -> Any:
     of, called, read = _READERS[column.kind]
     if type(value) is not of:
         raise ValueError(f"{name} is no {called}: {_described(value)}")
-    return read(name, value)
+    found = read(name, value)
+    return read_time(name, found, times) if column.kind == "time" else found
 
 
 class _Number(str):
@@ -161,13 +150,6 @@ def _read_text(name: str, text: str) -> str:
         raise ValueError(f"{name} has half a character: {shown(text)}") from None
 
 
-def _read_time(name: str, text: str) -> datetime:
-    try:
-        return read_iso_time(text)
-    except ValueError:
-        raise ValueError(f"{name} is no time such as 2019-05-06T17:24:53Z: {shown(text)}") from None
-
-
 def _read_decimal(name: str, number: str) -> Decimal:
     return read_decimal(name, _without_exponent(name, number))
 
@@ -177,7 +159,7 @@ _READERS: dict[ColumnKind, tuple[type, str, Callable[[str, Any], Any]]] = {
     "text": (str, "text", _read_text),
     "integer": (_Number, "whole number", read_integer),
     "decimal": (_Number, "number", _read_decimal),
-    "time": (str, "text", _read_time),
+    "time": (str, "text", lambda _, text: text),
     "ip": (str, "text", read_ip),
     "boolean": (bool, "boolean", lambda _, value: value),
 }

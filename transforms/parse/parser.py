@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
 import polars as pl
@@ -46,12 +47,18 @@ class BlockParser(ABC):
     """Parse one block after the other; a pure function with its options, which pickles.
 
     A subclass has a fast way, and ``read_record``, the slow rule, record by record, that the fast way has to equal.
+
+    Raises:
+        ValueError: the record type has no such column.
     """
 
     def __init__(self, record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> None:
         time = record_type.event_time
         wanted = columns or tuple(column.name for column in record_type.columns)
         reads = where.meta.root_names() if where is not None else []
+        for name in (*columns, *reads):
+            if name not in record_type.names and name != EVENT_TIME:
+                raise ValueError(f"{record_type.name} has no column {name!r}")
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
         self._type = record_type
@@ -168,7 +175,7 @@ def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> di
 
 @dataclass
 class ParseRecords(beam.PTransform):
-    """Parse blocks, or single lines as ``str`` or ``bytes``, into frames: what the parsers of all forms share.
+    """Parse blocks, or single lines as ``str`` or ``bytes``, into frames, whatever the form of the records.
 
     A record is checked in this order: its form, the event time and the columns that ``where`` reads; then ``where``
     decides; then the other columns of those that stay. So a record that is not wanted is counted as filtered even if a
@@ -186,17 +193,17 @@ class ParseRecords(beam.PTransform):
     record_type: RecordType
     columns: tuple[str, ...] = ()
     where: pl.Expr | None = None
+    #: What parses a block; None for the parser of the record type's form.
+    block_parser: ClassVar[type[BlockParser] | None] = None
 
     def __post_init__(self) -> None:
-        """Check the names of the columns.
+        """Check the columns.
 
         Raises:
-            ValueError: the record type has no such column.
+            ValueError: the record type, or its form, has no such column.
         """
         super().__init__()
-        for name in (*self.columns, *(self.where.meta.root_names() if self.where is not None else ())):
-            if name not in self.record_type.names and name != EVENT_TIME:
-                raise ValueError(f"{self.record_type.name} has no column {name!r}")
+        self.parser()
 
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
         """Gather single lines into blocks, and parse blocks."""
@@ -212,11 +219,16 @@ class ParseRecords(beam.PTransform):
 
     def line_dialect(self) -> Dialect:
         """Return how single lines are written; blocks know their own."""
-        return Dialect()
+        return Dialect(self.record_type.separator)
 
     def parser(self) -> Callable[[Block], Parsed]:
         """Return the function that does the work."""
-        raise NotImplementedError
+        parser: type[BlockParser] = self.block_parser or pkgutil.resolve_name(self.record_type.form.parser)
+        return parser(self.record_type, self.columns, self.where)
+
+
+#: Parses records of any type: ``parse_as(TAPE, ("upc",), where=pl.col("department") == 2)``.
+parse_as = ParseRecords
 
 
 class _ParseFn(ThreadedFn[Block, Parsed]):

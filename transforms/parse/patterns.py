@@ -42,9 +42,6 @@ class Pattern(NamedTuple):
 class PatternParser(BlockParser):
     """Parse one block after the other with patterns, and what they do not match with ``read_record``."""
 
-    #: What the texts of times look like that ``read_times`` reads right.
-    usual_time: str
-
     @abstractmethod
     def find_pattern(self, line: str) -> Pattern | None:
         """Return a pattern for lines like this one, if there is one."""
@@ -52,10 +49,6 @@ class PatternParser(BlockParser):
     def cut(self, column: str, group: pl.Expr) -> pl.Expr:  # noqa: ARG002 - for subclasses
         """Return the text of a column as its group has it; null where it is missing."""
         return group
-
-    @abstractmethod
-    def read_times(self, texts: pl.Series) -> pl.Series:
-        """Read times that look usual."""
 
     @abstractmethod
     def read_texts(self, texts: pl.Series) -> pl.Series:
@@ -128,7 +121,7 @@ class PatternParser(BlockParser):
 
     def _typed(self, column: Column, raw: pl.Expr, block: Block) -> pl.Expr:
         """Return the typed column."""
-        readers: dict[str, Any] = {"text": self.read_texts, "ip": read_ips, "time": self.read_times}
+        readers: dict[str, Any] = {"text": self.read_texts, "ip": read_ips, "time": self._type.times.read_many}
         if column.kind == "boolean":
             return raw == "true"
         dtype = POLARS_TYPES[column.kind]
@@ -139,7 +132,7 @@ class PatternParser(BlockParser):
     def _looks_odd(self, column: Column, raw: pl.Expr) -> pl.Expr:
         """Tell where the typed column cannot be taken as it is; of a time, from its text alone."""
         if column.kind == "time":
-            return ~raw.str.contains(self.usual_time).fill_null(value=True)
+            return ~raw.str.contains(self._type.times.usual).fill_null(value=True)
         is_unread = pl.col(self._name(column.name)).is_null()
         return is_unread if column.required else raw.is_not_null() & is_unread
 

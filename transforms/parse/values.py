@@ -15,7 +15,9 @@ from typing import Any
 
 import polars as pl
 
+from schemas.forms.delimited import MISSING
 from schemas.record_type import DECIMAL_DIGITS, DECIMAL_PLACES, Column, ColumnKind
+from schemas.time_formats import TimeFormat
 
 #: Of a value that is read, so many digits may stand before the point: then a hundred thousand million of them can be
 #: summed before 38 digits are not enough. polars would not notice.
@@ -32,26 +34,6 @@ POLARS_TYPES: dict[ColumnKind, pl.DataType] = {
 _MISSING = ("", " ", "NULL")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_LEAP_YEAR = r"(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
-_DATE_IN_YEAR = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-_DATE = rf"(?:[1-9][0-9]{{3}}-{_DATE_IN_YEAR}|{_LEAP_YEAR}-02-29)"
-#: Every time that there is from the year 1000 on: what matches needs no other check.
-_USUAL_TIME = rf"^{_DATE} {_CLOCK}$"
-# With an offset the end of the year 9999 would be no time.
-_YEAR = r"(?:[1-8][0-9]{3}|9[0-8][0-9]{2})"
-_HOURS, _MINUTES = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
-#: The same for the texts of JSON records (:func:`schemas.times.read_iso_time`), but for the years from 9900 on.
-USUAL_ISO_TIME = (
-    rf"^(?:{_YEAR}-{_DATE_IN_YEAR}|{_LEAP_YEAR}-02-29)[T ]{_CLOCK}(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_HOURS}:?{_MINUTES})?$"
-)
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-#: The same for those of access logs (:func:`schemas.times.read_log_time`).
-USUAL_LOG_TIME = (
-    rf"^(?:(?:(?:0[1-9]|1[0-9]|2[0-8])/{_MONTH}|(?:29|30)/(?:Jan|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-    rf"|31/(?:Jan|Mar|May|Jul|Aug|Oct|Dec))/{_YEAR}|29/Feb/{_LEAP_YEAR}):{_CLOCK} [+-]{_HOURS}{_MINUTES}$"
-)
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}")
 _BOOLEANS = {"true": True, "false": False}
@@ -60,7 +42,7 @@ _INTEGER_BITS = 63
 _SHORT_DECIMAL = DECIMAL_PLACES + 1
 
 
-def read_value(column: Column, text: str, time_format: str) -> Any:
+def read_value(column: Column, text: str, times: TimeFormat) -> Any:
     """Return the value of a text: None where it is missing, that is blank or ``NULL``.
 
     A decimal is written plainly (no exponent) and has at most DECIMAL_PLACES places besides zeros.
@@ -69,14 +51,14 @@ def read_value(column: Column, text: str, time_format: str) -> Any:
         ValueError: the text cannot be read as this kind of value, or is missing where it must not be.
     """
     stripped = text.strip(" ")
-    if stripped in ("", "NULL"):
+    if stripped in MISSING:
         if column.required:
             raise ValueError(f"{column.name} is missing")
         return None
     if column.kind == "text":
         return text
     if column.kind == "time":
-        return _read_time(column.name, text, time_format)
+        return read_time(column.name, text, times)
     readers: dict[str, Callable[[str, str], Any]] = {
         "integer": read_integer,
         "decimal": read_decimal,
@@ -121,13 +103,16 @@ def _read_boolean(name: str, text: str) -> bool:
     return _BOOLEANS[text]
 
 
-def _read_time(name: str, text: str, time_format: str) -> datetime:
+def read_time(name: str, text: str, times: TimeFormat) -> datetime:
+    """Return the time of a text.
+
+    Raises:
+        ValueError: it is none that is written so.
+    """
     try:
-        if not _TIME.fullmatch(text):
-            raise ValueError
-        return datetime.strptime(text, time_format)
+        return times.read(text)
     except ValueError:
-        raise ValueError(f"{name} is no time such as 2011-04-01 10:40:23: {shown(text)}") from None
+        raise ValueError(f"{name} is no time such as {times.example}: {shown(text)}") from None
 
 
 def read_ip(name: str, text: str) -> str:
@@ -167,7 +152,7 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= most else text[:most] + "...")
 
 
-def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") -> pl.Expr:
+def fast_type(column: Column, raw: str, times: TimeFormat) -> pl.Expr:
     """Return the typed column; null where the text is missing or cannot be read."""
     text = pl.col(raw)
     if column.kind == "text":
@@ -180,10 +165,10 @@ def fast_type(column: Column, raw: str, time_format: str = "%Y-%m-%d %H:%M:%S") 
         return text.map_batches(read_ips, return_dtype=pl.String)
     if column.kind == "boolean":
         return text.replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
-    return text.str.to_datetime(time_format, time_unit="us", strict=False, cache=False)
+    return text.map_batches(times.read_many, return_dtype=POLARS_TYPES["time"])
 
 
-def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
+def looks_odd(column: Column, raw: str, typed: str, times: TimeFormat) -> pl.Expr:
     """Tell of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
     text = pl.col(raw)
     unread = pl.col(typed).is_null()
@@ -195,7 +180,6 @@ def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
     if column.kind == "decimal":
         return unread | (text.str.len_bytes() > _SHORT_DECIMAL) | text.str.contains("[eE]")
     if column.kind == "time":
-        # Polars itself reads one-digit months, signs, wide blanks, the year 0 and the second 60, too.
-        unusual = ~text.str.contains(_USUAL_TIME)
+        unusual = ~text.str.contains(times.usual)
         return unusual if column.required else unusual & ~text.is_in(_MISSING)
     return unread

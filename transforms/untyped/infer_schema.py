@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
 from sources.files.chunks import ByteRange, read_chunks
@@ -44,7 +45,7 @@ class Shape(NamedTuple):
         """What sources have to know: where a header row may be, and the event time."""
         times = (Column(self.time, "time"),) if self.time else ()
         if self.form != "csv":
-            return RecordType("record", (self.time,) if self.time else (), times, self.time, form="json")
+            return RecordType("record", (self.time,) if self.time else (), times, self.time, form=JSON_LINES)
         columns = (*times, *(Column(name) for name in self.names if name != self.time))
         return RecordType("record", self.names, columns, self.time, separator=",")
 

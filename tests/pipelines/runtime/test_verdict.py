@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.runtime.verdict import MaxRejected, find_faults, show_rejected, tell_rejected
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Rejected
 from sources import progress as board
 
@@ -29,13 +30,13 @@ def _clean_board():
 @given(balances)
 def test_a_run_in_which_all_was_lost_is_none_and_an_empty_one_is(counts):
     is_lost = counts["read"] > 0 and counts["used"] == counts["filtered"] == 0
-    assert bool(find_faults(counts, None, "json")) == is_lost
+    assert bool(find_faults(counts, None, JSON_LINES)) == is_lost
 
 
 @given(balances, numbers)
 def test_more_rejected_than_allowed_is_a_fault(counts, most):
     limit = MaxRejected.parse(str(most))
-    said = [fault for fault in find_faults(counts, limit, "json") if "--max-rejected" in fault]
+    said = [fault for fault in find_faults(counts, limit, JSON_LINES) if "--max-rejected" in fault]
     assert len(said) == (counts["rejected"] > most)
     assert limit.is_exceeded_for_good(counts["rejected"]) == bool(said)
 
@@ -96,7 +97,7 @@ def test_where_other_processes_have_parsed_that_is_said():
 
 def test_a_lost_run_says_what_its_input_seems_to_be():
     board.show_rejected([Rejected("data.json", 0, "not JSON", b"[")], b'[\n{"a": 1}\n]')
-    (fault,) = find_faults(Counter(read=3, rejected=3), None, "json")
+    (fault,) = find_faults(Counter(read=3, rejected=3), None, JSON_LINES)
     assert fault == (
         "none of 3 records could be used (3 rejected); data.json seems to be a JSON array, and JSON lines are "
         "expected: jq -c '.[]' writes its objects one a line"
@@ -104,5 +105,5 @@ def test_a_lost_run_says_what_its_input_seems_to_be():
 
 
 def test_late_ones_count_as_lost_where_nothing_else_came():
-    (fault,) = find_faults(Counter(read=1, late=1), None, "json")
+    (fault,) = find_faults(Counter(read=1, late=1), None, JSON_LINES)
     assert fault == "none of 1 record could be used (0 rejected, 1 late)"

@@ -34,7 +34,7 @@ from sources.live.tcp import TcpLines
 from tests.pipelines.tools import Feed
 from tests.strategies import lists_up_to
 from tests.transforms.ordering import SECOND, Worker
-from transforms.parse.by_form import parse_as
+from transforms.parse.parser import parse_as
 from transforms.parse.values import POLARS_TYPES
 from transforms.time_sorted.fold import in_order
 

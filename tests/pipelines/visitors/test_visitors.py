@@ -25,7 +25,7 @@ from transforms.aggregate.aggregate import ReduceFn
 from transforms.aggregate.aggregations import CountDistinct
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
-from transforms.parse.by_form import parse_as
+from transforms.parse.parser import parse_as
 from transforms.windows import Windows
 
 EXACTLY = [CountDistinct("ip"), CountDistinctAddresses("ip"), CountDistinctAbout("ip")]

@@ -7,12 +7,13 @@ import pickle
 
 import pytest
 
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import RecordType
 from sources.files.chunks import ByteRange
 from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay
 
-LINES = RecordType("line", (), (), event_time="", form="json")
+LINES = RecordType("line", (), (), event_time="", form=JSON_LINES)
 
 
 def test_the_records_of_all_files_come_over_and_over(tmp_path):

@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 
 from schemas.bank import TRANSFERS
 from schemas.elements.block import Block
+from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 from sources import drain
 from sources import progress as board
@@ -28,7 +29,7 @@ from tests.fakes import Driver, FakeClock
 from tests.patience import PATIENCE_SECONDS
 from tests.sources.test_backlog import START, TICK, micros, tick
 
-SALE = RecordType("sale", ("time", "n"), (Column("time", "time", required=True),), "time", form="json")
+SALE = RecordType("sale", ("time", "n"), (Column("time", "time", required=True),), "time", form=JSON_LINES)
 
 
 def sale(second: int, n: object = 0) -> bytes:

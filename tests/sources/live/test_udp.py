@@ -294,8 +294,8 @@ def test_a_port_in_use_is_one_line_and_is_not_taken_away() -> None:
     [
         ({"addresses": ()}, "expected an address such as udp-listen://host:port, got none"),
         ({"addresses": (parse_address("udp://h:1"),)}, "expected udp-listen://host:port, got 'udp://h:1'"),
-        ({"sequence": "m"}, "numbered has no column 'm' for the sequence number"),
-        ({"sequence": "n", "record_type": ACCESS_LOG}, "an access log has no sequence numbers, got 'n'"),
+        ({"sequence": "m"}, "no column 'm' for the sequence number"),
+        ({"sequence": "n", "record_type": ACCESS_LOG}, "have no sequence numbers, got 'n'"),
         ({"max_records": 0}, "max_records must be positive, got 0"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block, Span
+from schemas.forms import access_log as forms
 from schemas.http import ACCESS_LOG
 from schemas.record_type import Column, RecordType, Rejected
 from tests.strategies import log_data
@@ -29,7 +30,7 @@ WHOLE = RecordType(
         Column("request", "text"),
     ),
     "time",
-    form="clf",
+    form=forms.ACCESS_LOG,
 )
 COMMON = b'10.0.186.98 - - [06/May/2019:17:24:53 +0200] "GET / HTTP/1.1" 202 17\n'
 COMBINED = COMMON[:-1] + b' "http://example.com/" "curl/8"\n'
@@ -102,9 +103,11 @@ def test_a_parser_pickles() -> None:
 
 def test_a_column_that_no_log_has_is_refused() -> None:
     with pytest.raises(ValueError, match="an access log has no column 'cookie', only ip, time"):
-        ParseAccessLog(RecordType("log", ("time", "cookie"), (), "time", form="clf"))
+        ParseAccessLog(RecordType("log", ("time", "cookie"), (), "time", form=forms.ACCESS_LOG))
     with pytest.raises(ValueError, match="no column of the kind decimal, as 'bytes' is"):
-        ParseAccessLog(RecordType("log", ("time", "bytes"), (Column("bytes", "decimal"),), "time", form="clf"))
+        ParseAccessLog(
+            RecordType("log", ("time", "bytes"), (Column("bytes", "decimal"),), "time", form=forms.ACCESS_LOG)
+        )
 
 
 def test_single_lines_are_parsed_too(fn_api) -> None:

@@ -17,9 +17,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemas.forms.access_log import ACCESS_LOG
+from schemas.forms.delimited import DELIMITED
+from schemas.forms.json_lines import JSON_LINES
 from simulators.registers import write_tape
-from transforms.parse.content import EXPECTED, HEAD_BYTES, describe, identify
+from transforms.parse.content import HEAD_BYTES, describe, identify
 
+FORMS = (DELIMITED, JSON_LINES, ACCESS_LOG)
 ROWS = [{"a": number, "b": "x"} for number in range(3)]
 TABLE = pl.DataFrame(ROWS)
 COMMON = '10.0.0.1 - - [06/May/2019:17:24:53 +0000] "GET / HTTP/1.1" 500 12\n'
@@ -116,7 +120,7 @@ def test_what_it_seems_to_be(head, name):
 
 
 def test_tape_is_delimited(tmp_path):
-    assert identify(write_tape(tmp_path / "tape.tsv", 50).read_bytes()).form == "delimited"
+    assert identify(write_tape(tmp_path / "tape.tsv", 50).read_bytes()).form == DELIMITED
 
 
 pieces = (
@@ -124,9 +128,9 @@ pieces = (
 )
 
 
-@given(st.lists(pieces, max_size=4).map(b"".join), st.integers(0, 500), st.sampled_from(list(EXPECTED)))
-@example(b"[" * 5_000, 5_000, "json")
-@example(b'{"a":' * 900, 5_000, "delimited")
+@given(st.lists(pieces, max_size=4).map(b"".join), st.integers(0, 500), st.sampled_from(FORMS))
+@example(b"[" * 5_000, 5_000, JSON_LINES)
+@example(b'{"a":' * 900, 5_000, DELIMITED)
 def test_no_bytes_make_it_fail_and_what_is_said_is_one_line(head, most, form):
     head = head[:most]
     said = describe(head, form)
@@ -138,7 +142,7 @@ def test_no_bytes_make_it_fail_and_what_is_said_is_one_line(head, most, form):
     assert not said or not said.endswith((": ", ":"))
 
 
-@pytest.mark.parametrize("form", list(EXPECTED))
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("head", "name"), EXAMPLES, ids=range(len(EXAMPLES)))
 def test_whatever_was_expected_there_is_something_to_do(head, name, form):
     said = describe(head, form)

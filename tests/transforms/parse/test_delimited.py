@@ -16,10 +16,10 @@ from schemas.tape import TAPE
 from schemas.text.lines import find_lines
 from tests import oracle
 from tests.strategies import SALE, dialects, ips, odd_ips, odd_times, sale_data, times
-from transforms.parse.access_log import ParseAccessLog
-from transforms.parse.by_form import parse_as
+from transforms.parse.access_log import AccessLogParser
 from transforms.parse.delimited import ParseDelimited, Parser
-from transforms.parse.json_lines import ParseJson
+from transforms.parse.json_lines import JsonParser
+from transforms.parse.parser import parse_as
 
 
 def block(data: bytes, dialect: Dialect = Dialect()) -> Block:
@@ -153,8 +153,8 @@ def test_records_that_may_lack_a_time_are_read_fast_as_they_are_slowly(records, 
 
 
 def test_the_form_of_the_records_says_which_parser_they_need() -> None:
-    for record_type, kind in ((TAPE, ParseDelimited), (RESPONSES, ParseJson), (ACCESS_LOG, ParseAccessLog)):
+    for record_type, kind in ((TAPE, Parser), (RESPONSES, JsonParser), (ACCESS_LOG, AccessLogParser)):
         where = pl.col(record_type.columns[-1].name).is_not_null()
         parse = parse_as(record_type, (record_type.names[1],), where)
-        assert type(parse) is kind
+        assert type(parse.parser()) is kind
         assert (parse.record_type, parse.columns, parse.where) == (record_type, (record_type.names[1],), where)

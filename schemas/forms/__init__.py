@@ -1,0 +1,1 @@
+"""How records are written: a class for each form."""
