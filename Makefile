@@ -27,7 +27,7 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop clean
+.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop flink-jars flink flink-stop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ help: ## list the targets
 demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
 	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
 
-test: setup prism jars ## set up everything, then lint, type-check and test
+test: setup prism jars flink-jars ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(BIN)/python -m pytest -m "not soak" -n $(AT_ONCE) --dist loadfile --durations=5 $(ARGS)
@@ -55,7 +55,7 @@ format: setup ## put the code in the house's format, and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
-docs: setup prism jars ## run every command and snippet of the README and docs/
+docs: setup prism jars flink-jars ## run every command and snippet of the README and docs/
 	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and print their tables (half an hour)
@@ -73,11 +73,11 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and 
 	@$(BIN)/python -m benchmarks.kafka_latency
 	@$(BIN)/python -m benchmarks.smoothies
 
-soak: setup prism jars ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
+soak: setup prism jars flink-jars ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(BIN)/python -m tests.kills --kills $(KILLS)
 
-flakes: setup prism jars ## run the tests RUNS times beside three busy loops, and print which failed how often
+flakes: setup prism jars flink-jars ## run the tests RUNS times beside three busy loops, and print which failed how often
 	@$(BIN)/python -m tests.flakes --runs $(RUNS) --at-once $(AT_ONCE) $(TESTS)
 
 prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
@@ -91,6 +91,15 @@ kafka: jars ## start a Kafka broker on 127.0.0.1:9092; its messages are in out/k
 
 kafka-stop: ## stop that broker
 	@scripts/kafka.sh stop
+
+flink-jars: ## get Flink and Beam's job server, where there is Java and Maven
+	@scripts/flink.sh get
+
+flink: $(VENV)/.ready flink-jars ## start a Flink cluster; its page is http://127.0.0.1:8081
+	@scripts/flink.sh start
+
+flink-stop: ## stop that cluster
+	@scripts/flink.sh stop
 
 clean: ## remove the environments and everything that was built or kept between runs, but not out/
 	@rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info out/bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

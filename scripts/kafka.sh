@@ -15,6 +15,7 @@
 #
 # 0: done. 1: it did not work, and the last line says why. 2: wrong usage. 3: there is no Java, or `get` has not run.
 set -u
+what=kafka
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 pom=$here/kafka/pom.xml
 version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$pom")
@@ -22,46 +23,7 @@ jars=${XDG_CACHE_HOME:-$HOME/.cache}/transaction-streams/kafka-$version
 patience_seconds=120
 oldest_java=17
 
-say() { printf 'kafka: %s\n' "$*"; }
-fail() { local code=$1; shift; printf 'kafka: %s\n' "$*" >&2; exit "$code"; }
-
-is_fetched() { cmp -s "$pom" "$jars/pom.xml"; }
-
-get() {
-  is_fetched && return 0
-  if ! command -v java >/dev/null 2>&1 || ! command -v mvn >/dev/null 2>&1; then
-    say "not fetched: it takes Java and Maven (apt-get install default-jre-headless maven); its tests are skipped"
-    return 0
-  fi
-  local scratch log
-  if ! mkdir -p "${jars%/*}" || ! scratch=$(mktemp -d "${jars%/*}/.get.XXXXXX"); then
-    say "not fetched: cannot write to ${jars%/*}; its tests are skipped"
-    return 0
-  fi
-  # shellcheck disable=SC2064
-  trap "rm -rf '$scratch'" EXIT
-  say "fetching $version with Maven, once"
-  if log=$(mvn -B -q -f "$pom" dependency:copy-dependencies "-DoutputDirectory=$scratch" 2>&1) &&
-    cp "$pom" "$scratch/pom.xml" && rm -rf "$jars" && mv "$scratch" "$jars"; then
-    say "ready in $jars"
-  elif is_fetched; then # by somebody else, meanwhile
-    return 0
-  else
-    say "not fetched: $(printf '%s\n' "$log" | grep -m 1 ERROR || echo "cannot write to $jars"); its tests are skipped"
-  fi
-}
-
-# Gives the version of Java: 17.0.15, say; nothing where there is none.
-java_version() { java -version 2>&1 | sed -n 's/.*version "\([0-9][^" ]*\)".*/\1/p' | head -n 1; }
-
-# Gives the command line of a process: nothing if it has ended, even where nobody has taken notice of that yet.
-command_line() {
-  if [ -d /proc/self ]; then
-    tr '\0' ' ' <"/proc/$1/cmdline"
-  else
-    ps -ww -o args= -p "$1"
-  fi 2>/dev/null
-}
+. "$here/java_server.sh"
 
 # Gives the process that runs on this folder, if there is one.
 running() {
@@ -115,16 +77,12 @@ new_log() { tail -c "+$((logged + 1))" "$folder/log" 2>/dev/null; }
 why() { new_log | grep -E 'ERROR|Exception|Error' | grep -v '^[[:space:]]*at ' | tail -n 1; }
 
 start() {
-  local pid found major logged=0 begun=$SECONDS password=demo-secret
+  local pid found logged=0 begun=$SECONDS password=demo-secret
   if pid=$(running); then
     say "runs already, process $pid, on $(listeners)"
     return 0
   fi
-  found=$(java_version)
-  [ -n "$found" ] || fail 3 "there is no Java here to run it with (apt-get install default-jre-headless)"
-  major=${found%%[!0-9]*}
-  [ "$major" -ge "$oldest_java" ] || fail 3 "it takes Java $oldest_java or newer, and here is $major"
-  is_fetched || fail 3 "not fetched yet: scripts/kafka.sh get"
+  need_java
   write_settings || fail 1 "cannot write to $folder"
   local options=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Xmx$heap" -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
     -Dorg.slf4j.simpleLogger.showDateTime=true '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss'

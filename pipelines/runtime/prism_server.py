@@ -128,7 +128,7 @@ def running_prism(binary: Path, folder: Path | None, note: Callable[[str], None]
             stderr=subprocess.PIPE,
             env=environment,
             start_new_session=True,
-            preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=partial(die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     except OSError as error:
         raise UsageError(f"cannot run {str(binary)!r} as Prism: {error.strerror}; {HOW_TO_GET}") from None
@@ -156,7 +156,7 @@ def _connect(door: Path | int) -> None:
         client.connect(("127.0.0.1", door) if is_port else str(door))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have this process end when its parent does, or at once if that has ended before it could be asked."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

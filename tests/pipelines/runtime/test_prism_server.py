@@ -127,5 +127,5 @@ def test_prism_ends_when_the_program_is_killed(prism, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 @pytest.mark.parametrize(("parent", "status"), [(os.getpid, 0), (os.getppid, -signal.SIGKILL)])
 def test_what_was_started_by_a_program_that_is_gone_already_ends_at_once(parent, status):
-    done = subprocess.run(["true"], preexec_fn=partial(module._die_with, parent()), check=False)
+    done = subprocess.run(["true"], preexec_fn=partial(module.die_with, parent()), check=False)
     assert done.returncode == status

@@ -1,0 +1,1 @@
+"""Running on a Flink cluster: its job server, its REST interface, its worker pools, and what jobs there need."""
