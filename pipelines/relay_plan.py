@@ -122,7 +122,7 @@ def _plan(options: RelayOptions) -> Plan:
     if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
         form = "jsonl"
     shape = find_shape(paths, form, options.names or "", time, looks_inside=looks_inside)
-    if paths and shape.names and not shape.numbers and (looks_inside or any(out.is_table for out in options.outputs)):
+    if paths and shape.names and not shape.declared and (looks_inside or any(out.is_table for out in options.outputs)):
         shape = with_numbers(shape, paths[0])
     _check_names(shape, "--columns", wanted)
     _check_names(shape, "--format", template[1::2])

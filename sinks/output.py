@@ -210,4 +210,4 @@ class Output:
             return Layout()
         if not known:
             raise ValueError("nobody knows the columns of live JSON: say them with --columns a,b,c")
-        return Layout(found, known, shape.numbers)
+        return Layout(found, known, shape.numbers, declared=shape.declared)

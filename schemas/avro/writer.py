@@ -14,7 +14,10 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Context, Decimal, Inexact
 from functools import cache, lru_cache
-from typing import Any
+from math import inf, isinf
+from typing import Any, Literal
+
+import numpy as np
 
 from schemas.avro.schema import AvroSchema, compile_schema
 from schemas.times import read_iso_time, to_micros
@@ -28,6 +31,7 @@ _MICROS |= {f"local-{name}": unit for name, unit in _MICROS.items()}
 _FIRST_DAY = date(1970, 1, 1).toordinal()
 _LONGEST_SHOWN = 40
 _UNIT = Decimal(1)
+_DOUBLE_BITS = 64
 #: Prices come again and again.
 _DECIMALS_KEPT = 4096
 
@@ -286,17 +290,26 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-def _floating(form: str) -> _Fit:
-    pack = struct.Struct(form).pack
+def _floating(form: Literal["<f", "<d"]) -> _Fit:
+    """Return what fits a floating type: the numbers that are read back from it as they are written.
+
+    What is read back is the shortest of the numbers that have the same bits; of 32 bits it may be that of a double.
+    """
+    layout = struct.Struct(form)
+    bits = 8 * layout.size
 
     def floating(value: Any) -> float:
         if type(value) not in {int, Decimal}:
             raise ValueError(f"is no number: {_shown(value)}")
         try:
             found = float(value)
-            pack(found)  # which refuses what fastavro would write as infinite
+            (kept,) = layout.unpack(layout.pack(found))
         except OverflowError:
-            raise ValueError(f"is too big: {_shown(value)}") from None
+            kept = inf
+        if isinf(kept):
+            raise ValueError(f"is too big: {_shown(value)}")
+        if Decimal(repr(kept)) != value and (bits == _DOUBLE_BITS or Decimal(str(np.float32(kept))) != value):
+            raise ValueError(f"has more digits than {bits} bits keep: {_shown(value)}")
         return found
 
     return floating

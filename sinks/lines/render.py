@@ -14,7 +14,7 @@ from schemas.elements.frames import RECORD, Batch
 from schemas.text.lines import find_lines, join_lines
 from sinks.files.json_text import json_lines, json_text
 from transforms.untyped.fields import FIELD, JSON
-from transforms.untyped.infer_schema import NUMBER
+from transforms.untyped.numbers import is_number
 
 Style = Literal["raw", "csv", "jsonl", "text"]
 STYLES: tuple[Style, ...] = ("csv", "jsonl", "text")
@@ -30,12 +30,14 @@ class Layout(NamedTuple):
         columns: the fields, in order.
         numbers: those of them that JSON has as numbers, where their values are.
         template: of the style ``text``: literal texts and names of fields in turn, a literal first.
+        declared: whether somebody said which ones are numbers, so that those with an exponent are, too.
     """
 
     style: Style = "raw"
     columns: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     template: tuple[str, ...] = ()
+    declared: bool = False
 
 
 def style_of(form: str | None) -> Style | None:
@@ -118,6 +120,8 @@ def header_line(columns: Sequence[str]) -> bytes:
 
 def csv_lines(rows: pl.DataFrame) -> bytes:
     """Return rows of texts as CSV, quoted where they have to be; what is missing is empty."""
+    if rows.width == 1:  # an empty line would be no record
+        rows = rows.fill_null("")
     return rows.write_csv(include_header=False, null_value="").encode()
 
 
@@ -132,7 +136,7 @@ def _value(name: str, layout: Layout) -> pl.Expr:
     quoted = json_text(text, pl.String())
     if name not in layout.numbers:
         return quoted
-    return pl.when(text.str.contains(NUMBER).fill_null(value=False)).then(text).otherwise(quoted)
+    return pl.when(is_number(text, declared=layout.declared)).then(text).otherwise(quoted)
 
 
 def _one_line(name: str) -> pl.Expr:

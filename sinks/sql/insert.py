@@ -17,7 +17,8 @@ from schemas.text.lines import find_lines
 from sinks.sql.database import DATABASES, RETRY_SECONDS, Database
 from sinks.sql.url import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
 from sources.positions import delivery
-from transforms.untyped.fields import FIELD
+from transforms.untyped.fields import FIELD, unquoted
+from transforms.untyped.numbers import as_double, as_integer
 
 #: What the table has besides the fields: together they tell the records apart.
 RELAY, ARRIVAL, ORIGIN, POSITION = KEY = ("relay", "arrival", "origin", "position")
@@ -34,12 +35,14 @@ _UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 class InsertRecords(beam.PTransform):
     """Write each record into a row of its own, and yield a :class:`Written` per transaction.
 
-    The table is made when it is missing. It has the fields as text (in SQLite those in ``numbers`` as numbers), and
-    the identity of the record as its key (see :class:`schemas.elements.block.Block`): ``origin`` and ``position``,
-    where it was,
-    and ``relay``, the scope of these. What is read again, by the same run or by another, has the same: it changes
-    the rows that are there, and adds none. Input that can be read but once has a ``relay`` that each reading makes up;
+    The table is made when it is missing. It has the fields as text, and the identity of the record as its key (see
+    :class:`schemas.elements.block.Block`): ``origin`` and ``position``, where it was, and ``relay``, the scope of
+    these. What is read again, by the same run or by another, has the same: it changes the rows that are there, and adds
+    none. Input that can be read but once has a ``relay`` that each reading makes up;
     its rows tell in ``arrival`` when they were received, in microseconds. That is 0 for all that can be read again.
+
+    In SQLite the fields in ``numbers`` have columns without a type: a value is a number there if it is one that SQLite
+    keeps (see :mod:`transforms.untyped.numbers`), and else the text that it was, as in all other columns.
 
     The records of a bundle are written in one transaction, which is tried again while the database is away or busy.
     Two records of a bundle that have the same identity and are not the same end the run, and neither is written.
@@ -49,6 +52,7 @@ class InsertRecords(beam.PTransform):
         table: the name of the table.
         columns: the fields to write; none for the whole record, as ``line``.
         numbers: those of them that are numbers.
+        declared: whether somebody said so: then ``1.10`` may be kept as 1.1, and ``1e3`` is a number.
         retry_seconds: for how long to try again.
 
     Raises:
@@ -60,6 +64,7 @@ class InsertRecords(beam.PTransform):
     table: str
     columns: tuple[str, ...] = ()
     numbers: Collection[str] = ()
+    declared: bool = False
     retry_seconds: float = RETRY_SECONDS
     address: sa.URL = field(init=False)
 
@@ -78,12 +83,17 @@ class InsertRecords(beam.PTransform):
         return pcoll | "InsertRows" >> beam.ParDo(_InsertFn(self))
 
 
-def table_rows(batch: Batch, columns: Sequence[str]) -> pl.DataFrame:
+def table_rows(
+    batch: Batch, columns: Sequence[str], numbers: Collection[str] = (), *, declared: bool = False
+) -> pl.DataFrame:
     """Return the rows of a batch: KEY, and the fields, or the whole LINE.
 
     Args:
         batch: the records.
         columns: the fields; none for the whole record.
+        numbers: those of them of which each value is a struct: the value as a whole number, as a double and as a text,
+            all but one of them missing.
+        declared: whether somebody said that these are numbers.
     """
     block = batch.block
     lines = find_lines(block.data)
@@ -95,13 +105,28 @@ def table_rows(batch: Batch, columns: Sequence[str]) -> pl.DataFrame:
         pl.lit(block.scope).alias(RELAY), pl.lit(block.arrival if is_read_once else 0, pl.Int64).alias(ARRIVAL)
     )
     if columns:
-        fields = batch.rows.select(pl.col(FIELD + name).alias(name) for name in columns)
+        of = batch.rows.columns
+        fields = batch.rows.select(
+            (_number(name, of, declared=declared) if name in numbers else pl.col(FIELD + name)).alias(name)
+            for name in columns
+        )
     else:
         ends = zip(lines.starts[records].tolist(), lines.stops[records].tolist(), strict=True)
         fields = pl.DataFrame(
             {LINE: [block.data[start:stop].decode(errors="replace") for start, stop in ends]}, {LINE: pl.String}
         )
     return pl.concat([rows.select(KEY), fields], how="horizontal")
+
+
+def _number(name: str, columns: Collection[str], *, declared: bool) -> pl.Expr:
+    text = unquoted(name, columns)
+    integer, double = as_integer(text), as_double(text, declared=declared)
+    is_text = integer.is_null() & double.is_null()
+    return pl.struct(
+        integer.alias("integer"),
+        pl.when(integer.is_null()).then(double).alias("double"),
+        pl.when(is_text).then(pl.col(FIELD + name)).alias("text"),
+    )
 
 
 def once_each(rows: pl.DataFrame) -> pl.DataFrame:
@@ -130,12 +155,15 @@ class _InsertFn(beam.DoFn):
         self._rows = 0
         self._database: Database | None = None
         self._table: _Table | None = None
+        is_sqlite = options.address.get_backend_name() == SQLITE
+        self._numbers = frozenset(options.numbers if is_sqlite else ()).intersection(options.columns)
 
     def start_bundle(self) -> None:
         self._frames, self._receipts, self._rows = [], [], 0
 
     def process(self, batch: Batch) -> Iterator[Written]:
-        frame = table_rows(batch, self._options.columns)
+        options = self._options
+        frame = table_rows(batch, options.columns, self._numbers, declared=options.declared)
         self._frames.append(frame)
         self._receipts.append(batch.block.receipt)
         self._rows += frame.height
@@ -157,9 +185,8 @@ class _InsertFn(beam.DoFn):
         if self._database is None:
             self._database = DATABASES.borrow(options.address)
         is_new = self._table is None
-        table = self._table or _Table(
-            options.address.get_backend_name(), options.table, gathered.columns, options.numbers
-        )
+        backend = options.address.get_backend_name()
+        table = self._table or _Table(backend, options.table, gathered.columns, self._numbers)
         database = self._database
         try:
             rows = once_each(gathered)
@@ -185,18 +212,11 @@ class _Table:
 
     def __init__(self, backend: str, name: str, columns: Sequence[str], numbers: Collection[str]) -> None:
         self._backend = backend
-        kinds: dict[str, sa.types.TypeEngine[Any]] = {ARRIVAL: sa.BigInteger(), POSITION: sa.BigInteger()}
-        self.table = sa.Table(
-            name,
-            sa.MetaData(),
-            *(
-                sa.Column(
-                    column, kinds.get(column, _Number() if column in numbers and backend == SQLITE else sa.Text())
-                )
-                for column in columns
-            ),
-            sa.PrimaryKeyConstraint(*KEY),
-        )
+        self._numbers = numbers
+        kinds: dict[str, sa.types.TypeEngine[Any]] = dict.fromkeys(numbers, _AsItIs())
+        kinds |= {ARRIVAL: sa.BigInteger(), POSITION: sa.BigInteger()}
+        made = (sa.Column(column, kinds.get(column, sa.Text())) for column in columns)
+        self.table = sa.Table(name, sa.MetaData(), *made, sa.PrimaryKeyConstraint(*KEY))
         insert = (sqlite.insert if backend == SQLITE else postgresql.insert)(self.table)
         newer = {column: insert.excluded[column] for column in columns if column not in KEY}
         self._insert = insert.on_conflict_do_update(index_elements=list(KEY), set_=newer)
@@ -206,25 +226,48 @@ class _Table:
         inspector = make_table(connection, self.table)
         if inspector is None:
             return ""
-        found = {column["name"] for column in inspector.get_columns(self.table.name)}
-        missing = [column.name for column in self.table.columns if column.name not in found]
+        found = {column["name"]: column["type"] for column in inspector.get_columns(self.table.name)}
+        for column in self.table.columns:
+            if column.name not in found:
+                return f"table {self.table.name} is another one: it has no column {column.name}"
+            of = found[column.name]
+            if column.name not in (ARRIVAL, POSITION) and not keeps_texts(of, self._backend):
+                got = of.compile(connection.dialect)
+                return f"table {self.table.name} is another one: expected column {column.name} TEXT, got {got}"
         key = inspector.get_pk_constraint(self.table.name)["constrained_columns"]
-        if missing or key != list(KEY):
-            lacks = f"it has no column {missing[0]}" if missing else f"its key is not {', '.join(KEY)}"
-            return f"table {self.table.name} is another one: {lacks}"
-        return ""
+        return "" if key == list(KEY) else f"table {self.table.name} is another one: its key is not {', '.join(KEY)}"
 
     def write(self, connection: sa.Connection, rows: pl.DataFrame) -> None:
         """Write the rows; those that are there already are changed."""
         if self._backend == POSTGRESQL:  # it has no texts with this character
             rows = rows.with_columns(pl.col(pl.String).str.replace_all("\0", _UNREADABLE, literal=True))
-        connection.execute(self._insert, rows.to_dicts())
+        values = {name: _merged(rows[name]) if name in self._numbers else rows[name].to_list() for name in rows.columns}
+        connection.execute(
+            self._insert, [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+        )
 
 
-class _Number(sa.types.UserDefinedType[Any]):
-    """A column of SQLite that makes numbers of the texts that are some, and keeps the others."""
+def keeps_texts(of: sa.types.TypeEngine[Any], backend: str) -> bool:
+    """Return whether a column of a table that somebody else made keeps every text that it is given as it is."""
+    if backend == POSTGRESQL:  # which refuses a text that is too long for the column
+        return isinstance(of, sa.String) and not isinstance(of, sa.CHAR)
+    # SQLite makes numbers of texts by the name of the type, where that is neither empty nor says TEXT, CHAR or BLOB.
+    return isinstance(of, (sa.String, sa.types.NullType, sa.LargeBinary))
+
+
+def _merged(structs: pl.Series) -> list[int | float | str | None]:
+    """Return the values of :func:`_number`, each of its own type."""
+    parts = (structs.struct.field(name).to_list() for name in ("integer", "double", "text"))
+    return [
+        integer if integer is not None else text if double is None else double
+        for integer, double, text in zip(*parts, strict=True)
+    ]
+
+
+class _AsItIs(sa.types.UserDefinedType[Any]):
+    """A column of SQLite without a type: it makes no numbers of texts, and no texts of numbers."""
 
     cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
-        return "NUMERIC"
+        return ""

@@ -88,7 +88,7 @@ class SqlOutput(Output):
         """Return the transform that inserts each record once."""
         if layout is None:
             raise ValueError(f"{self.path!r} takes no rows of JSON: expected a topic or a path ending in .jsonl")
-        return InsertRecords(self.url, self._table(RECORDS), layout.columns, layout.numbers)
+        return InsertRecords(self.url, self._table(RECORDS), layout.columns, layout.numbers, declared=layout.declared)
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], None]]:
@@ -107,7 +107,8 @@ class SqlOutput(Output):
         template: tuple[str, ...],
     ) -> Layout:
         """Choose the columns of the table."""
-        return Layout("csv", (columns or shape.names) if shape.form != "lines" else (), shape.numbers)
+        known = (columns or shape.names) if shape.form != "lines" else ()
+        return Layout("csv", known, shape.native, declared=shape.declared)
 
     def _table(self, table: Table) -> str:
         if not self.table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,8 @@ from transforms.counting import USED, count
 from transforms.parse.delimited import Parser
 from transforms.parse.parser import Parsed, ParseRecords, decoded
 from transforms.untyped.column_counts import FOUND, LEFT_OUT, LOOKED_FOR, ColumnWatch
-from transforms.untyped.infer_schema import Shape, head_of, numbers_among
+from transforms.untyped.infer_schema import Shape, head_of
+from transforms.untyped.numbers import columns_of, is_native, is_number
 from transforms.untyped.sql_condition import Condition
 
 #: Before the names of columns, so that none is that of a column of ours.
@@ -223,7 +224,7 @@ _DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_consta
 
 
 def with_numbers(shape: Shape, path: str) -> Shape:
-    """Return the shape with the columns that are numbers, as the head of the file shows.
+    """Return the shape with the columns that are numbers, as the head of the file shows; a JSON string is none.
 
     Raises:
         OSError: the file cannot be read.
@@ -235,8 +236,22 @@ def with_numbers(shape: Shape, path: str) -> Shape:
 
     block = Block(data, (Span(0, piece.path, 0),), file_dialect(path, shape.record_type))
     rows = FieldParser(shape, shape.names)(block).rows
-    texts = rows.select(pl.col(FIELD + name).alias(name) for name in shape.names)
-    return shape._replace(numbers=numbers_among(texts))
+    # With its quotes a JSON string is no number.
+    written = (pl.col(JSON + name if shape.form == "jsonl" else FIELD + name).alias(name) for name in shape.names)
+    texts = rows.select(written).select(pl.when(pl.all() != "null").then(pl.all()))
+    numbers = columns_of(texts, is_number)
+    return shape._replace(numbers=numbers, native=numbers & columns_of(texts, is_native))
+
+
+def unquoted(name: str, columns: Collection[str]) -> pl.Expr:
+    """Return the texts of a field that are not JSON strings, which are no numbers, whatever is in them; others as null.
+
+    Args:
+        name: of the field.
+        columns: those of the frame of :class:`FieldParser`.
+    """
+    text = pl.col(FIELD + name)
+    return pl.when(pl.col(JSON + name) == text).then(text) if JSON + name in columns else text
 
 
 @beam.typehints.with_output_types(Batch)

@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-import polars as pl
-
 from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
@@ -21,8 +19,6 @@ _JSON_ENDINGS = (".jsonl", ".ndjson")
 _MAX_LINES = 1_000
 #: Of so many files of JSON the heads are looked at.
 _MAX_HEADS = 100
-#: What JSON calls a number; ``007`` is a code, not one.
-NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 
 
 class Shape(NamedTuple):
@@ -33,12 +29,16 @@ class Shape(NamedTuple):
         names: their columns in order; empty where nobody knows them, as of live JSON.
         numbers: the columns in which every value is a number, as far as one could see.
         time: the column with the event time, for the pace of a replay; empty for none.
+        native: those of ``numbers`` whose values a whole number of 64 bits or a double keeps with every digit.
+        declared: whether somebody said which columns have numbers; an exponent is part of a number only then.
     """
 
     form: InputForm = "lines"
     names: tuple[str, ...] = ()
     numbers: frozenset[str] = frozenset()
     time: str = ""
+    native: frozenset[str] = frozenset()
+    declared: bool = False
 
     @property
     def record_type(self) -> RecordType:
@@ -72,7 +72,7 @@ def find_shape(
             raise ValueError("lines have no columns: leave out --names, or say --read-as csv")
         if time and time not in columns:
             raise ValueError(f"--time asks for {time!r}, and there is only {', '.join(columns)}")
-        return Shape(form or "csv", columns, numbers, time)
+        return Shape(form or "csv", columns, numbers, time, native=numbers, declared=":" in names)
     shape = shape_of_files(paths, form, time) if paths else Shape(form or "lines", time=time)
     if paths and shape.form == "csv" and len(shape.names) < 2 and not looks_inside:  # noqa: PLR2004
         shape = Shape("lines")
@@ -148,15 +148,6 @@ def parse_names(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
         if kind == "number":
             numbers.add(name)
     return tuple(names), frozenset(numbers)
-
-
-def numbers_among(texts: pl.DataFrame) -> frozenset[str]:
-    """Return the columns of texts in which there is a value and every one is a number."""
-    checks = texts.select(
-        (pl.col(name).is_not_null().any() & pl.col(name).drop_nulls().str.contains(NUMBER).all()).alias(name)
-        for name in texts.columns
-    )
-    return frozenset(name for name in checks.columns if checks[name][0]) if checks.height else frozenset()
 
 
 def head_of(path: str, shape: Shape) -> tuple[bytes, ByteRange]:

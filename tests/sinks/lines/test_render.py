@@ -66,7 +66,11 @@ def test_a_template_has_fields_and_nothing_else_in_braces(text):
     assert "\n" not in str(caught.value)
 
 
-CSV, JSONL, LINES = Shape("csv", NAMES, frozenset({"a"})), Shape("jsonl", NAMES), Shape("lines")
+CSV, JSONL, LINES = (
+    Shape("csv", NAMES, frozenset({"a"}), native=frozenset({"a"})),
+    Shape("jsonl", NAMES),
+    Shape("lines"),
+)
 ALL = Layout("csv", NAMES, frozenset({"a"}))
 
 

@@ -39,11 +39,11 @@ def rows_of(path, query: str) -> list[tuple]:
 
 
 def test_each_record_is_a_row_with_the_place_it_came_from(tmp_path, fn_api):
-    insert(fn_api, [batch()], f"sqlite:///{tmp_path}/x.db", "t", NAMES, {"price"})
+    insert(fn_api, [batch()], f"sqlite:///{tmp_path}/x.db", "t", NAMES, {"price"}, declared=True)
     assert rows_of(tmp_path / "x.db", "SELECT * FROM t ORDER BY item") == [
         ("me", 5, "h:1", 0, "a", 1.5),
         ("me", 5, "h:2", 40, "b", None),
-        ("me", 5, "h:2", 43, "c", 7),
+        ("me", 5, "h:2", 43, "c", "007"),
     ]
 
 

@@ -21,6 +21,7 @@ from transforms.untyped.infer_schema import Shape, find_shape, parse_names, shap
         ("code\tn\n007\t7\n", ("code", "n"), {"n"}),
         ("\ufeffähre,n\n1,2\n", ("ähre", "n"), {"ähre", "n"}),
         ("word\nother\n", ("word",), set()),
+        ("serial,id\n15E2621,12345678901234567890\n", ("serial", "id"), {"id"}),
         ("", (), set()),
     ],
 )
@@ -45,7 +46,7 @@ def test_json_lines_are_known_by_their_name_compressed_or_not(tmp_path):
     path = tmp_path / "x.NDJSON.gz"
     path.write_bytes(gzip.compress(b'{"a":1}\nnonsense\n{"b":"x","a":2}\n'))
     shape = with_numbers(shape_of_files([str(path)], None), str(path))
-    assert shape == Shape("jsonl", ("a", "b"), frozenset({"a"}))
+    assert shape == Shape("jsonl", ("a", "b"), frozenset({"a"}), native=frozenset({"a"}))
 
 
 def test_files_that_do_not_go_together_are_refused(tmp_path):
@@ -69,10 +70,24 @@ def test_names_may_say_what_is_a_number():
             parse_names(wrong)
 
 
+@pytest.mark.parametrize(("names", "declared"), [("a,b", False), ("a:text,b", True), ("a,b:number", True)])
+def test_where_a_type_is_said_nothing_is_inferred(names, declared):
+    assert find_shape([], names=names).declared == declared
+
+
+def test_a_json_string_is_no_number_whatever_is_in_it(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a":"1","b":1.10,"c":null,"d":1}\n{"a":2,"b":2.5,"d":12345678901234567890}\n')
+    shape = with_numbers(shape_of_files([str(path)], None), str(path))
+    assert (shape.numbers, shape.native) == ({"b", "d"}, set())
+
+
 def test_what_is_said_of_records_goes_before_what_a_file_shows(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("1,2\n")
-    assert find_shape([str(path)], names="a,b:number", time="a") == Shape("csv", ("a", "b"), frozenset({"b"}), "a")
+    numbers = frozenset({"b"})
+    said = Shape("csv", ("a", "b"), numbers, "a", native=numbers, declared=True)
+    assert find_shape([str(path)], names="a,b:number", time="a") == said
     assert find_shape([], "jsonl", time="t") == Shape("jsonl", time="t")
     with pytest.raises(ValueError, match="lines have no columns"):
         find_shape([], "lines", "a,b")
