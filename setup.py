@@ -3,7 +3,7 @@
 from setuptools import find_packages, setup
 
 #: The top level folders; what is in them comes along.
-PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "transforms")
+PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "storage", "transforms")
 POSTGRESQL = [
     "psycopg[binary]>=3.2",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from command_line.option import Group, Option
 from pipelines.runtime.going_on import check_going_on
@@ -11,8 +10,9 @@ from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.results_out import reading
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files
-from sources.files.opening import is_compressed
+from sources.files.opening import seems_compressed
 from sources.read import Read
+from storage.place import size_of
 from transforms.untyped.column_counts import ColumnWatch
 from transforms.untyped.fields import with_numbers
 from transforms.untyped.infer_schema import FORMS, Shape, find_shape
@@ -146,9 +146,9 @@ def _plan(options: RelayOptions) -> Plan:
     )
     read = reading(options, shape.record_type, sequence=options.sequence or "", in_order=True, loop=options.loop)
     is_known = not (
-        is_live or options.positions or options.loop or options.max_records or any(map(is_compressed, paths))
+        is_live or options.positions or options.loop or options.max_records or any(map(seems_compressed, paths))
     )
-    total = sum(Path(path).stat().st_size for path in paths) if is_known else None
+    total = sum(map(size_of, paths)) if is_known else None
     return Plan(read, shape, columns, where, layouts, key, watch, total)
 
 

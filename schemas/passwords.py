@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from schemas.values_file import read_section, read_values
 
@@ -23,6 +23,8 @@ REGISTRY_SECTION = "registry"
 _STAND_IN = re.compile(r"held-by-this-process-([0-9a-f]{16})")
 #: The password of a database's address: behind the user, and before the only @. An option's name may come first.
 _IN_ADDRESS = re.compile(r"((?:--[\w-]+=)?(?:postgres|postgresql)://[^:/@]*:)([^@]+)(@[^@]*)")
+#: What follows the ? of an address of the web, which may be a signature.
+_IN_QUERY = re.compile(r"((?:--[\w-]+=)?https://[^?#]*\?)([^#]+)()")
 #: What a file with a password in it has.
 _IN_FILE = re.compile(r"^\s*(?:sasl_)?password\s*[=:]\s*\S|(?:postgres|postgresql)://[^:/@\s]*:[^@\s]+@", re.MULTILINE)
 #: What was typed in, or given as a text, by the key that stands for it. A global, since it must not leave the process:
@@ -76,15 +78,30 @@ def hold(text: str) -> Password:
 
 
 def withhold(text: str) -> str:
-    """Return an address of a database with a stand-in for its password, which this process holds from then on.
+    """Return an address with a stand-in for its password, or signature, which this process holds from then on.
+
+    That is the password of a database, and what follows the ``?`` of an address of the web.
 
     Args:
         text: an argument of a command line; one that has no password in it is returned as it is.
     """
     found = _IN_ADDRESS.fullmatch(text)
+    secret = unquote(found[2]) if found else ""
+    if found is None and (found := _IN_QUERY.fullmatch(text)):
+        secret = found[2]  # a signature is good for the very characters
     if found is None or _STAND_IN.fullmatch(found[2]):
         return text
-    return f"{found[1]}{quote(f'held-by-this-process-{hold(unquote(found[2]))._place[1]}')}{found[3]}"
+    return f"{found[1]}held-by-this-process-{hold(secret)._place[1]}{found[3]}"
+
+
+def release(text: str) -> str:
+    """Return an address of the web with what :func:`withhold` has put a stand-in for.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    bare, found, query = text.partition("?")
+    return f"{bare}?{hold(query)}" if found and _STAND_IN.fullmatch(query) else text
 
 
 def in_variable(name: str, environ: Mapping[str, str]) -> Password:

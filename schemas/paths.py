@@ -7,12 +7,19 @@ import re
 import stat
 from collections.abc import Iterable
 
+from schemas.object_path import is_remote
+
 #: The names that open descriptors have, as shells and their users give them.
 _DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _STANDARD = ("stdin", "stdout", "stderr")
 
 #: Device and inode of a file that is there; the resolved path of one that is not.
 FileKey = tuple[int, int] | str
+
+
+def real_path(path: str) -> str:
+    """Return the path that a path leads to, the same from every folder: that of an object is one already."""
+    return path if is_remote(path) else os.path.realpath(path)
 
 
 def file_key(path: str | int) -> FileKey | None:
@@ -22,8 +29,11 @@ def file_key(path: str | int) -> FileKey | None:
         path: where it is, or the number of an open descriptor.
 
     Returns:
-        None for a pipe, a device or a socket, which nobody can empty, and for a descriptor that is not open.
+        The path itself for what is not on this machine. None for a pipe, a device or a socket, which nobody can empty,
+        and for a descriptor that is not open.
     """
+    if is_remote(path):
+        return str(path)
     try:
         found = os.stat(path)  # noqa: PTH116 - a number, too
     except OSError:

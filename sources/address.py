@@ -1,6 +1,7 @@
 """Addresses: one way to say where a stream comes from or goes to, the same for pipelines and simulators.
 
-``data/*.txt`` · ``tcp://host:port`` (connect) · ``tcp-listen://host:port`` (be connected to) ·
+``data/*.txt`` · ``s3://bucket/key`` and others of :mod:`schemas.object_path` ·
+``tcp://host:port`` (connect) · ``tcp-listen://host:port`` (be connected to) ·
 ``udp://host:port`` (send) · ``udp-listen://host:port`` (receive) · ``exec:COMMAND`` (what a command prints) ·
 ``kafka://host:port/topic`` · ``-`` (the standard stream)
 """
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 import shlex
 from typing import NamedTuple
+
+from schemas.object_path import REMOTE, file_path, is_remote, scheme_of
 
 #: Schemes that have a host and a port.
 NETWORK_SCHEMES = ("tcp", "tcp-listen", "udp", "udp-listen")
@@ -28,8 +31,9 @@ _HOST = re.compile(r"\[[^\s/@\[\]]+\]|[^\s/@\[\]]*")
 class Address(NamedTuple):
     """A parsed address: ``scheme`` is ``file``, ``-``, ``exec``, ``kafka`` or one of the network schemes.
 
-    ``path`` is that of a file, the command of ``exec``, or the topics of ``kafka`` with commas between them. The
-    ``host`` of ``kafka`` is its brokers, each with its port, with commas between them.
+    ``path`` is that of a file, here or in an object store (``s3://bucket/key``), the command of ``exec``, or the topics
+    of ``kafka`` with commas between them. The ``host`` of ``kafka`` is its brokers, each with its port, with commas
+    between them.
     """
 
     text: str
@@ -76,18 +80,16 @@ def parse_address(text: str) -> Address:
         return Address(text, "-")
     if text.startswith(_EXEC):
         return _parse_command(text)
-    scheme, found, rest = text.partition("://")
-    if not found:
-        return Address(text, "file", path=text)
-    if scheme == "file":
-        if not rest:
-            raise ValueError(f"expected file://path, got {text!r}")
-        return Address(text, "file", path=rest)
+    known = (*REMOTE, *NETWORK_SCHEMES, _KAFKA)
+    expected = f"a path, -, {_EXEC}COMMAND or one of {', '.join(f'{name}://' for name in known)}"
+    scheme = scheme_of(text, ("file", *known), expected)
+    if not scheme or scheme in ("file", *REMOTE):
+        path = file_path(text)
+        # What may be a signature is shown nowhere.
+        return Address(path if is_remote(path) else text, "file", path=path)
+    rest = text.removeprefix(f"{scheme}://")
     if scheme == _KAFKA:
         return _parse_kafka(text, rest)
-    if scheme not in NETWORK_SCHEMES:
-        known = ", ".join(f"{name}://" for name in (*NETWORK_SCHEMES, _KAFKA))
-        raise ValueError(f"unknown scheme in {text!r}: expected a path, -, {_EXEC}COMMAND or one of {known}")
     host, found, port = rest.rpartition(":")
     if not found or not _is_port(port) or not _HOST.fullmatch(host):
         raise ValueError(f"expected {scheme}://host:port with a port up to {_MAX_PORT}, got {text!r}")

@@ -19,12 +19,13 @@ from apache_beam.runners.runner import PipelineRunner
 
 from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import Block
+from schemas.object_path import is_remote
 from schemas.record_type import RecordType
 from schemas.text.dialect import sniff_dialect
 from sources.address import Address, parse_address
 from sources.files.chunks import ByteRange, find_files, piece_size
 from sources.files.follow import FollowLines
-from sources.files.opening import is_compressed
+from sources.files.opening import seems_compressed
 from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay
 from sources.kafka.settings import DEFAULT_READERS
@@ -117,7 +118,7 @@ class Read(beam.PTransform):
         for source in self._sources:
             if not isinstance(source, FileReplay) or source.max_records is not None:
                 return None
-            if any(is_compressed(piece.path) for piece in source.pieces):
+            if any(seems_compressed(piece.path) for piece in source.pieces):
                 return None
             total += sum(map(piece_size, source.pieces))
         return total
@@ -176,6 +177,8 @@ class Read(beam.PTransform):
             "max_records": self.max_records,
         }
         paths = [address.path for address in self._of("file")]
+        if self.follow and any(map(is_remote, paths)):
+            raise ValueError("an object does not grow, it is replaced: only files of this machine can be followed")
         if paths and self.follow:
             yield FollowLines(tuple(find_files(paths)), **live)
         elif paths:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: From the ground up: a folder may import those before it.
-FOLDERS = ("schemas", "sources", "command_line", "transforms", "sinks", "simulators", "pipelines")
+FOLDERS = ("schemas", "storage", "sources", "command_line", "transforms", "sinks", "simulators", "pipelines")
 APPLICATIONS = ("pipelines", "simulators")
 
 

@@ -14,6 +14,7 @@ from command_line.credentials import read_security
 from command_line.option import Group, Option
 from command_line.value_options import VALUE_OPTIONS, read_value_format
 from schemas.avro.wire_format import ValueFormat, make_decoder
+from schemas.paths import real_path
 from schemas.record_type import RecordType
 from schemas.times import MICROS_PER_SECOND, parse_duration, read_iso_time, to_micros
 from sinks.kafka.producer import Compression
@@ -169,7 +170,7 @@ class KafkaOptions(argparse.Namespace):
         topics = sorted({topic for address in self.inputs for topic in address.topics})
         job = {
             "topics": topics,
-            "files": sorted(os.path.realpath(address.path) for address in self.inputs if address.scheme == "file"),
+            "files": sorted(real_path(address.path) for address in self.inputs if address.scheme == "file"),
             "others": sorted(address.text for address in self.inputs if address.scheme not in ("file", "kafka")),
             "outputs": sorted(output.identity for output in self.destinations),
             "job": self.job,

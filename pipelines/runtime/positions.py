@@ -20,6 +20,7 @@ from pipelines.runtime.job import FAILED, OK
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions_file import Kept, PositionsFile
 from pipelines.runtime.runners import is_local
+from schemas.object_path import is_remote, shown
 from schemas.paths import is_among
 from sinks.files.atomic import SinkError
 from sinks.kafka.producer import count_messages
@@ -61,6 +62,11 @@ def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
         if address.scheme not in ("file", "kafka"):
             raise UsageError(
                 f"--positions keeps where files and topics of Kafka were read: {address.text} has nothing to go back to"
+            )
+        if is_remote(address.path):
+            raise UsageError(
+                f"--positions keeps where files of this machine were read: {shown(address.text)} is an object, which "
+                "does not grow: it is read again, whole"
             )
     if is_loop:
         raise UsageError("--loop reads the same files again and again, so there is no position to go on from")

@@ -6,7 +6,6 @@ One Beam element per record costs some 25 microseconds in Python; a block of a t
 from __future__ import annotations
 
 import bisect
-import os
 import time
 from typing import NamedTuple, cast
 
@@ -16,6 +15,8 @@ from apache_beam.coders import Coder, RowCoder, registry
 from apache_beam.typehints.schemas import typing_to_runner_api
 
 from schemas.elements.coders import register_row
+from schemas.object_path import shown
+from schemas.paths import real_path
 from schemas.record_type import Dialect, Rejected
 from schemas.text.lines import NEWLINE, Offsets, find_byte
 from schemas.times import MICROS_PER_SECOND
@@ -140,7 +141,7 @@ def file_origin(path: str) -> str:
 
     Bytes of a name that are not UTF-8 are escaped, so that two names do not become one.
     """
-    return os.path.realpath(path).encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return shown(real_path(path)).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 class BlockCoder(Coder):

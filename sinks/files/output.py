@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 
-from schemas.paths import is_stream
+from schemas.paths import is_stream, real_path
 from sinks.files.atomic import check_writable
 from sinks.files.formats import FORMATS, LINE_FORMATS, Format, format_of
 from sinks.files.write import WriteFiles
@@ -51,7 +50,7 @@ class FileOutput(Output):
     @property
     def identity(self) -> str:
         """The path, without links."""
-        return os.path.realpath(self.path)
+        return real_path(self.path)
 
     def files(self, tables: Sequence[Table]) -> list[str]:
         """Return the paths of tables, of which the main one has the very path."""

@@ -10,9 +10,11 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from schemas.object_path import is_remote
 from schemas.record_type import Dialect, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, sniff_dialect
 from sources.files.opening import one_line_errors, open_file
+from storage.place import find_objects, size_of
 
 #: Of a record that is too long, so much is kept to show.
 SHOWN_BYTES = 4_096
@@ -67,8 +69,18 @@ def find_files(patterns: Iterable[str]) -> list[str]:
         PermissionError: a file cannot be read, or a folder that may have some cannot be looked into.
         OSError: a path names a pipe or a device, which cannot be read twice.
     """
-    found: dict[Path, str] = {}
+    found: dict[Path | str, str] = {}
     for pattern in patterns:
+        if is_remote(pattern):
+            named = find_objects(pattern)
+            objects = [path for path in named if path == pattern or not _BESIDE.match(path.rpartition("/")[2])]
+            objects = objects or (named if glob.has_magic(pattern) else [])
+            if not objects:
+                raise FileNotFoundError(
+                    f"no object at {pattern!r}: expected a key, a glob or a folder with objects in it"
+                )
+            found |= {str(path): path for path in objects if str(path) not in found}
+            continue
         path = Path(pattern)
         if path.is_dir():
             names = sorted(str(file) for file in path.iterdir() if _is_meant(file) and not _BESIDE.match(file.name))
@@ -120,8 +132,8 @@ def file_dialect(path: str, record_type: RecordType) -> Dialect:
 
 
 def piece_size(piece: ByteRange) -> int:
-    """Return the bytes of the piece on disk."""
-    stop = Path(piece.path).stat().st_size if piece.stop < 0 else piece.stop
+    """Return the bytes of the piece as they are kept: those of a compressed file, if it is one."""
+    stop = size_of(piece.path) if piece.stop < 0 else piece.stop
     return max(0, stop - piece.start)
 
 
@@ -169,7 +181,7 @@ def _read_piece(
     file: BinaryIO, number: int, piece: ByteRange, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
 ) -> Iterator[Chunk]:
     """Read on behind ``carry``, which are the bytes at ``offset`` that were read already."""
-    size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0
+    size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0  # an object knows its own end
     while piece.stop < 0 or offset < piece.stop:
         if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
             yield Chunk(data, number, offset, offset + len(data), dialect)

@@ -14,6 +14,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 import pyarrow
 
+from schemas.object_path import bare, is_remote
+from storage.place import open_bytes
+
 Compression = Literal["", "gzip", "zstd", "bzip2", "xz"]
 
 #: What names of compressed files end in, in any case.
@@ -50,16 +53,22 @@ def open_file(path: str) -> BinaryIO:
         OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text.
         EOFError: it is empty, and compressed by its name: what is compressed has some bytes always.
     """
-    kind = compression(path)
+    source: Any = path
+    if is_remote(path):  # asked for once only
+        source = open_bytes(path)
+        kind = _compression(path, source.read(_MAGIC_BYTES))
+        source.seek(0)
+    else:
+        kind = compression(path)
     if kind == "gzip":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return cast(BinaryIO, gzip.open(source, "rb"))
     if kind == "zstd":
         # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
-        return cast(BinaryIO, pyarrow.input_stream(path, compression="zstd"))
+        return cast(BinaryIO, pyarrow.input_stream(source, compression="zstd"))
     if kind:
         makes = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
-        return cast(BinaryIO, io.BufferedReader(_Streams(path, makes), _READ_BYTES))
-    return cast(BinaryIO, Path(path).open("rb", buffering=0))
+        return cast(BinaryIO, io.BufferedReader(_Streams(source, makes), _READ_BYTES))
+    return open_bytes(path) if source is path else cast(BinaryIO, source)
 
 
 def is_compressed(path: str) -> bool:
@@ -83,13 +92,25 @@ def compression(path: str) -> Compression:
         OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text.
         EOFError: it is empty, and compressed by its name.
     """
-    with Path(path).open("rb", buffering=0) as file:
-        head = file.read(_MAGIC_BYTES)
+    with open_bytes(path) as file:
+        return _compression(path, file.read(_MAGIC_BYTES))
+
+
+def seems_compressed(path: str) -> bool:
+    """Return whether a file is compressed, for what is only shown: of objects the name tells, which takes no request.
+
+    Raises:
+        OSError: see :func:`is_compressed`.
+    """
+    return bare(path).lower().endswith(COMPRESSED_ENDINGS) if is_remote(path) else is_compressed(path)
+
+
+def _compression(path: str, head: bytes) -> Compression:
     if kind := compression_of(head):
         return kind
     if head.startswith(_ZIP):
         raise OSError("it is a zip archive, which may have several files: unpack it first, as with unzip")
-    if path.lower().endswith(COMPRESSED_ENDINGS):
+    if bare(path).lower().endswith(COMPRESSED_ENDINGS):
         if not head:
             raise EOFError("it is empty, which no compressed file is")
         if head.translate(None, _NO_TEXT) != head:
@@ -112,8 +133,8 @@ class _Streams(io.RawIOBase):
     Python's own modules for bzip2 and xz pass over what follows a stream and is none.
     """
 
-    def __init__(self, path: str, makes: Callable[[], Any]) -> None:
-        self._file = Path(path).open("rb")  # noqa: SIM115 - closed by close
+    def __init__(self, source: str | BinaryIO, makes: Callable[[], Any]) -> None:
+        self._file = Path(source).open("rb") if isinstance(source, str) else source  # noqa: SIM115 - closed by close
         self._makes = makes
         self._stream = makes()
         self._is_between = True

@@ -117,7 +117,7 @@ class FileReplay(UnboundedSource):
 def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:
     """Cut a piece into byte ranges of the same size, where it is long enough and can be read from its middle."""
     size = piece_size(piece)
-    if is_compressed(piece.path) or size < MIN_SPLIT_BYTES:
+    if size < MIN_SPLIT_BYTES or is_compressed(piece.path):
         return [piece]
     bounds = [piece.start + size * part // parts for part in range(parts)]
     return [ByteRange(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]

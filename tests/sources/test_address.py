@@ -50,7 +50,7 @@ def test_every_form_of_address_is_understood(text: str, address: Address) -> Non
         ("file://", "expected file://path, got 'file://'"),
         (
             "ftp://a:1",
-            "unknown scheme in 'ftp://a:1': expected a path, -, exec:COMMAND or one of tcp://, tcp-listen://, u",
+            "unknown scheme in 'ftp://a:1': expected a path, -, exec:COMMAND or one of s3://, gs://, abfss://, https://",
         ),
         ("kafka://me:secret@b/x", "expected kafka://host:port/topic without a user or password"),
         ("kafka://b:0/x", "expected kafka://host:port/topic with a port up to 65535, got 'kafka://b:0/x'"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from schemas.forms.json_lines import JSON_LINES
+from schemas.object_path import bare
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
 from sources.files.chunks import ByteRange, read_chunks
@@ -123,10 +124,10 @@ def form_of(paths: Iterable[str]) -> InputForm:
     """
     forms: dict[InputForm, str] = {}
     for path in paths:
-        bare = path.lower()
+        name = bare(path).lower()
         for ending in COMPRESSED_ENDINGS:
-            bare = bare.removesuffix(ending)
-        forms["jsonl" if bare.endswith(_JSON_ENDINGS) else "csv"] = path
+            name = name.removesuffix(ending)
+        forms["jsonl" if name.endswith(_JSON_ENDINGS) else "csv"] = path
     if len(forms) > 1:
         raise ValueError(f"{forms['jsonl']!r} has JSON lines by its name and {forms['csv']!r} has none: say --read-as")
     return next(iter(forms))

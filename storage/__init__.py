@@ -1,0 +1,1 @@
+"""Where the bytes of files are, if not on this machine: object stores, and servers of the web."""
