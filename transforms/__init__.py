@@ -21,6 +21,7 @@ from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddre
 from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.counting import CountUsed
 from transforms.filter import KeepRows
+from transforms.join_table import JoinTable
 from transforms.late import SplitLate
 from transforms.parse.access_log import ParseAccessLog
 from transforms.parse.delimited import ParseDelimited
@@ -50,6 +51,7 @@ __all__ = [
     "FoldOutput",
     "FoldTimeSorted",
     "FrameCombine",
+    "JoinTable",
     "KeepRows",
     "Last",
     "Max",

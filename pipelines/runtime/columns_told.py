@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from transforms.untyped.column_counts import never_found, never_written
+from transforms.untyped.column_counts import never_found, never_matched, never_written
 
 _SHOWN = 10
 
@@ -27,3 +27,5 @@ def tell_columns(counts: Mapping[str, int]) -> Iterator[str]:
     missing = never_found(counts)
     if missing:
         yield f"warning: no record had {', '.join(map(repr, missing))}, which was asked for"
+    for key, n in never_matched(counts).items():
+        yield f"warning: of {n:,} record{'' if n == 1 else 's'} the table that was joined has no {key}"

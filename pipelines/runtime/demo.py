@@ -51,6 +51,17 @@ def demo_messages() -> str:
     return _kept(f"smoothies-{MESSAGES}-{SEED}.jsonl", make)
 
 
+def demo_trips() -> str:
+    """Return the path of the demo trips of taxis; make them if they are not there yet."""
+
+    def make(path: Path) -> None:
+        from simulators.taxi.trips import write_trips  # noqa: PLC0415 - as above
+
+        write_trips(path, ROWS, seed=SEED)
+
+    return _kept(f"trips-{ROWS}-{SEED}.csv", make)
+
+
 def _kept(name: str, make: Callable[[Path], None]) -> str:
     """Return the path of a file in the user's cache folder, made if it is not there.
 

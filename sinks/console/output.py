@@ -26,7 +26,7 @@ class ConsoleOutput(Output):
 
     def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
         """Return the transform that prints a table for each result."""
-        return PrintResults(by=table.key[0])
+        return table.show or PrintResults(by=table.key[0])
 
     def destination(self, layout: Layout, settings: OutputSettings) -> StdoutLines:
         """Return the standard output, for lines."""

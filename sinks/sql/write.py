@@ -42,7 +42,7 @@ class WriteTable(beam.PTransform):
         address: where the database is. It is made from the argument ``url``: ``sqlite:///PATH`` or
             ``postgresql://...`` as text, or SQLAlchemy's URL; it does not show its password.
         table: the name of the table.
-        key: the columns that tell the rows of a window apart.
+        key: the columns that tell the rows of a window apart; none where a window has one row.
         early: whether to write early results, too.
         replace_window: take rows out that a newer result of their window no longer has, as with the best three.
         run: results of a higher run replace those of a lower one, whatever their panes: a second run of a pipeline,
@@ -50,7 +50,7 @@ class WriteTable(beam.PTransform):
         retry_seconds: for how long to try again.
 
     Raises:
-        ValueError: when made, the address or the table's name is wrong, or there is no key; when run, a column is
+        ValueError: when made, the address or the table's name is wrong, or the key is no tuple; when run, a column is
             missing or has a type that no table has, or ``replace_window`` meets shards.
         SinkError: when run, it cannot be written; the message is one line, and without the password.
     """
@@ -69,8 +69,8 @@ class WriteTable(beam.PTransform):
         super().__init__()
         self.address = address_of(url)
         check_table(self.table)
-        if isinstance(self.key, str) or not self.key:
-            raise ValueError(f"expected a tuple of key columns, got {self.key!r}")
+        if isinstance(self.key, str):
+            raise ValueError(f"expected a tuple of key columns, got {self.key!r}")  # noqa: TRY004
         if self.retry_seconds < 0:
             raise ValueError(f"retry_seconds must not be negative, got {self.retry_seconds}")
 

@@ -44,7 +44,9 @@ def _of(*types) -> st.SearchStrategy[list[bytes]]:
     return lists_up_to(12, st.one_of(*map(json_records, types), _ODD))
 
 
+_OWN = lists_up_to(12, st.one_of(st.sampled_from([b"a,1", b"b,2.5", b"a,", b"c,x", b"c,0", b"d"]), _ODD))
 PIPELINES = {
+    "totals": (_OWN, ["--names", "key,value", "--by", "key", "--sum", "value", "--where", "value > 0"]),
     "produce": (tape_rows(), ["--window", "10m/5m", "--lateness", "1m"]),
     "credit": (_of(TRANSFERS), ["--last", "10m", "--lateness", "1m"]),
     "errors": (_of(RESPONSES), ["--lateness", "1m"]),

@@ -52,10 +52,11 @@ def attack(user: int, *doors: str) -> dict[str, dict[str, str]]:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("program", ["produce", "credit", "errors", "sales", "relay"])
+@pytest.mark.parametrize("program", ["produce", "credit", "errors", "sales", "relay", "totals"])
 def test_a_live_run_has_no_port_at_all(program, prism, tmp_path):
     out = tmp_path / ("out.txt" if program == "relay" else "out.jsonl")
-    with started("--input", LIVE, "--output", out, program=f"pipelines.{program}") as running:
+    more = ["--names", "a,b"] if program == "totals" else []
+    with started("--input", LIVE, "--output", out, *more, program=f"pipelines.{program}") as running:
         doors = _await_doors(running)
         assert _ports(running) == []
         for door in doors:

@@ -217,7 +217,7 @@ class CountDistinct(Aggregation):
 
 @dataclass(frozen=True)
 class TopN(Aggregation):
-    """The ``n`` rows with the greatest ``by``: a list of structs (by, value), best first.
+    """The ``n`` rows with the greatest ``by``: a list of structs (by, value), best first; without ``value`` of ``by``.
 
     Of rows that tie, those with the least values come first, before them those whose value is missing. Rows whose
     ``by`` is missing are left out, so the list may be shorter, or empty.
@@ -225,7 +225,7 @@ class TopN(Aggregation):
 
     n: int
     by: Value
-    value: Value
+    value: Value | None = None
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -234,7 +234,8 @@ class TopN(Aggregation):
 
     def reduce(self) -> dict[str, pl.Expr]:
         """Keep the best rows."""
-        return {"top": self._best(pl.struct(expression(self.by).alias("by"), expression(self.value).alias("value")))}
+        value = pl.lit(None, pl.Boolean) if self.value is None else expression(self.value)
+        return {"top": self._best(pl.struct(expression(self.by).alias("by"), value.alias("value")))}
 
     def merge(self, names: dict[str, str]) -> dict[str, pl.Expr]:
         """Keep the best of the best."""
@@ -242,7 +243,8 @@ class TopN(Aggregation):
 
     def result(self, names: dict[str, str]) -> pl.Expr:
         """Return the list."""
-        return pl.col(names["top"])
+        top = pl.col(names["top"])
+        return top.list.eval(pl.element().struct.field("by")) if self.value is None else top
 
     def _best(self, rows: pl.Expr) -> pl.Expr:
         by, value = rows.struct.field("by"), rows.struct.field("value")

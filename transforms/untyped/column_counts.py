@@ -15,6 +15,8 @@ from apache_beam.metrics import Metrics
 #: how many one was looked for that was asked for, and in how many of those it was.
 NAMESPACE = "columns"
 LEFT_OUT, LOOKED_FOR, FOUND = "left out:", "looked for:", "found:"
+#: Before the key of a table to join: of how many records it had no row.
+UNMATCHED = "unmatched:"
 #: So many columns are told apart: somebody may have made keys of numbers.
 MOST_NAMES = 100
 OTHERS = "others"
@@ -61,3 +63,8 @@ def never_written(counts: Mapping[str, int]) -> dict[str, int]:
     """Return the columns that no output took, and how many records had them; the most frequent first."""
     found = Counter({name.removeprefix(LEFT_OUT): n for name, n in counts.items() if name.startswith(LEFT_OUT)})
     return dict(found.most_common())
+
+
+def never_matched(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the keys of joined tables, and how many records had no row there."""
+    return {name.removeprefix(UNMATCHED): n for name, n in sorted(counts.items()) if name.startswith(UNMATCHED)}

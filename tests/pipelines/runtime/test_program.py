@@ -29,7 +29,9 @@ state = lambda: (gc.isenabled(), gc.get_freeze_count(), signal.getsignal(signal.
 def test_a_program_that_imports_pipelines_and_runs_one_is_as_it_was_and_prints_nothing_more(short_tape, tmp_path):
     package = tmp_path / "mine"
     package.mkdir()
-    imports = "\n".join(f"import pipelines.{name}" for name in ("credit", "errors", "produce", "relay", "sales"))
+    imports = "\n".join(
+        f"import pipelines.{name}" for name in ("credit", "errors", "produce", "relay", "sales", "totals")
+    )
     package.joinpath("__init__.py").write_text(f"{STATE}\nbefore = state()\n{imports}\n")
     package.joinpath("__main__.py").write_text(
         "import mine, sys, threading\n"

@@ -1,0 +1,1 @@
+"""Trips of taxis: what :mod:`pipelines.totals` shows itself on."""
