@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterator
 from typing import Literal
 
 import polars as pl
 
+from transforms.untyped.sql_allowed import check_allowed
+
+#: What polars does not understand, and what it panics on.
+_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 SqlType = Literal["text", "number", "boolean"]
 _KINDS: tuple[SqlType, ...] = ("text", "number", "boolean")
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"")
-_OVER = re.compile(r"\bover\b", re.IGNORECASE)
 #: So many columns change their kind at most, until a condition that fits none of them is given up.
 _MOST_CHANGES = 4
 
 
 class Condition:
     """A condition in SQL, as polars understands it, about single records: ``price > 3 AND item LIKE 'A%'``.
+
+    It may call a list of functions, none of which opens files or addresses: see :mod:`transforms.untyped.sql_allowed`.
 
     A column is a number where ``numbers`` says so, else text; and it is read as a number, or as true and false, where
     the condition would make no sense otherwise, as in ``price > 3``. A value that cannot be read so is missing.
@@ -35,8 +38,9 @@ class Condition:
     def __init__(self, text: str, numbers: Collection[str] = (), names: Collection[str] = ()) -> None:
         self.text = text
         try:
+            check_allowed(text)
             self._expression = pl.sql_expr(text)
-        except pl.exceptions.PolarsError as error:
+        except (ValueError, *_ERRORS) as error:
             raise ValueError(f"cannot read the condition {text!r}: {_first_line(error)}") from None
         self.columns = tuple(dict.fromkeys(self._expression.meta.root_names()))
         unknown = [name for name in self.columns if names and name not in names]
@@ -44,15 +48,13 @@ class Condition:
             raise ValueError(f"the condition {text!r} asks for {unknown[0]!r}, and there is only {', '.join(names)}")
         if not self.columns:
             raise ValueError(f"expected a condition about a column, got {text!r}")
-        if _OVER.search(_QUOTED.sub("", text)):
-            raise ValueError(f"the condition {text!r} is not about single records")
         self.kinds = self._find_kinds(numbers)
 
     def keeps(self, texts: pl.DataFrame) -> pl.Series:
         """Tell for each row of texts whether it is wanted; null where that cannot be worked out."""
         try:
             return self._keeps(texts)
-        except pl.exceptions.PolarsError:
+        except _ERRORS:
             if texts.height == 1:
                 return pl.Series([None], dtype=pl.Boolean)
             # One value spoils the whole: as with CAST(item AS DOUBLE).
@@ -71,7 +73,7 @@ class Condition:
             rows = texts.select(_typed(name, kind) for name, kind in kinds.items())
             try:
                 told = rows.select(self._expression)
-            except pl.exceptions.PolarsError as error:
+            except _ERRORS as error:
                 reason = reason or _first_line(error)
                 continue
             if not isinstance(told.dtypes[0], pl.Boolean):

@@ -59,8 +59,11 @@ def test_a_value_that_spoils_the_condition_spoils_no_other_record():
         ("cost > 3", "the condition 'cost > 3' asks for 'cost', and there is only item, price, fresh"),
         ("1 > 0", "expected a condition about a column, got '1 > 0'"),
         ("price * 2", "the condition 'price * 2' makes no sense: "),
-        ("SUM(price) > 3", "the condition 'SUM(price) > 3' is not about single records"),
-        ("SUM(price) OVER () > 3", "the condition 'SUM(price) OVER () > 3' is not about single records"),
+        ("SUM(price) > 3", "cannot read the condition 'SUM(price) > 3': it calls SUM, and may call only abs, "),
+        (
+            "abs(price) OVER (x) > 3",
+            "cannot read the condition 'abs(price) OVER (x) > 3': it is no query, so it has no",
+        ),
     ],
 )
 def test_what_is_no_condition_about_a_record_is_refused_in_one_line(text, said):
