@@ -21,6 +21,7 @@ from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddre
 from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.counting import CountUsed
 from transforms.filter import KeepRows
+from transforms.from_rows import FromRows
 from transforms.join_table import JoinTable
 from transforms.late import SplitLate
 from transforms.parse.access_log import ParseAccessLog
@@ -29,11 +30,12 @@ from transforms.parse.json_lines import ParseJson
 from transforms.parse.parser import parse_as
 from transforms.rank import Rank, Ranking
 from transforms.reject_unknown import RejectUnknown
-from transforms.rows import ToRows
+from transforms.rows import ToBeamRows, ToRows
 from transforms.share_of_total import AddShare
 from transforms.split_by_type import SplitByType, TypeRules
 from transforms.time_sorted.fold import Fold, FoldOutput
 from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
+from transforms.untyped.infer_record_type import infer_record_type
 from transforms.windows import HOUR, Windows
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "FoldOutput",
     "FoldTimeSorted",
     "FrameCombine",
+    "FromRows",
     "JoinTable",
     "KeepRows",
     "Last",
@@ -67,11 +70,13 @@ __all__ = [
     "SplitByType",
     "SplitLate",
     "Sum",
+    "ToBeamRows",
     "ToRows",
     "TopN",
     "TypeRules",
     "Value",
     "Windows",
     "expression",
+    "infer_record_type",
     "parse_as",
 ]

@@ -1,13 +1,15 @@
-"""Leaving the world of frames: rows as NamedTuples, for ordinary Beam."""
+"""Leaving the world of frames: rows as NamedTuples or beam.Row, for ordinary Beam."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_type_hints
 
 import apache_beam as beam
 import polars as pl
+from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.timestamp import Timestamp
 
 from schemas.elements.coders import register_row
@@ -36,16 +38,53 @@ class ToRows(beam.PTransform):
         return frames | "ToRows" >> beam.ParDo(_ToRowsFn(self.row_type)).with_output_types(self.row_type)
 
 
+@dataclass
+class ToBeamRows(beam.PTransform):
+    """Give a ``beam.Row`` per row of each Batch or Result: a PCollection with a schema, and no type to declare.
+
+    SqlTransform, Beam YAML and WriteToParquet take it. For example::
+
+        totals | ToBeamRows({"item": str, "turnover": Decimal}) | WriteToParquet("totals")
+
+    Attributes:
+        fields: the names of the columns, and the types of their fields, as for the fields of a NamedTuple.
+    """
+
+    fields: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Make the row type.
+
+        Raises:
+            ValueError: there is no field.
+        """
+        super().__init__()
+        if not self.fields:
+            raise ValueError("expected the fields of the rows, such as {'item': str}, got none")
+
+    def expand(self, frames: beam.PCollection) -> beam.PCollection:
+        """Wire the one step."""
+        row_type = RowTypeConstraint.from_fields([(name, _known(hint)) for name, hint in self.fields.items()])
+        return frames | "ToBeamRows" >> beam.ParDo(_ToRowsFn(beam.Row, self.fields)).with_output_types(row_type)
+
+
+def _known(hint: Any) -> Any:
+    """Return a type as Beam knows it, which takes no ``X | None``."""
+    return Union[hint.__args__] if isinstance(hint, UnionType) else hint  # noqa: UP007 - the other form is unknown
+
+
 class _ToRowsFn(beam.DoFn):
-    def __init__(self, row_type: Any) -> None:
+    def __init__(self, row_type: Any, fields: Mapping[str, Any] | None = None) -> None:
         self._row_type = row_type
+        self._fields = fields
 
     def setup(self) -> None:
-        hints = get_type_hints(self._row_type)
+        hints = self._fields or get_type_hints(self._row_type)
+        self._names = [*hints]
         self._times = [name for name, hint in hints.items() if Timestamp in (hint, *getattr(hint, "__args__", ()))]
 
     def process(self, element: Any) -> Iterator[Any]:
-        rows: pl.DataFrame = element.rows.select(self._row_type._fields)
+        rows: pl.DataFrame = element.rows.select(self._names)
         for row in rows.with_columns(pl.col(self._times).dt.epoch("us")).iter_rows(named=True):
             for name in self._times:
                 row[name] = None if row[name] is None else Timestamp(micros=row[name])
