@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows, WindowFn
@@ -11,17 +11,26 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 
 from schemas.times import MICROS_PER_SECOND, format_duration, parse_duration
 
+#: A record is in so many windows at most, unless somebody asks for more: each is a row of its own until it closes.
+MOST_PER_RECORD = 1_000
+
 
 @dataclass(frozen=True)
 class Windows:
-    """How event time is cut; both lengths in microseconds, aligned to the epoch, and 0 for all time in one window.
+    """How event time is cut, aligned to the epoch.
+
+    Attributes:
+        length: in microseconds; 0 for all time in one window.
+        step: from the start of one window to that of the next, in microseconds; 0 for the length.
+        many: whether a record may be in more than 1,000 windows, at the price of memory.
 
     Raises:
-        ValueError: a length is negative, or a step is longer than the window.
+        ValueError: a length is negative, a step is longer than the window, or there are too many windows at a time.
     """
 
     length: int = 0
     step: int = 0
+    many: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the lengths; a step that was not given is the length."""
@@ -34,9 +43,15 @@ class Windows:
                 f"the step of a window must not be longer than the window, "
                 f"got {format_duration(self.length)}/{format_duration(self.step)}"
             )
+        at_a_time = -(-self.length // self.step) if self.step else 1
+        if at_a_time > MOST_PER_RECORD and not self.many:
+            raise ValueError(
+                f"each record would be in {at_a_time:,} windows of {self}, expected {MOST_PER_RECORD:,} at most: make "
+                "the step longer, or ask for so many (--many-windows, in Python many=True), which take memory"
+            )
 
     @classmethod
-    def parse(cls, text: str) -> Windows:
+    def parse(cls, text: str, *, many: bool = False) -> Windows:
         """Read ``all``, ``10m`` or ``10m/5m``.
 
         Raises:
@@ -46,12 +61,12 @@ class Windows:
             return cls()
         length, slash, step = text.partition("/")
         try:
-            windows = cls(parse_duration(length), parse_duration(step) if slash else 0)
+            windows = cls(parse_duration(length), parse_duration(step) if slash else 0, many=True)
         except ValueError as error:
             raise ValueError(f"expected a window such as all, 10m or 10m/5m, got {text!r}: {error}") from None
         if not windows.length or (slash and not parse_duration(step)):
             raise ValueError(f"window must be positive, got {text!r}")
-        return windows
+        return windows if many else cls(windows.length, windows.step)
 
     def __str__(self) -> str:
         """The text that :meth:`parse` reads."""

@@ -23,6 +23,7 @@ from sources.files.chunks import find_files
 from transforms import Aggregate, Aggregation, Count, CountDistinct, First, JoinTable, Last, Max, Mean, Min, Sum, TopN
 from transforms.join_table import How
 from transforms.untyped.infer_record_type import TypedForm, Use, infer_record_type, kind_for, kind_of
+from transforms.untyped.sql_allowed import sql_expression
 
 _AGGREGATIONS: dict[str, tuple[str, Callable[[str], Aggregation]]] = {
     "sum": ("the exact sums of these columns", Sum),
@@ -172,7 +173,7 @@ def plan(options: StreamOptions) -> Plan:
             raise ValueError(f"both the records and the table to join have {column.name!r}: rename one of them")
     columns = tuple(dict.fromkeys(use.column for use in uses if use.column != time))
     table = Table("totals", by, show=PrintResults(options.limit, order))
-    return Plan(record_type, columns, pl.sql_expr(where) if where else None, join, total, table, order)
+    return Plan(record_type, columns, sql_expression(where) if where else None, join, total, table, order)
 
 
 def _form(options: StreamOptions, paths: list[str]) -> TypedForm | None:

@@ -69,7 +69,7 @@ class StreamOptions(KafkaOptions):
     @property
     def windows(self) -> Windows:
         """How event time is cut."""
-        return Windows.parse(self.window or self.default_window)
+        return Windows.parse(self.window or self.default_window, many=self.many_windows)
 
     @property
     def pace(self) -> Pace:

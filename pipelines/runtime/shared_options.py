@@ -83,6 +83,10 @@ TOLD = Group(
 )
 
 
+def _read_any_window(text: str) -> Windows:
+    return Windows.parse(text, many=True)
+
+
 def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
     """Return the options of every pipeline, for one that has these defaults."""
     windows = Group(
@@ -92,8 +96,9 @@ def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
             "all, or the length of fixed windows (10m, 1h, 1d), or of sliding ones and their step (10m/5m) "
             f"(default: {window})",
             "TIME[/STEP]",
-            check=Windows.parse,
+            check=_read_any_window,
         ),
+        Option("--many-windows", "allow sliding windows of which a record is in more than 1,000", values="flag"),
         Option(
             "--emit",
             "also give early results so often, each the whole total so far (not to files), or never",

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import polars as pl
 import pytest
 from apache_beam.transforms.window import GlobalWindow, WindowFn
 from apache_beam.utils.timestamp import Timestamp
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.times import to_micros
@@ -58,6 +59,19 @@ def test_what_is_no_window_is_named(text):
     with pytest.raises(ValueError, match="window") as error:
         Windows.parse(text)
     assert repr(text) in str(error.value)
+
+
+@given(st.integers(1, 10**12), st.integers(1, 10**12), st.booleans())
+@example(1000, 1, False)
+@example(1001, 1, False)
+@example(86_400 * SECOND, SECOND, True)
+def test_a_record_is_in_a_thousand_windows_at_most_unless_more_are_asked_for(length, step, many):
+    length = max(length, step)
+    if many or math.ceil(Fraction(length, step)) <= 1_000:
+        assert Windows(length, step, many) == Windows.parse(str(Windows(length, step, True)), many=True)
+    else:
+        with pytest.raises(ValueError, match=r"each record would be in .* windows of .*, expected 1,000 at most"):
+            Windows(length, step)
 
 
 def test_a_step_longer_than_the_window_is_refused_by_its_lengths():

@@ -16,6 +16,7 @@ from transforms.parse.values import POLARS_TYPES
 from transforms.untyped.fields import FIELD, JSON, FieldParser
 from transforms.untyped.infer_schema import InputForm, Shape, find_shape, head_of
 from transforms.untyped.numbers import is_number
+from transforms.untyped.sql_allowed import SQL_ERRORS, sql_expression
 from transforms.untyped.sql_condition import Condition
 
 #: How records are written, where access logs are among what there may be.
@@ -126,8 +127,8 @@ def _check_condition(text: str, columns: Sequence[Column]) -> None:
     """
     nothing = pl.DataFrame(schema={column.name: POLARS_TYPES[column.kind] for column in columns})
     try:
-        nothing.select(pl.sql_expr(text))
-    except pl.exceptions.PolarsError as error:
+        nothing.select(sql_expression(text))
+    except SQL_ERRORS as error:
         kinds = ", ".join(f"{column.name}:{column.kind}" for column in columns if column.name in text)
         raise ValueError(f"the condition {text!r} makes no sense with {kinds}: {str(error).splitlines()[0]}") from None
 

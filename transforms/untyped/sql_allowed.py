@@ -11,6 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import polars as pl
+
+#: What polars does not understand, and what it panics on.
+SQL_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -60,6 +65,24 @@ class _Token(NamedTuple):
     def word(self) -> str:
         """The keyword or the name, in small letters; nothing if it is quoted."""
         return self.text.lower() if self.kind == "word" else ""
+
+
+def sql_expression(text: str) -> pl.Expr:
+    """Return the expression of a condition, once it is known to be one that opens nothing.
+
+    Raises:
+        ValueError: it is none; the message is one line.
+    """
+    try:
+        check_allowed(text)
+        return pl.sql_expr(text)
+    except (ValueError, *SQL_ERRORS) as error:
+        raise ValueError(f"cannot read the condition {text!r}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what polars says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].replace("dyn int", "number")
 
 
 def check_allowed(text: str) -> None:

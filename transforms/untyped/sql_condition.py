@@ -8,10 +8,8 @@ from typing import Literal
 
 import polars as pl
 
-from transforms.untyped.sql_allowed import check_allowed
+from transforms.untyped.sql_allowed import SQL_ERRORS, first_line, sql_expression
 
-#: What polars does not understand, and what it panics on.
-_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 SqlType = Literal["text", "number", "boolean"]
 _KINDS: tuple[SqlType, ...] = ("text", "number", "boolean")
 #: So many columns change their kind at most, until a condition that fits none of them is given up.
@@ -37,11 +35,7 @@ class Condition:
 
     def __init__(self, text: str, numbers: Collection[str] = (), names: Collection[str] = ()) -> None:
         self.text = text
-        try:
-            check_allowed(text)
-            self._expression = pl.sql_expr(text)
-        except (ValueError, *_ERRORS) as error:
-            raise ValueError(f"cannot read the condition {text!r}: {_first_line(error)}") from None
+        self._expression = sql_expression(text)
         self.columns = tuple(dict.fromkeys(self._expression.meta.root_names()))
         unknown = [name for name in self.columns if names and name not in names]
         if unknown:
@@ -54,7 +48,7 @@ class Condition:
         """Tell for each row of texts whether it is wanted; null where that cannot be worked out."""
         try:
             return self._keeps(texts)
-        except _ERRORS:
+        except SQL_ERRORS:
             if texts.height == 1:
                 return pl.Series([None], dtype=pl.Boolean)
             # One value spoils the whole: as with CAST(item AS DOUBLE).
@@ -73,8 +67,8 @@ class Condition:
             rows = texts.select(_typed(name, kind) for name, kind in kinds.items())
             try:
                 told = rows.select(self._expression)
-            except _ERRORS as error:
-                reason = reason or _first_line(error)
+            except SQL_ERRORS as error:
+                reason = reason or first_line(error)
                 continue
             if not isinstance(told.dtypes[0], pl.Boolean):
                 reason = reason or f"it is no condition, but gives {told.dtypes[0]}"
@@ -100,7 +94,3 @@ def _typed(name: str, kind: SqlType) -> pl.Expr:
     if kind == "boolean":
         return text.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
     return text
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].replace("dyn int", "number")
