@@ -138,6 +138,22 @@ def file_path(text: str, *, writes: bool = False) -> str:
     return withhold(text) if scheme == "https" else text
 
 
+def path_to_write(text: str) -> str:
+    """Return the path that an address means that is to be written; see :func:`file_path`."""
+    return file_path(text, writes=True)
+
+
+def local_path(text: str) -> str:
+    """Return a path of this machine.
+
+    Raises:
+        ValueError: it is an address of something else; the message shows no password.
+    """
+    if scheme_of(text, REMOTE, "a path of this machine"):
+        raise ValueError(f"expected a path of this machine, got {shown(text)!r}")
+    return text
+
+
 def split(path: str) -> Parts:
     """Return the parts of the path of an object.
 

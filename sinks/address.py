@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from schemas.object_path import REMOTE, file_path, scheme_of
 from sinks.console.output import ConsoleOutput
 from sinks.files.output import FileOutput
 from sinks.kafka.output import TopicOutput
@@ -34,14 +35,11 @@ def parse_output(text: str) -> Output:
         raise ValueError(f"expected a path ending in {EXPECTED}, got an empty text")
     if text == "-":
         return ConsoleOutput()
-    scheme, found, rest = text.partition("://")
-    if not found or scheme == "file":
-        return FileOutput.parse(rest if found else text)
+    scheme = scheme_of(text, ("file", *REMOTE, *DATABASES, *_SCHEMES), f"a path ending in {EXPECTED}")
+    if not scheme or scheme in ("file", *REMOTE):
+        return FileOutput.parse(file_path(text, writes=True))
     if scheme in DATABASES:
         from sinks.sql.output import SqlOutput  # noqa: PLC0415 (costs 0.2 s, and few write to a database)
 
         return SqlOutput.parse(text)
-    if scheme not in _SCHEMES:
-        # The rest may hold a password.
-        raise ValueError(f"not yet an output: {scheme}://, expected a path ending in {EXPECTED}")
     return _SCHEMES[scheme](text)

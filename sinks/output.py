@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from sources.kafka.security import KafkaSecurity
 
 #: What takes results, for messages.
-EXPECTED = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
+EXPECTED = (
+    ".jsonl, .avro, .parquet (here or in s3://, gs://, abfss://), sqlite:///PATH, postgresql://..., "
+    "kafka://HOST:PORT/TOPIC or - for the console"
+)
 _TAKE_LINES = "a path ending in .jsonl, .ndjson, .txt or .csv, tcp://HOST:PORT, udp://HOST:PORT, or - for the console"
 
 

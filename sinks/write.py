@@ -49,11 +49,11 @@ class WriteResults(beam.PTransform):
     >>> WriteResults("totals.xls")
     Traceback (most recent call last):
         ...
-    ValueError: unknown ending in 'totals.xls': expected .jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., \
-kafka://HOST:PORT/TOPIC or - for the console
+    ValueError: unknown ending in 'totals.xls': expected .jsonl, .avro, .parquet (here or in s3://, gs://, abfss://), \
+sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console
 
     Attributes:
-        output: where to: a path in ``.jsonl``, ``.avro`` or ``.parquet``, ``sqlite:///PATH``, ``postgresql://...``,
+        output: where to: a path in ``.jsonl``, ``.avro`` or ``.parquet``, here or in ``s3://``, ``sqlite:///PATH``, ``postgresql://...``,
             ``kafka://HOST:PORT/TOPIC``, or ``-``.
         key: the column, or columns, that tell the rows of a window apart; only files can do without.
         table: the name of the table in a database, where the address has none.

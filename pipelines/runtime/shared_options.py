@@ -8,6 +8,7 @@ from command_line.option import Group, Option
 from pipelines.runtime.kafka_options import KAFKA
 from pipelines.runtime.options import DEFAULT_DISORDER, DEFAULT_LIVE_DISORDER
 from pipelines.runtime.verdict import MaxRejected
+from schemas.object_path import local_path, path_to_write
 from schemas.times import parse_duration, parse_range
 from sinks.address import parse_output
 from sources.address import parse_address
@@ -17,7 +18,8 @@ INPUT = Group(
     "input",
     Option(
         "--input",
-        "files, globs and folders (also compressed), tcp://host:port to connect, tcp-listen://host:port to "
+        "files, globs and folders (also compressed), here or as s3://bucket/key, https://host/file and others, "
+        "tcp://host:port to connect, tcp-listen://host:port to "
         "be connected to, udp-listen://host:port to receive datagrams, exec:COMMAND to read what it prints, "
         "kafka://host:port/topic[,topic] to read topics, - for standard input; several are read side by side",
         "ADDRESS",
@@ -48,6 +50,7 @@ INPUT = Group(
         "keep here what of files and topics is in the output, and go on behind it when the same command runs "
         "again (relay)",
         "FILE",
+        check=local_path,
         dest="positions_file",
     ),
 )
@@ -70,7 +73,7 @@ OUTPUT = Group(
 )
 TOLD = Group(
     "what is told",
-    Option("--rejected", "write records that cannot be read here, as JSON lines", "PATH"),
+    Option("--rejected", "write records that cannot be read here, as JSON lines", "PATH", type=path_to_write),
     Option(
         "--max-rejected",
         "fail (exit status 1) if more than N records, or P percent of those that were read, are rejected; a "
@@ -78,7 +81,7 @@ TOLD = Group(
         "N|P%",
         check=MaxRejected.parse,
     ),
-    Option("--late", "write records that came too late here, as JSON lines", "PATH"),
+    Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write),
     Option("--quiet", "no progress and no summary", values="flag"),
 )
 

@@ -15,6 +15,7 @@ from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.runtime.options import StreamOptions
 from schemas.elements.frames import Written
+from schemas.object_path import inserted, is_remote
 from sinks.files.atomic import SinkError
 from sinks.files.rejected import WriteRejected
 from sinks.lines.line_file import FileLines, LineFile
@@ -156,6 +157,8 @@ def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
         SinkError: one is not.
     """
     for path in (output.path for output in options.outputs if output.unit == "file" and files.get(output.path)):
+        if is_remote(path):
+            continue
         place = Path(path).parent if options.windows.length else Path(path)
         if not place.exists():
             raise SinkError(f"{place} was removed after results were written to it")
@@ -195,19 +198,17 @@ def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]
     """Give a line for each path of results, but for those that were told of already."""
     asked = {output.path: output.unit for output in options.outputs}
     for path in (path for path, unit in asked.items() if unit == "file" and path not in told):
-        name = Path(path)
         if not files.get(path):
             yield f"wrote nothing to {path}: there are no totals{_older(path)}"
         elif options.windows.length:
             number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
-            yield f"wrote {number} {name.with_name(f'{name.stem}-*{name.suffix}')}"
+            yield f"wrote {number} {inserted(path, '-*')}"
         else:
             yield f"wrote {path}"
     others = files.keys() - asked.keys() - told
     for path in sorted(path for path in others if not path.startswith("kafka://")):
-        name = Path(path)
         if files[path] > 1:
-            yield f"wrote {files[path]:,} files {name.with_name(f'{name.stem}-*{name.suffix}')}"
+            yield f"wrote {files[path]:,} files {inserted(path, '-*')}"
         else:
             yield f"wrote {path}"
 

@@ -6,6 +6,7 @@ from command_line.arguments import positive
 from command_line.option import Group, Option
 from pipelines.runtime.options import StreamOptions
 from schemas.bank import read_regions
+from schemas.object_path import local_path
 from schemas.times import format_duration, parse_duration
 from sinks.chart import check_plot
 from sinks.console.ranked import PaintRanked
@@ -53,7 +54,7 @@ OPTIONS = Group(
         "FILE.toml",
         check=read_regions,
     ),
-    Option("--plot", "draw a chart into this .png or .svg file, anew with each totals", "PATH"),
+    Option("--plot", "draw a chart into this .png or .svg file, anew with each totals", "PATH", check=local_path),
 )
 
 

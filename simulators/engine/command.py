@@ -26,6 +26,7 @@ from command_line.credentials import read_security
 from command_line.value_options import VALUE_OPTIONS, read_value_format
 from schemas.avro.registry import RegistryError
 from schemas.avro.wire_format import ValueFormat, own_schemas
+from schemas.object_path import local_path
 from schemas.passwords import exposed
 from schemas.paths import is_among
 from schemas.record_type import RecordType
@@ -182,6 +183,10 @@ def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
     return parse_checked
 
 
+def _local(text: str) -> Path:
+    return Path(local_path(text))
+
+
 def is_network(address: Address) -> bool:
     """Return whether what goes there leaves the machine, or might."""
     return address.scheme not in {"file", "-"}
@@ -325,7 +330,7 @@ def _add_faults(parser: argparse.ArgumentParser, noun: str) -> None:
 
 def _add_report(parser: argparse.ArgumentParser, truth: str) -> None:
     group = parser.add_argument_group("what is told")
-    group.add_argument("--truth", type=Path, metavar="FILE.json", help=f"write what was sent: {truth}")
+    group.add_argument("--truth", type=checked(_local), metavar="FILE.json", help=f"write what was sent: {truth}")
     group.add_argument("--quiet", action="store_true", help="say nothing on the standard error but what went wrong")
 
 

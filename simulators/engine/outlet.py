@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.avro.wire_format import ValueFormat
+from schemas.object_path import is_remote
 from schemas.times import MICROS_PER_SECOND
 from simulators.engine.datagrams import MAX_DATAGRAM_BYTES
 from simulators.engine.metering import Clock
@@ -63,9 +64,11 @@ class Outlet:
             raise ValueError(f"{given[0]} is for tcp-listen:// addresses, got {self.address.text!r}")
         if len(given) > 1:
             raise ValueError(f"give one of per-connection, once and shared, got {' and '.join(given)}")
-        if self.address.scheme not in SCHEMES:
+        if self.address.scheme not in SCHEMES or is_remote(self.address.path):
             known = ", ".join(f"{name}://" for name in SCHEMES[2:])
-            raise ValueError(f"expected a file, - or one of {known} to send to, got {self.address.text!r}")
+            raise ValueError(
+                f"expected a file of this machine, - or one of {known} to send to, got {self.address.text!r}"
+            )
         if self.datagram_bytes is not None:
             if self.address.scheme != "udp":
                 raise ValueError(f"datagram is for udp:// addresses, got {self.address.text!r}")

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from schemas.object_path import is_remote
 from schemas.paths import is_stream
+from storage.place import place_of
 
 _MODE = 0o666  # less the umask, as for any file that a program makes
 #: So much of the name of a file is in that of its hidden one.
@@ -110,12 +112,18 @@ def _remove_if_left(path: str) -> None:
 def write_whole(path: str, data: bytes) -> None:
     """Write the file under another name in the same folder, then rename it, so that nobody sees half of it.
 
+    An object of a store is there when all of it is.
+
     A file that is there already is replaced. Missing folders are made. What a process that is killed leaves behind is a
     hidden file, and the next run of that output removes it.
 
     Raises:
         SinkError: it cannot be written; nothing is left of it then, and the old file is as it was.
     """
+    if is_remote(path):
+        with one_line_errors(path):
+            place_of(path).write(path, data)
+        return
     target = Path(path)
     with one_line_errors(path):
         make_folder(target.parent)
@@ -131,6 +139,10 @@ def check_writable(path: str) -> None:
     Raises:
         SinkError: it could not; the message is one line.
     """
+    if is_remote(path):
+        with one_line_errors(path):
+            place_of(path).check_writable(path)
+        return
     target = Path(path)
     probe = temporary_beside(target)
     with one_line_errors(path):

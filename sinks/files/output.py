@@ -8,6 +8,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
+from schemas.object_path import inserted
 from schemas.paths import is_stream, real_path
 from sinks.files.atomic import check_writable
 from sinks.files.formats import FORMATS, LINE_FORMATS, Format, format_of
@@ -21,7 +22,7 @@ _RECORD_FORMATS = ("jsonl", *LINE_FORMATS.values())
 
 @dataclass(frozen=True)
 class FileOutput(Output):
-    """A file, or, of windows, many."""
+    """A file, or, of windows, many; on this machine or in an object store."""
 
     file_format: Format
     unit = "file"
@@ -58,8 +59,7 @@ class FileOutput(Output):
 
     def counted(self, table: Table) -> str:
         """Return the path of a table."""
-        path = Path(self.path)
-        return str(path.with_name(f"{path.stem}-{table.part}{path.suffix}")) if table.part else self.path
+        return inserted(self.path, f"-{table.part}") if table.part else self.path
 
     def check(self, tables: Sequence[Table]) -> None:
         """See that the files can be written."""

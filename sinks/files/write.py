@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, cast, get_args
 
 import apache_beam as beam
@@ -13,6 +12,7 @@ import polars as pl
 
 from schemas.elements.coders import register_row
 from schemas.elements.frames import Result, Written
+from schemas.object_path import inserted
 from sinks.files.atomic import write_whole
 from sinks.files.avro import encode_avro
 from sinks.files.formats import FORMATS, Format, format_of
@@ -46,7 +46,8 @@ class WriteFiles(beam.PTransform):
     'out/totals-19700101T000000Z-19700101T010000Z.parquet'
 
     Attributes:
-        path: where to; its ending tells the format: ``.jsonl``, ``.avro``, ``.parquet``; ``.json`` for ``by_key``.
+        path: where to, on this machine or in an object store (``s3://bucket/key``); its ending tells the format:
+            ``.jsonl``, ``.avro``, ``.parquet``; ``.json`` for ``by_key``.
         shape: ``rows`` or ``by_key``.
         key: the column, or columns, that tell the rows apart; the rows are sorted by it.
         values: what ``by_key`` writes of a row, in order.
@@ -87,8 +88,7 @@ class WriteFiles(beam.PTransform):
             parts.append(f"{result.shard:05d}-of-{result.shards:05d}")
         if not parts:
             return self.path
-        path = Path(self.path)
-        return str(path.with_name("-".join((path.stem, *parts)) + path.suffix))
+        return inserted(self.path, "".join(f"-{part}" for part in parts))
 
     def encode(self, result: Result) -> bytes:
         """Return the bytes of the file that the result goes to.

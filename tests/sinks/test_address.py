@@ -14,7 +14,10 @@ from sinks.output import Table
 from sinks.sql.output import SqlOutput
 from sinks.write import WriteSettings
 
-ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console"
+ENDINGS = (
+    ".jsonl, .avro, .parquet (here or in s3://, gs://, abfss://), sqlite:///PATH, postgresql://..., "
+    "kafka://HOST:PORT/TOPIC or - for the console"
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,8 @@ ENDINGS = ".jsonl, .avro, .parquet, sqlite:///PATH, postgresql://..., kafka://HO
         ("a.b/x.y.Parquet", FileOutput("a.b/x.y.Parquet", "parquet")),
         ("x.json", FileOutput("x.json", "json")),
         ("file:///data/x.jsonl", FileOutput("/data/x.jsonl", "jsonl")),
+        ("s3://shop/a b/x.avro", FileOutput("s3://shop/a b/x.avro", "avro")),
+        ("a:b.jsonl", FileOutput("a:b.jsonl", "jsonl")),
         ("x.TXT", FileOutput("x.TXT", "txt")),
         ("x.csv", FileOutput("x.csv", "csv")),
         ("x.ndjson", FileOutput("x.ndjson", "ndjson")),
@@ -65,7 +70,11 @@ def test_the_address_of_a_database_tells_its_table_and_hides_its_password(text, 
         ("out/", f"unknown ending in 'out/': expected {ENDINGS}"),
         (".jsonl", f"unknown ending in '.jsonl': expected {ENDINGS}"),
         (" ", f"expected a path ending in {ENDINGS}, got an empty text"),
-        ("mysql://me:secret@db/totals", f"not yet an output: mysql://, expected a path ending in {ENDINGS}"),
+        ("mysql://me:secret@db/totals", f"unknown scheme in 'mysql://...': expected a path ending in {ENDINGS}"),
+        ("KAFKA://h/x", "unknown scheme in 'KAFKA://h/x': did you mean kafka://?"),
+        ("s3:/shop/x.avro", "unknown scheme in 's3:/shop/x.avro': did you mean s3://?"),
+        ("https://h/x.avro", "'https://h/x.avro' can only be read: expected a path, s3://, gs:// or abfss://"),
+        ("s3://shop/x.xls", f"unknown ending in 's3://shop/x.xls': expected {ENDINGS}"),
         ("kafka://h:1", "expected kafka://HOST:PORT/TOPIC with one topic to write to, got 'kafka://h:1'"),
         ("kafka://h:1/a,b", "expected kafka://HOST:PORT/TOPIC with one topic to write to, got 'kafka://h:1/a,b'"),
     ],

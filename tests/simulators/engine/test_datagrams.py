@@ -120,6 +120,7 @@ def test_wrong_sizes_are_refused() -> None:
 def test_what_only_receives_is_no_place_to_send_to() -> None:
     address = Address("udp-listen://:5", "udp-listen", host="127.0.0.1", port=5)
     with pytest.raises(
-        ValueError, match=r"expected a file, - or one of .*udp://, kafka:// to send to, got 'udp-listen://:5'"
+        ValueError,
+        match=r"expected a file of this machine, - or one of .*udp://, kafka:// to send to, got 'udp-listen://:5'",
     ):
         Outlet(address)
