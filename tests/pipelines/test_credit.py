@@ -7,8 +7,6 @@ import functools
 import json
 import socket
 import sqlite3
-import subprocess
-import uuid
 from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
@@ -24,18 +22,17 @@ from hypothesis import strategies as st
 from pipelines.credit import TOTALS
 from schemas.bank import TRANSFERS
 from schemas.times import to_micros
+from tests.patience import PATIENCE_SECONDS
 from tests.pipelines.tools import (
-    PATIENCE_SECONDS,
-    Finished,
-    command,
-    environment,
+    Feed,
     needs_proc,
     run_here,
     to_micros_of,
     wait_for,
 )
+from tests.pipelines.tools import started as run_beside
 from tests.servers import Postgres, running_postgres
-from tests.simulators.tools import ROOT, port_of, started
+from tests.simulators.tools import port_of, started
 from tests.simulators.tools import run as simulate
 from tests.strategies import transfers
 from transforms.aggregate.aggregate import Aggregate
@@ -259,42 +256,15 @@ def test_what_comes_too_late_for_the_last_minutes_is_told_and_still_in_the_total
     def line(time: str) -> str:
         return json.dumps({**GOOD, "transfer_time": time})
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    with listener:
-        port = listener.getsockname()[1]
-        mark = uuid.uuid4().hex
-        options = [
-            "--input",
-            f"tcp://127.0.0.1:{port}",
-            "--max-records",
-            3,
-            "--last",
-            "10s",
-            "--late",
-            tmp_path / "l.jsonl",
-        ]
-        process = subprocess.Popen(
-            command(*options, "--output", tmp_path / "x.jsonl", program="pipelines.credit"),
-            cwd=ROOT,
-            env=environment(mark),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            listener.settimeout(PATIENCE_SECONDS)
-            peer, _ = listener.accept()
-            with peer:
-                peer.sendall(f"{line('2024-01-01 00:00:00')}\n{line('2024-01-01 01:00:00')}\n".encode())
-                # Only when these were taken is the next one late.
-                wait_for(lambda: list(tmp_path.glob("x-last-10s-*.jsonl")))
-                peer.sendall(f"{line('2024-01-01 00:00:01')}\n".encode())
-                _, err = process.communicate(timeout=PATIENCE_SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-    assert process.returncode == 0, err
-    assert Finished(0, "", err.decode()).balance == (3, 3, 0, 0, 0)
+    options = ("--max-records", 3, "--last", "10s", "--late", tmp_path / "l.jsonl", "--output", tmp_path / "x.jsonl")
+    with Feed() as feed, run_beside("--input", feed.address, *options, program="pipelines.credit") as program:
+        feed.send(f"{line('2024-01-01 00:00:00')}\n{line('2024-01-01 01:00:00')}\n".encode())
+        # Only when these were taken is the next one late.
+        wait_for(lambda: list(tmp_path.glob("x-last-10s-*.jsonl")))
+        feed.send(f"{line('2024-01-01 00:00:01')}\n".encode())
+        done = program.finish()
+    assert done.status == 0, done.err
+    assert done.balance == (3, 3, 0, 0, 0)
     (late,) = rows_of(tmp_path / "l.jsonl")
     assert late["reason"].startswith("late: its last window had closed")
     assert rows_of(tmp_path / "x.jsonl")[0]["count"] == 3

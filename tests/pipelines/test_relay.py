@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import simulators.pos
+from tests import forking
 from tests.patience import PATIENCE_SECONDS
 from tests.pipelines import tools
 from tests.pipelines.tools import Balance, Feed, command, wait_for
@@ -180,7 +181,7 @@ def test_records_come_back_from_kafka_in_order_and_each_key_from_one_partition(k
 def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay():
     assert run("--input", "exec:seq 3", "--output", "-").out == "1\n2\n3\n"
     relay = command("--input", "exec:yes abc", "--output", "-", program="pipelines.relay")
-    with subprocess.Popen(relay, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with forking.Popen(relay, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"abc\n"
             process.stdout.close()
@@ -256,7 +257,7 @@ def test_eight_simulators_and_three_relays_lose_nothing_and_double_nothing(tmp_p
         sending = []
         for number in range(SIMULATORS):
             sent = ("--rows", SALES, "--seed", number, "--quiet", "--output", f"tcp://127.0.0.1:{port}")
-            process = subprocess.Popen(command(*sent, program="simulators.pos"), cwd=ROOT, stdin=subprocess.DEVNULL)
+            process = forking.Popen(command(*sent, program="simulators.pos"), cwd=ROOT, stdin=subprocess.DEVNULL)
             stack.callback(process.wait)
             stack.callback(process.kill)
             sending.append(process)

@@ -29,6 +29,7 @@ import pytest
 from schemas.record_type import Dialect
 from schemas.tape import TAPE
 from schemas.times import parse_duration, to_micros
+from tests import forking
 from tests.oracle import parse, produce_totals
 from tests.patience import PATIENCE_SECONDS, wait_for
 from tests.simulators.tools import ROOT
@@ -36,10 +37,6 @@ from tests.simulators.tools import ROOT
 #: Every process of a test carries this variable, and so do those that it starts.
 _MARK = "TEST_MARK"
 _BALANCE = re.compile(r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ ([\d,]+) rejected \+ ([\d,]+) late, in ")
-#: Makes the terminal that is the standard input the one that controls the session, and becomes the program.
-_TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
 _SALE = (("trans_type", "department"), lambda row: row["trans_type"] in ("I", "D") and row["department"] == 2)
 
 #: What Linux calls a socket of TCP that listens, and one of UDP that takes datagrams from anybody.
@@ -97,15 +94,8 @@ def run(
 ) -> Finished:
     """Runs the pipeline to its end, and sees that it leaves no process behind and no traceback."""
     mark = uuid.uuid4().hex
-    done = subprocess.run(
-        command(*options, program=program),
-        cwd=cwd or ROOT,
-        env=environment(mark, env),
-        input=data,
-        stdin=subprocess.DEVNULL if data is None else None,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
+    done = forking.run(
+        command(*options, program=program), data, PATIENCE_SECONDS, cwd=cwd or ROOT, env=environment(mark, env)
     )
     assert_nothing_left(mark)
     finished = Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -154,7 +144,7 @@ def started(*options: object, program: str = "pipelines.produce", **more: Any) -
     """Starts the pipeline and ends it, whatever happens."""
     mark = uuid.uuid4().hex
     pipe = {name: subprocess.PIPE for name in ("stdout", "stderr") if name not in more}
-    process = subprocess.Popen(
+    process = forking.Popen(
         command(*options, program=program), cwd=ROOT, env=environment(mark), stdin=subprocess.DEVNULL, **pipe, **more
     )
     try:
@@ -168,7 +158,7 @@ def started(*options: object, program: str = "pipelines.produce", **more: Any) -
 @contextlib.contextmanager
 def simulator(*options: object) -> Iterator[subprocess.Popen[bytes]]:
     """Starts the registers and ends them."""
-    with subprocess.Popen(
+    with forking.Popen(
         command(*options, program="simulators.registers"), cwd=ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         try:
@@ -271,8 +261,8 @@ class Terminal:
         self._file, side = pty.openpty()
         fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _TAKE_TERMINAL, *command(*options)],
+            self._process = forking.Popen(
+                command(*options),
                 cwd=ROOT,
                 env=environment(self.mark, {"TERM": "xterm", **more}),
                 stdin=side,

@@ -20,6 +20,7 @@ import pytest
 
 from schemas.tape import COLUMNS
 from simulators.engine.command import Command
+from tests import forking
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,15 +31,13 @@ def command(*options: object, program: str = "registers") -> list[str]:
 
 
 def run(*options: object, program: str = "registers") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        command(*options, program=program), cwd=ROOT, capture_output=True, timeout=PATIENCE_SECONDS, check=False
-    )
+    return forking.run(command(*options, program=program), timeout=PATIENCE_SECONDS, cwd=ROOT)
 
 
 @contextmanager
 def started(*options: object, program: str = "registers") -> Iterator[subprocess.Popen[bytes]]:
     """Starts the program and ends it, whatever happens."""
-    with subprocess.Popen(
+    with forking.Popen(
         command(*options, program=program),
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
