@@ -28,7 +28,7 @@ from tests.pipelines.tools import run as run_program
 from tests.pipelines.tools import started as start_program
 
 pytestmark = needs_proc
-ROWS = 6_000
+ROWS = 3_000
 MINUTE = 60 * 10**6
 Rows = list[dict[str, Any]]
 
@@ -183,7 +183,7 @@ def test_a_live_stream_gives_what_a_replay_gives(shop: Path, tmp_path: Path) -> 
     options = ["--input", "tcp-listen://127.0.0.1:0", "--max-records", ROWS, "--emit", "500ms"]
     outputs = ["--output", tmp_path / "x.jsonl", f"sqlite:///{database}", "--enriched", tmp_path / "e.jsonl"]
     with started(*options, *outputs) as sales:
-        simulate("--rows", ROWS, "--seed", 3, "--rate", 3_000, "--output", f"tcp://127.0.0.1:{sales.port()}")
+        simulate("--rows", ROWS, "--seed", 3, "--rate", 1_500, "--output", f"tcp://127.0.0.1:{sales.port()}")
         done = sales.finish()
     assert done.status == 0, done.err
     assert done.balance == (ROWS, ROWS, 0, 0, 0)
