@@ -14,6 +14,7 @@ from pipelines.runtime.lines_out import check_headers, check_line_outputs, line_
 from pipelines.runtime.pipeline import Pipeline, Ready, run_program
 from pipelines.runtime.positions import Keeper, check_positions
 from pipelines.runtime.results_out import write_records
+from sinks.lines.line_file import FileLines
 from transforms.untyped.fields import ReadFields
 
 
@@ -28,7 +29,8 @@ def prepare(options: RelayOptions) -> Ready:
     check_line_outputs(options)
     check_headers(options, planned.layouts)
     files = line_files(options, planned.layouts)
-    keeper = Keeper(options, planned.read, files, "relay") if options.positions else None
+    on_disk = [file for file in files if isinstance(file, FileLines)]
+    keeper = Keeper(options, planned.read, on_disk, "relay") if options.positions else None
 
     def build(pipeline: beam.Pipeline) -> None:
         fields = ReadFields(

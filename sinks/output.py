@@ -36,6 +36,10 @@ class OutputSettings(Protocol):
         """Whether all records come again in a second run, so that lines of an earlier one are replaced."""
 
     @property
+    def ends_here(self) -> bool:
+        """Whether the input has an end, and this process reads it, so that it knows when all lines are there."""
+
+    @property
     def security(self) -> KafkaSecurity:
         """How to get in at brokers."""
 

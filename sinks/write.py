@@ -26,6 +26,7 @@ class WriteSettings:
 
     Attributes:
         reads_again: whether lines take the place of those of an earlier run, and are not appended.
+        ends_here: whether lines are one object of a store, made by a run of ``pipelines.runtime``.
         security: how to get in at brokers of Kafka.
         kafka_compression: how messages are compressed.
         kafka_transactional: whether readers see the messages of a bundle together or not at all.
@@ -33,6 +34,7 @@ class WriteSettings:
     """
 
     reads_again: bool = False
+    ends_here: bool = False
     security: KafkaSecurity = KafkaSecurity()
     kafka_compression: Compression = "lz4"
     kafka_transactional: bool = False

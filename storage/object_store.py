@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from schemas.object_path import ObjectPath, split
 from storage.globs import Listed, match_keys
@@ -98,9 +98,13 @@ class ObjectStore:
                 raise OSError(REPLACED)
             return bytes(found.bytes())
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes | IO[bytes]) -> None:
         """See :class:`storage.place.Place`."""
-        is_large = len(data) > WHOLE_BYTES
+        size = len(data) if isinstance(data, bytes) else data.seek(0, os.SEEK_END)
+        is_large = size > WHOLE_BYTES
+        if not isinstance(data, bytes):
+            data.seek(0)
+            data = data if is_large else data.read()
         with self._told(""):
             self._obstore.put(self._store, split(path).key, data, use_multipart=is_large, chunk_size=_PART_BYTES)
 

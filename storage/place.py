@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import IO, BinaryIO, Protocol, cast
 
 from schemas.object_path import ObjectPath, is_remote, split
 from storage.read_ahead import ReadAhead, Source
@@ -30,8 +30,8 @@ class Place(Protocol):
     def open(self, path: ObjectPath) -> Source:
         """Return the object for reading."""
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write an object, whole or not at all, in the place of what is there.
+    def write(self, path: str, data: bytes | IO[bytes]) -> None:
+        """Write an object, whole or not at all, in the place of what is there; of a file, all that it has.
 
         Raises:
             OSError: it cannot be written; the message does not name it.

@@ -35,7 +35,7 @@ class Web:
         """See :class:`storage.place.Place`."""
         return WebFile(path)
 
-    def write(self, path: str, data: bytes) -> None:  # noqa: ARG002
+    def write(self, path: str, data: bytes | IO[bytes]) -> None:  # noqa: ARG002
         """Refuse."""
         raise OSError("https:// can only be read")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 import sys
@@ -13,7 +14,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from command_line.config_file import Translate, parse_with_file
 from command_line.option import Group, Option
-from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.options import StreamOptions, UsageError
+from pipelines.runtime.runners import is_local
 from pipelines.runtime.shared_options import shared_options
 from schemas.passwords import exposed, withhold
 
@@ -33,7 +35,10 @@ _OF_SERVER = re.compile(r"--\w+(=|$)")
 _NEGATIVE = re.compile(r"-\.?\d")
 #: How much an unknown option has to be like a known one to be taken for that.
 _NEAR, _VERY_NEAR = 0.6, 0.9
-_TYPED = "every user sees the password that was typed, in the list of processes; leave it out: see docs/security.md"
+_TYPED = (
+    "every user sees the password that was typed, or the signature, in the list of processes; leave it out: see "
+    "docs/security.md"
+)
 
 
 def all_groups(own: Sequence[Group], window: str, lateness: str) -> tuple[Group, ...]:
@@ -98,6 +103,8 @@ def parse_command_line(
     options.default_window, options.default_lateness = window, lateness
     for_beam = {name: value for name, value in vars(values).items() if name in ("runner", "prism_location")}
     options.beam = PipelineOptions(others, **for_beam)
+    with contextlib.suppress(UsageError):  # which whoever runs it tells
+        options.works_here = is_local(options)
     return options
 
 

@@ -12,7 +12,8 @@ from pipelines.runtime.results_out import check_topics
 from pipelines.runtime.runners import is_local
 from pipelines.runtime.written import CountWritten
 from schemas.paths import is_stream
-from sinks.lines.line_file import FileLines, check_lines
+from sinks.lines.line_file import check_lines
+from sinks.lines.object_lines import LineKeeper, lines_to
 from sinks.lines.render import Layout
 from sinks.output import RECORDS, Output
 
@@ -60,16 +61,16 @@ def check_headers(options: StreamOptions, layouts: Sequence[Layout]) -> None:
         raise UsageError(str(error)) from None
 
 
-def line_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[FileLines]:
+def line_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[LineKeeper]:
     """Return the files of lines that a run writes: outputs, and that of rejected records."""
-    rejected = [FileLines.for_run(options.rejected, replace=options.reads_again)] if options.rejected else []
+    rejected = [lines_to(options.rejected, options)] if options.rejected else []
     return [*_output_files(options, layouts), *rejected]
 
 
-def _output_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[FileLines]:
+def _output_files(options: StreamOptions, layouts: Sequence[Layout]) -> list[LineKeeper]:
     outputs = zip(options.outputs, layouts, strict=True)
     places = [output.destination(layout, options) for output, layout in outputs if output.unit == "file"]
-    return [place for place in places if isinstance(place, FileLines)]
+    return [place for place in places if isinstance(place, LineKeeper)]
 
 
 def write_lines(records: beam.PCollection, options: StreamOptions, layouts: Sequence[Layout], *, key: str = "") -> None:

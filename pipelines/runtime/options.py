@@ -34,12 +34,14 @@ class StreamOptions(KafkaOptions):
         own_names: the names of the options that it alone has.
         default_window: the window where none was given; ``default_lateness`` likewise.
         beam: the options of Beam's own, for the runner.
+        works_here: whether the runner works in this process.
     """
 
     own_names: tuple[str, ...]
     default_window: str
     default_lateness: str
     beam: PipelineOptions
+    works_here: bool = False
 
     def view_as(self, view: type[_View]) -> _View:
         """Return options of Beam's."""
@@ -111,6 +113,11 @@ class StreamOptions(KafkaOptions):
     def reads_again(self) -> bool:
         """Whether the same command reads all records again, from their beginning: so are files, and nothing else."""
         return not self.positions and all(address.scheme == "file" for address in self.inputs)
+
+    @property
+    def ends_here(self) -> bool:
+        """Whether the input has an end, and this process reads it, so that it knows when all lines are there."""
+        return self.reads_again and self.works_here and not (self.is_following or getattr(self, "loop", False))
 
     @property
     def rejected_limit(self) -> MaxRejected | None:

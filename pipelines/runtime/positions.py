@@ -68,6 +68,11 @@ def check_positions(options: StreamOptions, *, is_loop: bool) -> None:
                 f"--positions keeps where files of this machine were read: {shown(address.text)} is an object, which "
                 "does not grow: it is read again, whole"
             )
+    for path in [*(output.path for output in options.outputs), *filter(None, [options.rejected])]:
+        if is_remote(path):
+            raise UsageError(
+                f"--positions keeps how much of a file was written, and {path} is an object: leave one out"
+            )
     if is_loop:
         raise UsageError("--loop reads the same files again and again, so there is no position to go on from")
     if not is_local(options) or options.view_as(DirectOptions).direct_running_mode == "multi_processing":

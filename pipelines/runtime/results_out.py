@@ -15,7 +15,8 @@ from schemas.record_type import RecordType
 from sinks.console.output import ConsoleOutput
 from sinks.files.rejected import WriteRejected
 from sinks.kafka.producer import make_topics
-from sinks.lines.line_file import FileLines, check_lines
+from sinks.lines.line_file import check_lines
+from sinks.lines.object_lines import lines_to
 from sinks.output import Table
 from sources.address import Address
 from sources.kafka.client import Brokers
@@ -147,4 +148,4 @@ def write_records(records: beam.PCollection, path: str | None, label: str, optio
     appended to it.
     """
     if path:
-        records | label >> WriteRejected(FileLines.for_run(path, replace=options.reads_again))
+        records | label >> WriteRejected(lines_to(path, options))

@@ -18,7 +18,7 @@ from schemas.elements.frames import Written
 from schemas.object_path import inserted, is_remote
 from sinks.files.atomic import SinkError
 from sinks.files.rejected import WriteRejected
-from sinks.lines.line_file import FileLines, LineFile
+from sinks.lines.object_lines import LineKeeper, OpenLines, shown_lines
 from sinks.lines.write import OUTLETS, WriteLines
 from sinks.output import Output, Table
 from sources import progress as board
@@ -66,17 +66,17 @@ class LineFiles(PipelineVisitor):
 
     def __init__(self) -> None:
         """Know of none yet."""
-        self.outputs: list[FileLines] = []
-        self.others: list[FileLines] = []
+        self.outputs: list[LineKeeper] = []
+        self.others: list[LineKeeper] = []
         self._made: set[str] = set()
-        self._files: dict[FileLines, LineFile] = {}
+        self._files: dict[LineKeeper, OpenLines] = {}
         self._held = ExitStack()
         self._looks: list[Callable[[], None]] = []
 
     def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
         """Note the files of a transform."""
         transform = transform_node.transform
-        if isinstance(transform, WriteLines) and isinstance(transform.place, FileLines):
+        if isinstance(transform, WriteLines) and isinstance(transform.place, LineKeeper):
             self.outputs.append(transform.place)
         elif isinstance(transform, WriteRejected) and transform.place is not None:
             self.others.append(transform.place)
@@ -93,7 +93,7 @@ class LineFiles(PipelineVisitor):
         """
         pipeline.visit(self)
         for place in dict.fromkeys((*self.outputs, *self.others)):
-            self._files[place] = cast(LineFile, OUTLETS.borrow(place))
+            self._files[place] = cast(OpenLines, OUTLETS.borrow(place))
             if place.is_stream:
                 self._files[place].make()
         self._looks += [self._held.enter_context(output.held()) for output in outputs]
@@ -130,13 +130,13 @@ class LineFiles(PipelineVisitor):
             self._files[place].make()
             self._made.add(place.path)
 
-    def told(self, path: str, is_written: bool, verb: str) -> str:
+    def told(self, path: str, is_written: bool, verb: str, options: StreamOptions) -> str:
         """Return what to say of an output, empty if it is none of lines."""
-        absolute = os.path.abspath(path)  # noqa: PTH100
+        absolute = path if is_remote(path) else os.path.abspath(path)  # noqa: PTH100
         if absolute not in {place.path for place in self.outputs}:
             return ""
         if is_written or absolute in self._made:
-            return f"{verb} {path}"
+            return f"{'wrote' if is_remote(path) else verb} {shown_lines(path, options)}"
         return f"wrote nothing to {path}: there are no records{_older(path)}"
 
 
@@ -180,7 +180,7 @@ def where_written(
     """
     verb = "wrote" if options.reads_again else "appended to"
     paths = dict.fromkeys(output.path for output in options.destinations if output.unit == "file")
-    told = {path: lines.told(path, bool(files.get(path)), verb) for path in paths} if lines is not None else {}
+    told = {path: lines.told(path, bool(files.get(path)), verb, options) for path in paths} if lines is not None else {}
     yield from filter(None, told.values())
     yield from _files_told(options, files, {path for path, line in told.items() if line})
     topics = {path for path in files if path.startswith("kafka://")}
@@ -191,7 +191,8 @@ def where_written(
     for kind, path in (("rejected", options.rejected), ("late", options.late)):
         if path and records[kind]:
             number = f"{records[kind]:,} {kind} record{'' if records[kind] == 1 else 's'}"
-            yield f"{'wrote' if options.reads_again else 'appended'} {number} to {path}"
+            is_new = options.reads_again or is_remote(path)
+            yield f"{'wrote' if is_new else 'appended'} {number} to {shown_lines(path, options)}"
 
 
 def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]) -> Iterator[str]:

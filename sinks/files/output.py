@@ -13,7 +13,8 @@ from schemas.paths import is_stream, real_path
 from sinks.files.atomic import check_writable
 from sinks.files.formats import FORMATS, LINE_FORMATS, Format, format_of
 from sinks.files.write import WriteFiles
-from sinks.lines.line_file import FileLines, check_lines
+from sinks.lines.line_file import check_lines
+from sinks.lines.object_lines import LineKeeper, lines_to
 from sinks.lines.render import Layout, header_line
 from sinks.output import EXPECTED, Output, OutputSettings, Table
 
@@ -78,11 +79,11 @@ class FileOutput(Output):
             return WriteFiles(self.counted(table), "by_key", table.key[0], values=table.document)
         return WriteFiles(self.counted(table), key=table.key)
 
-    def destination(self, layout: Layout, settings: OutputSettings) -> FileLines:
+    def destination(self, layout: Layout, settings: OutputSettings) -> LineKeeper:
         """Return the file of lines."""
         if self.format not in _RECORD_FORMATS:
             expected = ", ".join(f".{ending}" for ending in _RECORD_FORMATS)
             raise ValueError(f"{self.path!r} cannot be written record by record: expected a path in {expected}")
         has_header = layout.style == "csv" and self.format == "csv"
         header = header_line(layout.columns) if has_header else b""
-        return FileLines.for_run(self.path, replace=settings.reads_again, header=header)
+        return lines_to(self.path, settings, header)

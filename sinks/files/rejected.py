@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from schemas.record_type import Rejected
-from sinks.lines.line_file import FileLines
+from sinks.lines.object_lines import LineKeeper, lines_to
 from sinks.lines.write import OUTLETS, Outlet
 from sources.positions import delivery
 
@@ -30,22 +30,23 @@ class WriteRejected(beam.PTransform):
     of arrival. At least once: a bundle that is tried again may write its lines again.
 
     Attributes:
-        path: the file, or where it is, to append to it; None writes nothing and only hands the records on.
+        path: the file, or where it is, to append to it; of a store, where objects of lines go (see
+            :class:`sinks.lines.object_lines.ObjectLines`); None writes nothing and only hands the records on.
 
     Raises:
         SinkError: when run, the file cannot be written.
     """
 
-    path: FileLines | str | None
+    path: LineKeeper | str | None
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Apply the one step, if any."""
         return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))
 
     @property
-    def place(self) -> FileLines | None:
+    def place(self) -> LineKeeper | None:
         """The file."""
-        return FileLines(self.path) if isinstance(self.path, str) else self.path
+        return lines_to(self.path) if isinstance(self.path, str) else self.path
 
 
 def json_line(record: Rejected) -> bytes:
@@ -60,7 +61,7 @@ def json_line(record: Rejected) -> bytes:
 
 
 class _AppendFn(beam.DoFn):
-    def __init__(self, place: FileLines) -> None:
+    def __init__(self, place: LineKeeper) -> None:
         self._place = place
         self._outlet: Outlet | None = None
         self._lines: list[bytes] = []
@@ -82,6 +83,8 @@ class _AppendFn(beam.DoFn):
 
     def finish_bundle(self) -> None:
         self._flush()
+        if self._outlet is not None:
+            self._outlet.flush()
 
     def _flush(self) -> None:
         if self._lines:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from schemas.object_path import is_remote
 from schemas.paths import descriptor_of, is_stream
 from sinks.files.atomic import SinkError, check_writable, make_folder, one_line_errors
 from sinks.lines.write import Destination, Outlet
@@ -235,7 +236,9 @@ def check_lines(path: str) -> None:
     """
     number = descriptor_of(path)
     with one_line_errors(path):
-        if number is not None:
+        if is_remote(path):
+            check_writable(path)
+        elif number is not None:
             os.fstat(number)
             if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
                 raise SinkError(f"cannot write {path}: it is open for reading only")

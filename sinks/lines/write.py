@@ -29,6 +29,13 @@ class Outlet(ABC):
             SinkError: that cannot be done.
         """
 
+    def flush(self) -> None:  # noqa: B027 - most write at once
+        """See that what was written is where it goes, at the end of a bundle.
+
+        Raises:
+            SinkError: that cannot be done.
+        """
+
     def close(self) -> None:
         """Close what is open; may be called again."""
         return
@@ -95,6 +102,10 @@ class _WriteFn(beam.DoFn):
                 delivery.log(self._place.name, standing, {receipt: number})
             delivery.deliver(receipt)
         yield Written(self._place.name, number)
+
+    def finish_bundle(self) -> None:
+        if self._outlet is not None:
+            self._outlet.flush()
 
     def teardown(self) -> None:
         if self._outlet is not None:
