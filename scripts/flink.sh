@@ -109,6 +109,7 @@ state.backend.type: hashmap
 state.checkpoints.dir: file://$folder/checkpoints
 state.savepoints.dir: file://$folder/savepoints
 io.tmp.dirs: $folder/tmp
+parallelism.default: 2
 heartbeat.interval: 2000
 heartbeat.timeout: 10000
 # A branch that has ended is a region of its own: with the default, a worker that was killed was never replaced.

@@ -35,6 +35,7 @@ from sources.live.stdin import StdinLines
 from sources.live.tcp import TcpLines
 from sources.live.udp import UdpLines
 from sources.pacing import Pace
+from sources.parts import ReadParts, Spread
 from sources.positions.source import PositionedSource
 
 #: How long an idle source is left alone; 0.1 s costs a tenth of a processor and delays a window by as much.
@@ -70,6 +71,7 @@ class Read(beam.PTransform):
         in_order: whether the records of files come in their order, file after file, read by one reader.
         loop: whether files begin again at their end, in order.
         kafka: how topics of Kafka are read.
+        spread: how sources are spread over the workers of a cluster; None where the runner splits them.
     """
 
     addresses: Given | Sequence[Given]
@@ -84,6 +86,7 @@ class Read(beam.PTransform):
     in_order: bool = False
     loop: bool = False
     kafka: KafkaInput = KafkaInput()
+    spread: Spread | None = None
 
     def __post_init__(self) -> None:
         """Find the files and commands, and check that ports are free and brokers grant access.
@@ -138,7 +141,10 @@ class Read(beam.PTransform):
             # With positions a bundle is short: what is under way when the run is killed is written once more.
             is_replay = isinstance(source, FileReplay) and not source.pace.is_paced
             seconds = REPLAY_BUNDLE_SECONDS if is_replay else LIVE_BUNDLE_SECONDS
-            read = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
+            if self.spread is None:
+                read: beam.PTransform = ReadFromUnboundedSource(source, POLL_SECONDS, _NO_CAP, seconds)
+            else:
+                read = ReadParts(source, self.spread, POLL_SECONDS, seconds, _NO_CAP)
             # There may be several of these; the others are the only ones of their kind.
             is_one_of_many = isinstance(kind, ProcessLines | KafkaTopics)
             label = f"Read{type(kind).__name__}{number if is_one_of_many and number else ''}"

@@ -23,6 +23,12 @@ RUNNER = Group(
     "runner",
     Option("--runner", "DirectRunner (default), PrismRunner, FlinkRunner, ...", default="DirectRunner"),
     Option("--prism_location", "the Prism binary, if Beam should not look for it", "PATH"),
+    Option("--detach", "leave the job to its cluster (Flink) and print its id", values="flag"),
+    Option(
+        "--workers-elsewhere",
+        "the workers of the cluster do not see the files of this machine, though --flink_master is on loopback",
+        values="flag",
+    ),
 )
 _EPILOG = """\
 Exit status: 0 if all went well, 1 if the run has failed (also if no record could be used),
@@ -102,6 +108,7 @@ def parse_command_line(
     options.pipeline, options.own_names = pipeline, tuple(each.name for group in groups for each in group.options)
     options.default_window, options.default_lateness = window, lateness
     for_beam = {name: value for name, value in vars(values).items() if name in ("runner", "prism_location")}
+    options.beam_flags = tuple(others)
     options.beam = PipelineOptions(others, **for_beam)
     with contextlib.suppress(UsageError):  # which whoever runs it tells
         options.works_here = is_local(options)

@@ -66,29 +66,11 @@ class Job:
         """Run to the end."""
         began = time.monotonic()
         progress = self._progress
-        thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
-        self._signals.on_first = self._end
-        thread.start()
-        is_noted = False
-        while not self._done.wait(_LOOK_SECONDS):
-            self._signals.check()
-            if self._signals.count and not is_noted:
-                is_noted = True
-                progress.note("draining: open windows are being written; again to stop at once")
-            self._end_if_too_many_are_rejected()
-            self._show_notes()
-            progress.show()
-            death = self._runner.death(0)
-            if death:
-                break
-        else:
-            death = self._runner.death(_DEATH_SECONDS) if isinstance(self._failure, grpc.RpcError) else None
-        if death:
-            self._failure = RuntimeError(death)
-        self._signals.on_first = None
-        progress.clear()
-        self._show_notes()
+        self._await_end()
         counts = self._counters(NAMESPACE, COUNTS)
+        if self._options.detach and self._failure is None and self._runner.job is not None:
+            print(self._runner.job.id, flush=True)
+            return OK
         progress.note(summary(counts, time.monotonic() - began))
         self._tell_rejected(counts)
         if self._failure is not None:
@@ -113,6 +95,32 @@ class Job:
         if faults or board.failures():
             return fail("; ".join([*board.failures(), *faults]))
         return self._signals.status if self._signals.count else OK
+
+    def _await_end(self) -> None:
+        """Start the thread, and show what there is to see until the job or its runner has ended."""
+        progress = self._progress
+        thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
+        self._signals.on_first = self._end
+        thread.start()
+        is_noted = False
+        while not self._done.wait(_LOOK_SECONDS):
+            self._signals.check()
+            if self._signals.count and not is_noted:
+                is_noted = True
+                progress.note("draining: open windows are being written; again to stop at once")
+            self._end_if_too_many_are_rejected()
+            self._show_notes()
+            progress.show()
+            death = self._runner.death(0)
+            if death:
+                break
+        else:
+            death = self._runner.death(_DEATH_SECONDS) if isinstance(self._failure, grpc.RpcError) else None
+        if death:
+            self._failure = RuntimeError(death)
+        self._signals.on_first = None
+        progress.clear()
+        self._show_notes()
 
     def close(self) -> None:
         """Let go of the files that were written to."""
@@ -148,6 +156,9 @@ class Job:
             self._build(pipeline)
             self._lines.hold(pipeline, self._options.destinations)
             self._result = pipeline.run()
+            if self._options.detach and self._runner.job is not None:
+                self._runner.job.await_start()
+                return
             state = self._result.wait_until_finish()
             if state != PipelineState.DONE:
                 raise RuntimeError(f"the job ended as {state}")
@@ -160,6 +171,8 @@ class Job:
         """Drain the readers of this process; a job elsewhere can only be cancelled."""
         if self._runner.is_local:
             drain.drain()
+        elif self._runner.job is not None:
+            self._runner.job.drain()
         elif isinstance(self._result, PipelineResult):
             threading.Thread(target=self._result.cancel, daemon=True).start()
         else:

@@ -14,6 +14,7 @@ from sinks.address import parse_output
 from sinks.output import Output
 from sources.address import Address, parse_address
 from sources.pacing import Pace
+from sources.parts import Spread
 from transforms.windows import Windows
 
 #: How far the records of a paced file may be out of order, and those of a live stream, whose registers are in order.
@@ -35,6 +36,8 @@ class StreamOptions(KafkaOptions):
         default_window: the window where none was given; ``default_lateness`` likewise.
         beam: the options of Beam's own, for the runner.
         works_here: whether the runner works in this process.
+        beam_flags: those of them that were given.
+        spread: how sources are spread over the workers of a cluster.
     """
 
     own_names: tuple[str, ...]
@@ -42,6 +45,8 @@ class StreamOptions(KafkaOptions):
     default_lateness: str
     beam: PipelineOptions
     works_here: bool = False
+    beam_flags: tuple[str, ...] = ()
+    spread: Spread | None = None
 
     def view_as(self, view: type[_View]) -> _View:
         """Return options of Beam's."""
@@ -112,7 +117,9 @@ class StreamOptions(KafkaOptions):
     @property
     def reads_again(self) -> bool:
         """Whether the same command reads all records again, from their beginning: so are files, and nothing else."""
-        return not self.positions and all(address.scheme == "file" for address in self.inputs)
+        is_resumed = any(flag.startswith("--savepoint_path") for flag in self.beam_flags)
+        is_again = not self.positions and not is_resumed
+        return is_again and all(address.scheme == "file" for address in self.inputs)
 
     @property
     def ends_here(self) -> bool:

@@ -17,6 +17,7 @@ import apache_beam as beam
 from command_line.config_file import Translate
 from command_line.option import Group, Option
 from pipelines.runtime.command_line import all_groups, parse_command_line
+from pipelines.runtime.flink.settings import settle_for_flink
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions import Keeper, keeping, status_of
 from pipelines.runtime.program import deaf_logging, run_program
@@ -134,8 +135,10 @@ class Pipeline:
             if not options.input and self.default_input:
                 default = self.default_input
                 options.input = [default if isinstance(default, str) else default()]
-            if options.output is None:
+            is_output_given = options.output is not None
+            if not is_output_given:
                 options.output = list(self.default_output)
+            settle_for_flink(options, is_output_given=is_output_given)
             ready = self.prepare(options) if self.prepare is not None else self._prepare(options)
         except (UsageError, ValueError, OSError) as error:
             return refuse(UsageError(str(error)))

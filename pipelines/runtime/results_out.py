@@ -48,6 +48,7 @@ def reading(options: StreamOptions, record_type: RecordType, **more: Any) -> Rea
         options.max_records,
         options.is_following,
         kafka=options.kafka_input(record_type),
+        spread=options.spread,
         **more,
     )
 

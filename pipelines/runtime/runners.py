@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from apache_beam.options.pipeline_options import DirectOptions, PortableOptions, StandardOptions
 
+from pipelines.runtime.flink.job import FlinkJobWatch, flink_job
+from pipelines.runtime.flink.settings import flink_target
 from pipelines.runtime.job_server import watched_job_server
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.prism import HOW_TO_GET, find_prism
@@ -29,10 +31,12 @@ class Runner(NamedTuple):
     Attributes:
         is_local: whether the work is done in this process.
         death: why the runner has ended, or None if it has not; it is given the seconds to wait for that.
+        job: the job on a cluster, if it goes to one.
     """
 
     is_local: bool
     death: Callable[[float], str | None] = lambda _: None
+    job: FlinkJobWatch | None = None
 
 
 @contextlib.contextmanager
@@ -47,6 +51,7 @@ def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> I
     if asked in _HOLDING_RUNNERS and options.needs_clock:
         raise UsageError(f"{asked} would hold back every window; use --runner=DirectRunner and {HOW_TO_GET}")
     _refuse_open_doors(options)
+    target = flink_target(options)
     if not is_local(options):
         if portable.environment_type != "LOOPBACK" and any(out.has_password for out in options.destinations):
             raise UsageError(
@@ -56,6 +61,10 @@ def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> I
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
         with contextlib.ExitStack() as stack:
             stack.enter_context(private_worker_pools(None))
+            if target is not None:
+                job = stack.enter_context(flink_job(options, target, folder, progress.note))
+                yield Runner(is_local=False, death=job.death, job=job)
+                return
             runner = Runner(asked in _HOLDING_RUNNERS)
             if portable.job_endpoint:
                 runner = runner._replace(death=stack.enter_context(watched_job_server(portable.job_endpoint)))

@@ -86,7 +86,10 @@ class FileReplay(UnboundedSource):
 
     def split(self, desired_num_splits: int, options: Any = None) -> list[FileReplay]:  # noqa: ARG002
         """Split by file and byte range, into as many parts as there are processors."""
-        wanted = min(desired_num_splits, os.cpu_count() or 1)
+        return self.parts(min(desired_num_splits, os.cpu_count() or 1))
+
+    def parts(self, wanted: int) -> list[FileReplay]:
+        """Split by file and byte range, into at most so many parts."""
         if self.is_ordered or wanted == 1:
             return [self]
         shares: list[list[ByteRange]] = [[] for _ in range(wanted)]

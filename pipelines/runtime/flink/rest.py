@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.times import to_datetime
@@ -19,6 +21,11 @@ _LOOK_SECONDS = 0.2
 END_OF_TIME = (1 << 63) - 1
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _MICROS_PER_MILLI = 1_000
+
+
+def cache_folder() -> Path:
+    """Return the folder of what is kept between runs, which scripts/flink.sh uses, too."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transaction-streams"
 
 
 class FlinkError(RuntimeError):
@@ -66,6 +73,20 @@ class FlinkCluster:
         if "flink-version" not in self._ask("/config"):
             raise FlinkError(f"{self.master} is no JobManager of Flink")
 
+    @property
+    def version(self) -> str:
+        """The version of Flink, such as 1.19.0."""
+        return str(self._ask("/config")["flink-version"])
+
+    def default_parallelism(self) -> int:
+        """Return how many subtasks a job has that asks for none.
+
+        Raises:
+            FlinkError: it does not answer.
+        """
+        found = {entry["key"]: entry["value"] for entry in self._ask("/jobmanager/config")}
+        return int(found.get("parallelism.default", 1))
+
     def jobs(self) -> list[FlinkJob]:
         """Return its jobs, the latest first.
 
@@ -86,14 +107,14 @@ class FlinkCluster:
         """
         return str(self._ask(f"/jobs/{job}")["state"])
 
-    def failure(self, job: str) -> str:
-        """Return the latest exception of a job with its stack, or an empty text.
+    def failures(self, job: str) -> list[tuple[str, str]]:
+        """Return when a job has failed, and the stack of that, of its latest failures.
 
         Raises:
             FlinkError: as :meth:`state`.
         """
         history = self._ask(f"/jobs/{job}/exceptions").get("exceptionHistory", {}).get("entries", [])
-        return str(history[0].get("stacktrace") or "") if history else ""
+        return [(str(entry.get("timestamp")), str(entry.get("stacktrace") or "")) for entry in history]
 
     def is_read_to_its_end(self, job: str) -> bool:
         """Tell whether all tasks of a job run, and the watermark of each of them is at the end of time.

@@ -15,22 +15,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
-from pipelines.runtime.prism_server import die_with
-
 #: As Beam sets them, so that a runner may look at any time whether the pool is there; a port is one pool's.
 _OPTIONS = (("grpc.http2.max_pings_without_data", 0), ("grpc.http2.max_ping_strikes", 0), ("grpc.so_reuseport", 0))
-_WORKER = (
-    "import sys; from apache_beam.runners.worker.sdk_worker import SdkHarness; "
-    "SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()"
-)
+_WORKER = "import sys; from pipelines.runtime.flink.worker import main; main(*sys.argv[1:])"
+#: A worker that fails so soon has not begun, and its TaskManager would wait for ever: it is started again, a few times.
+_BEGIN_SECONDS, _TRIES = 30.0, 3
 #: How long a worker may take to end once it is asked to.
 _END_SECONDS = 5.0
 
@@ -55,14 +52,11 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     ) -> beam_fn_api_pb2.StartWorkerResponse:
         """Start a worker for a TaskManager."""
         name = start_worker_request.worker_id
-        command = [sys.executable, "-c", _WORKER, start_worker_request.control_endpoint.url, name]
+        command = [sys.executable, "-c", _WORKER, start_worker_request.control_endpoint.url, name, str(os.getpid())]
         try:
-            worker = self._maker.submit(self._make, command).result()
+            self._start(name, command)
         except OSError as error:
             return beam_fn_api_pb2.StartWorkerResponse(error=f"cannot start {sys.executable}: {error.strerror}")
-        with self._lock:
-            self._workers[name] = worker
-        threading.Thread(target=worker.wait, daemon=True).start()  # so that none stays as a zombie
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(  # noqa: N802 (Beam's name)
@@ -82,16 +76,28 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             self._workers.clear()
         _end(workers)
 
+    def _start(self, name: str, command: list[str], tries: int = 1) -> None:
+        worker = self._maker.submit(self._make, command).result()
+        with self._lock:
+            self._workers[name] = worker
+        threading.Thread(target=self._await, args=(name, command, worker, tries), daemon=True).start()
+
+    def _await(self, name: str, command: list[str], worker: subprocess.Popen[bytes], tries: int) -> None:
+        began = time.monotonic()
+        status = worker.wait()
+        with self._lock:
+            is_wanted = self._workers.get(name) is worker
+        if not is_wanted:
+            return
+        print(f"worker {name} ended with status {status}", file=sys.stderr, flush=True)
+        if status and tries < _TRIES and time.monotonic() - began < _BEGIN_SECONDS:
+            self._start(name, command, tries + 1)
+
     def _make(self, command: list[str]) -> subprocess.Popen[bytes]:
         with contextlib.ExitStack() as stack:
             out = sys.stderr if self._log is None else stack.enter_context(self._log.open("ab"))
-            return subprocess.Popen(  # noqa: S603 (our own interpreter)
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                preexec_fn=partial(die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
-            )
+            # Nothing of Python runs in the child before its program does: other threads of this process may hold locks.
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # noqa: S603 (our own)
 
 
 def _end(workers: list[subprocess.Popen[bytes]]) -> None:
@@ -112,6 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=50_000, help="the port to listen on (default: 50000)")
     parser.add_argument("--log", type=Path, help="where workers write what they print (default: the standard error)")
     asked = parser.parse_args(argv)
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # a child that is forked runs another program at once
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -72,3 +72,23 @@ def test_a_taken_port_is_one_line(capsys, monkeypatch):
         port = other.getsockname()[1]
         assert worker_pool.main(["--port", str(port)]) == 1
     assert capsys.readouterr().err == f"error: cannot listen on 127.0.0.1:{port}: the port is taken\n"
+
+
+def test_a_worker_that_fails_to_begin_is_started_again(tmp_path, monkeypatch):
+    tried = tmp_path / "tried"
+    monkeypatch.setattr(
+        worker_pool,
+        "_WORKER",
+        f"""
+import pathlib, sys, time
+path = pathlib.Path({str(tried)!r})
+path.write_text(path.read_text() + "x" if path.exists() else "x")
+if len(path.read_text()) < 3:
+    sys.exit(1)
+time.sleep(600)
+""",
+    )
+    pool = worker_pool.WorkerPool(tmp_path / "log")
+    assert not pool.StartWorker(_request("worker"), None).error
+    wait_for(lambda: tried.exists() and len(tried.read_text()) == 3)
+    pool.close()
