@@ -8,6 +8,7 @@ from command_line.option import Group, Option
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.results_out import reading
+from pipelines.runtime.shared_options import TIME_FORMAT
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files
 from sources.files.opening import seems_compressed
@@ -32,6 +33,7 @@ OPTIONS = (
             "--names", "the columns, where no header row of a file tells them; price:number for one of numbers", "A,B,C"
         ),
         Option("--time", "the column with the event time, for --speed", "COLUMN"),
+        TIME_FORMAT,
         Option("--sequence", "the column of sequence numbers: gaps in UDP are counted", "COLUMN"),
         Option("--loop", "begin again at the end of the files, without end", values="flag"),
     ),
@@ -122,6 +124,7 @@ def _plan(options: RelayOptions) -> Plan:
     if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
         form = "jsonl"
     shape = find_shape(paths, form, options.names or "", time, looks_inside=looks_inside)
+    shape = shape._replace(times=options.times)
     if paths and shape.names and not shape.declared and (looks_inside or any(out.is_table for out in options.outputs)):
         shape = with_numbers(shape, paths[0])
     _check_names(shape, "--columns", wanted)

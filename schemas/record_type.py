@@ -131,7 +131,8 @@ class RecordType:
         block; parsing reads the rest.
         """
         try:
-            text = self.form.find_time(record, self.field(self.event_time, dialect)) if self.event_time else None
+            field, written = self.field(self.event_time, dialect), record.decode(dialect.encoding, "replace")
+            text = self.form.find_time(written, field) if self.event_time else None
             moment = None if text is None else self.times.read(text)
         except (ValueError, RecursionError):
             return None

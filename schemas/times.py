@@ -14,6 +14,15 @@ _ISO = re.compile(
 )
 _LOG = re.compile(rf"([0-9]{{2}})/({'|'.join(MONTHS)})/([0-9]{{4}}):{_CLOCK} ([+-][0-9]{{4}})")
 _MOST_HOURS, _MOST_MINUTES = 23, 59
+#: What programs make of ISO 8601: date, hour and minute, second, six of its decimals, and the offset.
+ANY_ISO = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,6})[0-9]{0,3})?)?"
+    r" ?(?:[Zz]|UTC|([+-][0-9]{2}(?::?[0-9]{2})?))?)?$"
+)
+#: Numbers since 1970 that tell their unit by how many digits they have, and how many of it are a second. All of them
+#: are later than 2001 (those of 9 digits than 1973), so that no date without its dashes is among them.
+EPOCH = r"^(?:[1-9][0-9]{8,9}(?:\.[0-9]{1,9})?|[1-9][0-9]{12}|[1-9][0-9]{15}|[1-8][0-9]{18})$"
+EPOCH_UNITS = {9: 1, 10: 1, 13: 10**3, 16: 10**6, 19: 10**9}
 
 
 def read_iso_time(text: str) -> datetime:

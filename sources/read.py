@@ -27,7 +27,7 @@ from sources.files.chunks import ByteRange, find_files, piece_size
 from sources.files.follow import FollowLines
 from sources.files.opening import seems_compressed
 from sources.files.repeat import Repeat
-from sources.files.replay import FileReplay
+from sources.files.replay import FileReplay, check_times
 from sources.kafka.settings import DEFAULT_READERS
 from sources.kafka.source import KafkaInput, KafkaTopics
 from sources.live.command import ProcessLines
@@ -196,6 +196,8 @@ class Read(beam.PTransform):
                 laps = Repeat(pieces)
                 laps.check(self.record_type)
                 replay = replace(replay, pieces=laps)
+            if self.pace.speed is not None:
+                check_times(pieces, self.record_type)
             yield replay
         checked: list[TcpLines | UdpLines | ProcessLines | KafkaTopics] = []
         if peers := self._of("tcp", "tcp-listen"):

@@ -74,9 +74,12 @@ def value(column, text: str) -> Any:
             raise ValueError("decimal")
         return number
     if column.kind == "time":
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", text):
+        if not re.fullmatch(
+            r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:?[0-9]{2})?", text
+        ):
             raise ValueError("time")
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
     return text
 
 

@@ -15,6 +15,7 @@ from command_line.option import Group, Option
 from pipelines.runtime.demo import demo_trips
 from pipelines.runtime.lookup import read_lookup
 from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.shared_options import TIME_FORMAT
 from schemas.elements.frames import EVENT_TIME
 from schemas.record_type import Column, ColumnKind, RecordType
 from sinks.console.tables import PrintResults
@@ -83,6 +84,7 @@ OPTIONS = (
         ),
         Option("--names", "the columns, where no header row of a file tells them", "A,B,C"),
         Option("--time", "the column with the event time (default: none, but that of an access log)", "COLUMN"),
+        TIME_FORMAT,
         Option("--where", 'only the records that meet a condition, as "fare > 0"', "SQL"),
     ),
     Group(
@@ -156,7 +158,7 @@ def plan(options: StreamOptions) -> Plan:
     where, time = options.where or "", options.time or ""
     form = _form(options, paths)
     record_type = infer_record_type(
-        paths, uses or [Use(time)], form=form, names=options.names or "", time=time, where=where
+        paths, uses or [Use(time)], form=form, names=options.names or "", time=time, times=options.times, where=where
     )
     time = record_type.event_time
     if options.windows.length and not time and len(files) == len(options.inputs) and not options.is_following:

@@ -34,6 +34,7 @@ _HOMES = {
     "sources": ["Read"],
     "schemas.forms.json_lines": ["JSON_LINES"],
     "schemas.record_type": ["Column", "RecordType"],
+    "schemas.time_formats": ["CommonTimes", "EpochTimes", "StrptimeTimes"],
     "sinks": sinks.__all__,
     "transforms": transforms.__all__,
 }
@@ -83,6 +84,7 @@ def _type_of(record_type: RecordType) -> str:
     columns = ",\n     ".join(map(_code, record_type.columns))
     form = ", form=JSON_LINES" if record_type.form == JSON_LINES else f", separator={_code(record_type.separator)}"
     time = _code(record_type.event_time)
+    time += f", time_format={_code(record_type.times)}" if record_type.event_time else ""
     return f'RECORDS = RecordType(\n    "record",\n    {names},\n    ({columns},),\n    event_time={time}{form},\n)\n'
 
 

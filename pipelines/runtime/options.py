@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from command_line.arguments import NEVER, period
 from pipelines.runtime.kafka_options import KafkaOptions
 from pipelines.runtime.verdict import MaxRejected
+from schemas.time_formats import COMMON_TIMES, TimeFormat, parse_time_format
 from schemas.times import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import parse_output
 from sinks.output import Output
@@ -131,6 +132,19 @@ class StreamOptions(KafkaOptions):
         """How many records may be rejected, or None where nothing was said."""
         text = self.max_rejected
         return MaxRejected.parse(text) if text else None
+
+    @property
+    def times(self) -> TimeFormat:
+        """How the event time is written, in records that nobody has described.
+
+        Raises:
+            ValueError: it was said, and not which column has it.
+        """
+        if not self.time_format:
+            return COMMON_TIMES
+        if not self.time:
+            raise ValueError("--time-format says how times are written: say with --time which column has them")
+        return parse_time_format(self.time_format)
 
     @property
     def needs_clock(self) -> bool:

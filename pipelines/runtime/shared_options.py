@@ -9,6 +9,7 @@ from pipelines.runtime.kafka_options import KAFKA
 from pipelines.runtime.options import DEFAULT_DISORDER, DEFAULT_LIVE_DISORDER
 from pipelines.runtime.verdict import MaxRejected
 from schemas.object_path import local_path, path_to_write
+from schemas.time_formats import parse_time_format
 from schemas.times import parse_duration, parse_range
 from sinks.address import parse_output
 from sources.address import parse_address
@@ -83,6 +84,14 @@ TOLD = Group(
     ),
     Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write),
     Option("--quiet", "no progress and no summary", values="flag"),
+)
+#: For pipelines that are told which column has the event time.
+TIME_FORMAT = Option(
+    "--time-format",
+    "how --time is written, where it is neither ISO 8601 nor a number since 1970 of 10, 13, 16 or 19 digits: as "
+    "strptime has it (%d/%m/%Y %H:%M), or s, ms, us or ns for any number since 1970",
+    "FORMAT",
+    check=parse_time_format,
 )
 
 

@@ -21,9 +21,9 @@ class AccessLog(Form):
     parser = "transforms.parse.access_log:AccessLogParser"
     times = LOG_TIMES
 
-    def find_time(self, record: bytes, field: Field) -> str | None:  # noqa: ARG002
+    def find_time(self, record: str, field: Field) -> str | None:  # noqa: ARG002
         """Return what is in the first brackets."""
-        found = _TIME.search(record.decode("latin-1"))
+        found = _TIME.search(record)
         if found is None:
             raise ValueError("no time in brackets")
         return found[1]

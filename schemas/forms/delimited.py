@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from schemas.forms.form import SEQUENCE_NUMBER, Field, Form
-from schemas.time_formats import PLAIN_TIMES
+from schemas.time_formats import IsoTimes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,22 +20,23 @@ class Delimited(Form):
 
     name = "delimited records"
     parser = "transforms.parse.delimited:Parser"
-    times = PLAIN_TIMES
+    times = IsoTimes("2011-04-01 10:40:23")
     has_dialects = True
 
-    def find_time(self, record: bytes, field: Field) -> str | None:
+    def find_time(self, record: str, field: Field) -> str | None:
         """Return the text of the field, without quotes."""
-        fields = record.split(field.separator.encode(), field.place + 1)
-        if not 0 <= field.place < len(fields):
-            raise ValueError("too few fields")
-        text = fields[field.place].strip(b'"\r\n').decode("ascii", "replace")
-        return None if text.strip(" ") in MISSING else text
+        found = re.match(_pattern(field), record)
+        if found is None:
+            raise ValueError("no such field")
+        return None if found[1].strip(" ") in MISSING else found[1]
 
     def find_times(self, records: pl.Series, field: Field) -> pl.Series:
-        """Return the texts of the fields; a separator inside quotes before it spoils one."""
-        if field.place < 0:
-            raise ValueError(f"no column {field.names[0]!r}")
-        return records.str.splitn(field.separator, field.place + 2).struct[field.place].str.strip_chars('"')
+        """Return the texts of the fields, without quotes."""
+        if field.quoted and records.str.contains('"', literal=True).any():
+            return records.str.extract(_pattern(field))
+        _before(field)
+        found = records.str.splitn(field.separator, field.place + 2).struct[field.place]
+        return found.str.extract(r'^"?([^"\r]*)')
 
     def sequence_pattern(self, field: Field) -> re.Pattern[bytes]:
         """Return what finds the field at the place of that column.
@@ -43,13 +44,28 @@ class Delimited(Form):
         Raises:
             ValueError: there is no such column.
         """
-        if field.place < 0:
-            raise ValueError(f"no column {field.names[0]!r} for the sequence number")
-        separator = re.escape(field.separator.encode())
-        other = rb"[^%s\n]*" % separator
-        if field.quoted:
-            other = rb'(?:"(?:[^"\n]|"")*"|%s)' % other
-        return re.compile(rb'^(?:%s%s){%d}"?%s\b' % (other, separator, field.place, SEQUENCE_NUMBER), re.MULTILINE)
+        before = _before(field).encode()
+        return re.compile(rb'%s"?%s\b' % (before, SEQUENCE_NUMBER), re.MULTILINE)
+
+
+def _before(field: Field) -> str:
+    """Return the pattern of all that stands before a field.
+
+    Raises:
+        ValueError: there is no such field.
+    """
+    if field.place < 0:
+        raise ValueError(f"no column {field.names[0]!r}")
+    separator = re.escape(field.separator)
+    other = rf"[^{separator}\n]*"
+    if field.quoted:
+        # In one way only: else what has too few fields would be tried in all of them.
+        other = rf'(?:"(?:[^"\n]|"")*"|[^"{separator}\n]{other}|)'
+    return rf"^(?:{other}{separator}){{{field.place}}}"
+
+
+def _pattern(field: Field) -> str:
+    return rf'{_before(field)}"?([^"{re.escape(field.separator)}\r\n]*)'
 
 
 DELIMITED = Delimited()

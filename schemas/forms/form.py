@@ -56,7 +56,7 @@ class Form(ABC):
         return hash(type(self))
 
     @abstractmethod
-    def find_time(self, record: bytes, field: Field) -> str | None:
+    def find_time(self, record: str, field: Field) -> str | None:
         """Return the text of a time in one raw record; None where it has none.
 
         Raises:
@@ -65,7 +65,7 @@ class Form(ABC):
 
     @abstractmethod
     def find_times(self, records: pl.Series, field: Field) -> pl.Series:
-        """Return the texts of a time in raw records, which are texts in Latin-1; null where one has none.
+        """Return the texts of a time in raw records, null where one has none.
 
         This is for pacing: where records are odd, other texts may be found than ``find_time`` finds.
         """

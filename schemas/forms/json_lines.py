@@ -21,9 +21,9 @@ class JsonLines(Form):
     times = ISO_TIMES
     is_json = True
 
-    def find_time(self, record: bytes, field: Field) -> str | None:
+    def find_time(self, record: str, field: Field) -> str | None:
         """Return the text of the field, or of the first of the type's other times."""
-        fields = json.loads(record.decode())
+        fields = json.loads(record, parse_int=str, parse_float=str)
         if not isinstance(fields, dict):
             raise ValueError("no object")  # noqa: TRY004 - the record is wrong, not the caller
         values = (fields.get(name) for name in field.names)
@@ -31,9 +31,13 @@ class JsonLines(Form):
         return None if value is None else str(value)
 
     def find_times(self, records: pl.Series, field: Field) -> pl.Series:
-        """Return the strings behind the names; one of the same name in an object inside a record may spoil it."""
+        """Return strings and numbers behind the names; one of that name in an object inside a record may spoil it."""
         names = "|".join(map(re.escape, field.names))
-        return records.str.extract(rf'"(?:{names})"\s*:\s*"([^"]*)"'.encode().decode("latin-1"))
+        before = rf'"(?:{names})"\s*:\s*'
+        texts = records.str.extract(rf'{before}"([^"]*)"')
+        if not texts.null_count():
+            return texts
+        return texts.zip_with(texts.is_not_null(), records.str.extract(rf"{before}(-?[0-9.]+)"))
 
     def sequence_pattern(self, field: Field) -> re.Pattern[bytes]:
         """Return what finds the number, or a string of it, behind that name."""

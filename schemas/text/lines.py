@@ -194,16 +194,13 @@ def event_times(
     So has a line with one later than ``latest``, which nobody believes. The first ones have that of the line behind
     them, and where no line has one, all are ``otherwise``.
 
-    Good enough for watermarks and pacing, at a million lines a second: a separator inside quotes may spoil a time, and
-    so may a field of the event time's name in an object inside a JSON record.
+    Good enough for watermarks and pacing, at a million lines a second: a field of the event time's name in an object
+    inside a JSON record may spoil a time.
     """
     if not record_type.event_time:
         return np.full(len(lines.starts), otherwise, np.int64)
-    texts = [data[start:stop].decode("latin-1") for start, stop in zip(*map(np.ndarray.tolist, lines), strict=True)]
-    field = record_type.field(record_type.event_time, dialect)
-    found = record_type.form.find_times(pl.Series(texts, dtype=pl.String), field)
     times = (
-        record_type.times.read_many(found)
+        record_type.times.read_all(line_times(data, lines, record_type, dialect))
         .to_physical()
         .to_frame("time")
         .select(pl.when(pl.col("time") <= latest).then("time"))
@@ -213,3 +210,11 @@ def event_times(
         .fill_null(otherwise)
     )
     return times.to_numpy().astype(np.int64)
+
+
+def line_times(data: bytes, lines: Lines, record_type: RecordType, dialect: Dialect) -> pl.Series:
+    """Return the text of the event time of each line; null where it has none."""
+    places = zip(*map(np.ndarray.tolist, lines), strict=True)
+    texts = [data[start:stop].decode(dialect.encoding, "replace") for start, stop in places]
+    field = record_type.field(record_type.event_time, dialect)
+    return record_type.form.find_times(pl.Series(texts, dtype=pl.String), field)

@@ -17,7 +17,8 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 
 from schemas.elements.block import NOTHING_IS_LATE, PLAUSIBLE_AHEAD_MICROS, Block, Span, file_origin, now_micros
 from schemas.record_type import RecordType
-from schemas.text.lines import Lines, Offsets, event_times, find_lines
+from schemas.text.dialect import SAMPLE_BYTES
+from schemas.text.lines import Lines, Offsets, event_times, find_lines, line_times
 from sources import progress as board
 from sources.drain import draining
 from sources.files.chunks import ByteRange, Chunk, piece_size, read_chunks
@@ -29,6 +30,8 @@ from sources.reader import BlockReader, MarkCoder, Reading, TimedBlock, resume
 BLOCK_BYTES = 4 << 20
 #: Below this a file is not worth splitting.
 MIN_SPLIT_BYTES = 64 << 20
+#: The heads of so many files are looked at for times that can be read.
+_MOST_HEADS = 100
 #: A paced replay looks so far ahead.
 PACED_BYTES = 1 << 20
 
@@ -115,6 +118,35 @@ class FileReplay(UnboundedSource):
     def default_output_coder(self) -> Coder:
         """Return the coder of Block."""
         return registry.get_coder(Block)
+
+
+def check_times(pieces: Sequence[ByteRange], record_type: RecordType) -> None:
+    """See that files can be played by event time: where there are records at the head of one, some have it.
+
+    Raises:
+        ValueError: none of them has, or it cannot be read, or is not believed.
+        OSError: a file cannot be read.
+    """
+    time = record_type.event_time
+    for piece in pieces[:_MOST_HEADS]:
+        head = next(read_chunks((piece,), record_type, SAMPLE_BYTES), None)
+        if head is None or head.fault or not head.data.strip():
+            continue
+        refused = f"cannot play {piece.path!r} by event time: "
+        if not time:
+            raise ValueError(f"{refused}a {record_type.name} has none")
+        lines = find_lines(head.data)
+        written = line_times(head.data, lines, record_type, head.dialect)
+        latest = now_micros() + PLAUSIBLE_AHEAD_MICROS
+        times = event_times(head.data, lines, record_type, head.dialect, NOTHING_IS_LATE, latest)
+        if (times != NOTHING_IS_LATE).any():
+            continue
+        shown = next((text for text in written if text), None)
+        if shown is None:
+            raise ValueError(f"{refused}no record at its head has {time!r}")
+        if record_type.times.read_all(written).is_not_null().any():
+            raise ValueError(f"{refused}{time} is {shown!r}, and what is more than a day ahead is not believed")
+        raise ValueError(f"{refused}{time} is {shown!r}, expected a time such as {record_type.times.example}")
 
 
 def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:

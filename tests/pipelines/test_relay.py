@@ -206,6 +206,11 @@ def test_commands_are_read_to_their_end_and_a_reader_that_leaves_ends_the_relay(
         (["--output", "udp://no.such.invalid:9"], "cannot send to udp://no.such.invalid:9: "),
         (["--loop", "--output", "sqlite:///x.db"], "--loop would write the same rows of the database again and again"),
         (["--speed", "60"], "--speed plays event time: say which column has it with --time"),
+        (["--speed", "60", "--time", "item"], "cannot play 'my.csv' by event time: item is 'apple', expected"),
+        (
+            ["--time-format", "%d/%m/%Y"],
+            "--time-format says how times are written: say with --time which column has them",
+        ),
         (["--window", "1h"], "a relay sums nothing up, so --window is not for it"),
         (["--key", "item"], "--key is for messages in Kafka: expected an --output kafka://..., got --key item"),
         (["--key", "a", "--output", NOBODY], "--key asks for 'a', and there is only time, item, price"),

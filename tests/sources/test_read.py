@@ -16,6 +16,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 import sources
 from schemas.elements.block import Block
+from schemas.record_type import Column, RecordType
+from schemas.time_formats import COMMON_TIMES
 from sources.address import Address, parse_address
 from sources.files.follow import FollowLines
 from sources.files.replay import FileReplay
@@ -226,3 +228,43 @@ def test_the_names_of_the_package_are_there_and_no_others() -> None:
     assert sources.Read is Read
     with pytest.raises(AttributeError):
         sources.Raed  # noqa: B018
+
+
+SPEED = Pace(speed=60)
+WHEN = RecordType("record", ("n", "when"), (Column("when", "time"),), "when", COMMON_TIMES, separator=",")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            "1,06/05/2024 17:24\n2,07/05/2024 17:24\n",
+            "when is '06/05/2024 17:24', expected a time such as 2024-05-06T17",
+        ),
+        ("n,when\n1,soon\n", "when is 'soon', expected"),
+        ("1,\n2,\n", "no record at its head has 'when'"),
+        ("1\n2\n", "no record at its head has 'when'"),
+        ("1,9999-12-31\n", "when is '9999-12-31', and what is more than a day ahead is not believed"),
+    ],
+)
+def test_a_speed_is_refused_where_no_time_can_be_read(tmp_path: Path, data: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text("1,2024-05-06T17:24:53Z\n")
+    (tmp_path / "b.csv").write_text(data)
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    with pytest.raises(ValueError, match=r"^cannot play '.*b\.csv' by event time: ") as error:
+        Read(paths, WHEN, pace=SPEED)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert Read(paths, WHEN, pace=Pace(rate=3)).pace.rate == 3
+
+
+@pytest.mark.parametrize("data", ["", "\n", "n,when\n", "garbage\n1,2024-05-06T17:24:53+02:00\n", "1,1715009093\n2,\n"])
+def test_a_speed_is_taken_where_one_time_can_be_read_or_there_is_no_record(tmp_path: Path, data: str) -> None:
+    (tmp_path / "a.csv").write_text(data)
+    assert Read(tmp_path / "a.csv", WHEN, pace=SPEED).pace == SPEED
+
+
+def test_a_speed_is_refused_for_records_that_never_have_a_time(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2\n")
+    with pytest.raises(ValueError, match="by event time: a record has none"):
+        Read(tmp_path / "a.csv", RecordType("record", ("a", "b"), (), "", separator=","), pace=SPEED)

@@ -15,7 +15,7 @@ from schemas.record_type import Dialect, Rejected
 from schemas.text.dialect import split_record
 from schemas.text.lines import RETURN, Flags, Lines, are_plain, are_utf8, count_in_lines, find_lines, join_lines
 from transforms.parse.parser import BlockParser, Parsed, ParseRecords, decoded
-from transforms.parse.values import fast_type, looks_odd, read_value
+from transforms.parse.values import fast_type, is_missing, looks_odd, read_value
 
 _ODD = "_odd"
 
@@ -117,13 +117,14 @@ class Parser(BlockParser):
         times = self._type.times
         raw = {column.name: f"_raw_{column.name}" for column in (*self._first, *self._then)}
         typed = {
-            c.name: self._or_arrival(c, fast_type(c, raw[c.name], times), block).alias(self._name(c.name))
+            c.name: self._or_arrival(c, fast_type(c, raw[c.name], times), is_missing(pl.col(raw[c.name])), block)
             for c in (*self._first, *self._then)
         }
-        first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
+        typed = {name: column.alias(self._name(name)) for name, column in typed.items()}
+        first = [typed.pop(column.name) for column in self._first]
         then = typed.values()
-        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name), times) for column in self._first]
-        is_odd_then = [looks_odd(column, raw[column.name], column.name, times) for column in self._then]
+        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
+        is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
         return (
             lines.select(RECORD, *(pl.col(name).alias(alias) for name, alias in raw.items()))
             .with_columns(*first, *self._arrived(block))

@@ -33,7 +33,7 @@ _ANY = (
 #: What the fast way reads of each kind; everything else is for the slow one.
 _CUT = {
     "text": f'"({_TEXT})"',
-    "time": r'"([^"\\\x00-\x1f]*)"',
+    "time": r'("[^"\\\x00-\x1f]*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?)',
     "ip": r'"([^"\\\x00-\x1f]*)"',
     "integer": rf"(-?(?:0|[1-9][0-9]{{0,{WHOLE_DIGITS - 1}}}))",
     "decimal": rf"(-?(?:0|[1-9][0-9]{{0,{WHOLE_DIGITS - 1}}})(?:\.[0-9]{{1,{DECIMAL_PLACES}}})?)",
@@ -71,6 +71,10 @@ class JsonParser(PatternParser):
         body = f"{_BLANK},{_BLANK}".join(parts)
         regex = rf"^{_BLANK}\{{{_BLANK}{body}{_BLANK}\}}{_BLANK}()$"
         return Pattern(regex, tuple(key for key in keys if key in wanted))
+
+    def cut(self, column: str, group: pl.Expr) -> pl.Expr:
+        """Return the text of a column; a time may be a number."""
+        return group.str.strip_chars('"') if self._type.column(column).kind == "time" else group
 
     def read_texts(self, texts: pl.Series) -> pl.Series:
         """Read strings without their quotes; null where half a character is escaped."""
@@ -127,7 +131,7 @@ def read_json_value(column: Column, value: Any, times: TimeFormat) -> Any:
             raise ValueError(f"{name} is missing")
         return None
     of, called, read = _READERS[column.kind]
-    if type(value) is not of:
+    if type(value) is not of and not (column.kind == "time" and type(value) is _Number):
         raise ValueError(f"{name} is no {called}: {_described(value)}")
     found = read(name, value)
     return read_time(name, found, times) if column.kind == "time" else found

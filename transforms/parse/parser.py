@@ -62,7 +62,6 @@ class BlockParser(ABC):
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
         self._type = record_type
-        self._reads = frozenset(reads)
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         #: The event time and what the filter reads; the other columns are read of the records that stay.
         self._first = tuple(map(record_type.column, first))
@@ -94,10 +93,11 @@ class BlockParser(ABC):
         """Return the column of the event time where the record type has none."""
         return [] if self._type.event_time else [_arrival(block).alias(EVENT_TIME)]
 
-    def _or_arrival(self, column: Column, typed: pl.Expr, block: Block) -> pl.Expr:
+    def _or_arrival(self, column: Column, typed: pl.Expr, is_missing: pl.Expr, block: Block) -> pl.Expr:
         """Return the typed column; of the event time, that of the arrival where it is missing and may be."""
-        is_missing_time = column.name == self._type.event_time and not column.required
-        return typed.fill_null(_arrival(block)) if is_missing_time else typed
+        if column.name != self._type.event_time or column.required:
+            return typed
+        return pl.when(is_missing).then(_arrival(block)).otherwise(typed)
 
     def _read_values(self, read: Any) -> tuple[dict[str, Any], str]:
         """Call ``read`` for each column; give the values, and what it said of the first one that is not needed yet.
@@ -131,7 +131,12 @@ class BlockParser(ABC):
                 faults[number] = fault
         schema: dict[str, Any] = {RECORD: pl.get_index_type()}
         schema |= {self._name(c.name): POLARS_TYPES[c.kind] for c in (*self._first, *self._then)}
-        timed = [self._or_arrival(c, pl.col(EVENT_TIME), block) for c in self._first if c.name == self._type.event_time]
+        time = pl.col(EVENT_TIME)
+        timed = [
+            self._or_arrival(c, time, time.is_null(), block).alias(EVENT_TIME)
+            for c in self._first
+            if c.name == self._type.event_time
+        ]
         frame = pl.DataFrame(rows, schema, orient="row").with_columns(timed or self._arrived(block)).filter(self._where)
         wanted_faults = [number for number in frame[RECORD].to_list() if number in faults]
         for number in wanted_faults:

@@ -101,7 +101,7 @@ class PatternParser(BlockParser):
             for name, alias in raw.items()
         ]
         typed = {c.name: self._typed(c, pl.col(raw[c.name]), block).alias(self._name(c.name)) for c in columns}
-        first = [typed.pop(column.name) for column in self._first if self._name(column.name) in self._reads]
+        first = [typed.pop(column.name) for column in self._first]
         then = typed.values()
         is_odd_first = [self._looks_odd(column, pl.col(raw[column.name])) for column in self._first]
         is_odd_then = [self._looks_odd(column, pl.col(raw[column.name])) for column in self._then]
@@ -127,12 +127,10 @@ class PatternParser(BlockParser):
         dtype = POLARS_TYPES[column.kind]
         reader = readers.get(column.kind)
         typed = raw.cast(dtype, strict=False) if reader is None else raw.map_batches(reader, return_dtype=dtype)
-        return self._or_arrival(column, typed, block)
+        return self._or_arrival(column, typed, raw.is_null(), block)
 
     def _looks_odd(self, column: Column, raw: pl.Expr) -> pl.Expr:
-        """Tell where the typed column cannot be taken as it is; of a time, from its text alone."""
-        if column.kind == "time":
-            return ~raw.str.contains(self._type.times.usual).fill_null(value=True)
+        """Tell where the typed column cannot be taken as it is."""
         is_unread = pl.col(self._name(column.name)).is_null()
         return is_unread if column.required else raw.is_not_null() & is_unread
 

@@ -156,7 +156,7 @@ def fast_type(column: Column, raw: str, times: TimeFormat) -> pl.Expr:
     """Return the typed column; null where the text is missing or cannot be read."""
     text = pl.col(raw)
     if column.kind == "text":
-        return pl.when(text.is_in(_MISSING)).then(None).otherwise(text)
+        return pl.when(is_missing(text)).then(None).otherwise(text)
     if column.kind == "integer":
         return text.cast(pl.Int64, strict=False)
     if column.kind == "decimal":
@@ -168,18 +168,20 @@ def fast_type(column: Column, raw: str, times: TimeFormat) -> pl.Expr:
     return text.map_batches(times.read_many, return_dtype=POLARS_TYPES["time"])
 
 
-def looks_odd(column: Column, raw: str, typed: str, times: TimeFormat) -> pl.Expr:
-    """Tell of which rows the typed column cannot be taken as it is; of a time it tells that from the text alone."""
+def is_missing(text: pl.Expr) -> pl.Expr:
+    """Tell which texts of delimited records mean that there is no value; a few others do, too, which look odd."""
+    return text.is_in(_MISSING)
+
+
+def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
+    """Tell of which rows the typed column cannot be taken as it is."""
     text = pl.col(raw)
     unread = pl.col(typed).is_null()
     if not column.required:
-        unread &= ~text.is_in(_MISSING)
+        unread &= ~is_missing(text)
     if column.kind == "text":
         # Blanks may mean missing, and so may blanks around NULL.
-        return unread | (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~text.is_in(_MISSING)
+        return unread | (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~is_missing(text)
     if column.kind == "decimal":
         return unread | (text.str.len_bytes() > _SHORT_DECIMAL) | text.str.contains("[eE]")
-    if column.kind == "time":
-        unusual = ~text.str.contains(times.usual)
-        return unusual if column.required else unusual & ~text.is_in(_MISSING)
     return unread

@@ -11,6 +11,7 @@ from schemas.elements.block import Block, Span
 from schemas.forms.json_lines import JSON_LINES
 from schemas.http import ACCESS_LOG
 from schemas.record_type import Column, ColumnKind, RecordType
+from schemas.time_formats import COMMON_TIMES, TimeFormat
 from sources.files.chunks import file_dialect
 from transforms.parse.values import POLARS_TYPES
 from transforms.untyped.fields import FIELD, JSON, FieldParser
@@ -42,6 +43,7 @@ def infer_record_type(
     form: TypedForm | None = None,
     names: str = "",
     time: str = "",
+    times: TimeFormat = COMMON_TIMES,
     where: str = "",
 ) -> RecordType:
     """Return the type of the records of files, or of live input that is described well enough.
@@ -55,6 +57,7 @@ def infer_record_type(
         form: how records are written; by default what the files look like.
         names: the columns, as :func:`transforms.untyped.infer_schema.parse_names` takes them; by default the files'.
         time: the column with the event time; empty for none.
+        times: how that is written; an access log has its own way.
         where: a condition in SQL that will be asked of the records; empty for none.
 
     Raises:
@@ -93,8 +96,8 @@ def infer_record_type(
     timed = (Column(time, "time", required=True),) if time else ()
     if shape.form == "jsonl":
         names_of_json = (*(column.name for column in timed), *used)
-        return RecordType("record", names_of_json, (*timed, *columns), time, form=JSON_LINES)
-    return RecordType("record", shape.names, (*timed, *columns), time, separator=",")
+        return RecordType("record", names_of_json, (*timed, *columns), time, times, form=JSON_LINES)
+    return RecordType("record", shape.names, (*timed, *columns), time, times, separator=",")
 
 
 def kind_for(uses: Sequence[Use], seen: ColumnKind, *, keeps_text: bool) -> ColumnKind:

@@ -10,6 +10,7 @@ from schemas.forms.json_lines import JSON_LINES
 from schemas.object_path import bare
 from schemas.record_type import Column, RecordType
 from schemas.text.dialect import SAMPLE_BYTES, SEPARATORS, as_utf8, split_record
+from schemas.time_formats import COMMON_TIMES, TimeFormat
 from sources.files.chunks import ByteRange, read_chunks
 from sources.files.opening import COMPRESSED_ENDINGS, one_line_errors, open_file
 
@@ -31,6 +32,7 @@ class Shape(NamedTuple):
         numbers: the columns in which every value is a number, as far as one could see.
         time: the column with the event time, for the pace of a replay; empty for none.
         native: those of ``numbers`` whose values a whole number of 64 bits or a double keeps with every digit.
+        times: how the event time is written.
         declared: whether somebody said which columns have numbers; an exponent is part of a number only then.
     """
 
@@ -40,15 +42,17 @@ class Shape(NamedTuple):
     time: str = ""
     native: frozenset[str] = frozenset()
     declared: bool = False
+    times: TimeFormat = COMMON_TIMES
 
     @property
     def record_type(self) -> RecordType:
         """What sources have to know: where a header row may be, and the event time."""
         times = (Column(self.time, "time"),) if self.time else ()
         if self.form != "csv":
-            return RecordType("record", (self.time,) if self.time else (), times, self.time, form=JSON_LINES)
+            names = (self.time,) if self.time else ()
+            return RecordType("record", names, times, self.time, self.times, form=JSON_LINES)
         columns = (*times, *(Column(name) for name in self.names if name != self.time))
-        return RecordType("record", self.names, columns, self.time, separator=",")
+        return RecordType("record", self.names, columns, self.time, self.times, separator=",")
 
 
 def find_shape(

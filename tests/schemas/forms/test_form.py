@@ -38,8 +38,8 @@ class Labelled(Form):
     parser = f"{__name__}:LabelledParser"
     times = ISO_TIMES
 
-    def find_time(self, record: bytes, field: Field) -> str | None:
-        return _fields(record.decode("latin-1")).get(field.names[0])
+    def find_time(self, record: str, field: Field) -> str | None:
+        return _fields(record).get(field.names[0])
 
     def find_times(self, records: pl.Series, field: Field) -> pl.Series:
         return records.str.extract(rf"(?:^|\t){field.names[0]}:([^\t\r\n]*)")

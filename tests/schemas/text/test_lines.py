@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.http import ACCESS_LOG, RESPONSES
-from schemas.record_type import Dialect
+from schemas.record_type import Column, Dialect, RecordType
 from schemas.text import lines as scan
 from schemas.text.dialect import split_record
 from schemas.text.lines import (
@@ -26,6 +26,7 @@ from schemas.text.lines import (
     find_lines,
     join_lines,
 )
+from schemas.time_formats import COMMON_TIMES, EpochTimes, StrptimeTimes, TimeFormat
 from tests.sources.test_backlog import TICK, micros
 from tests.strategies import SALE, dialects, iso_times, sale_data, times
 
@@ -182,3 +183,47 @@ def test_event_times_of_an_access_log_are_in_utc() -> None:
 def test_records_of_a_type_without_a_time_have_none() -> None:
     data = b"a\nb\n"
     assert event_times(data, find_lines(data), replace(SALE, event_time=""), Dialect(), otherwise=7).tolist() == [7, 7]
+
+
+#: Times as anybody's files have them, one of which most records have; and what spoils a record.
+common = st.sampled_from(
+    ["2024-05-06T17:24:53.5+02:00", "1715009093", "1715009093250", "2024-05-06", "06/05/2024 17:24"]
+)
+names_before = st.sampled_from(["a", '"a, b"', '"a""b"', '"', "é", "", "x,y"])
+
+
+@st.composite
+def anybodys_lines(draw: st.DrawFn) -> bytes:
+    """Lines of two fields, the second of which is a time, of one dialect or none."""
+    one = st.builds(
+        "{},{},3".format, names_before, common | common.map('"{}"'.format) | st.sampled_from(["", "NULL", "x"])
+    )
+    raw = one.map(str.encode) | st.binary(max_size=20).map(lambda line: line.replace(b"\n", b""))
+    return b"\n".join(draw(st.lists(raw, max_size=8)))
+
+
+@given(
+    anybodys_lines(),
+    dialects.map(lambda dialect: dialect._replace(separator=",")),
+    st.sampled_from([COMMON_TIMES, StrptimeTimes("%d/%m/%Y %H:%M"), EpochTimes(1_000)]),
+)
+def test_event_times_of_anybodys_records_are_read_fast_as_they_are_one_by_one(
+    data: bytes, dialect: Dialect, times: TimeFormat
+) -> None:
+    columns = (Column("when", "time", required=True),)
+    record_type = RecordType("record", ("item", "when", "n"), columns, "when", time_format=times)
+    lines = find_lines(data)
+    known = [record_type.event_micros(data[start:stop], dialect) for start, stop in zip(*lines, strict=True)]
+    found = event_times(data, lines, record_type, dialect, otherwise=7).tolist()
+    readable = [moment for moment in known if moment is not None]
+    before = readable[0] if readable else 7
+    for moment, exact in zip(found, known, strict=True):
+        before = before if exact is None else exact
+        assert moment == before
+
+
+def test_a_separator_in_quotes_before_the_time_does_not_spoil_it() -> None:
+    data = b'"Smith, John",2024-05-06T17:24:53Z\n'
+    record_type = RecordType("record", ("name", "when"), (Column("when", "time"),), "when", time_format=COMMON_TIMES)
+    found = event_times(data, find_lines(data), record_type, Dialect(",", quoted=True))
+    assert found.tolist() == [record_type.event_micros(data, Dialect(",", quoted=True))] == [1_715_016_293_000_000]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.text.many_times import iso_of_log_times, read_iso_times
+from schemas.time_formats import ISO_TIMES, LOG_TIMES
 from schemas.times import read_iso_time, read_log_time
 from tests.strategies import iso_times
 
@@ -20,14 +21,14 @@ logged = st.datetimes(
 
 @given(st.lists(st.none() | iso_times, max_size=5))
 def test_many_iso_times_are_read_as_each_is(texts: list[str | None]) -> None:
-    times = read_iso_times(pl.Series(texts, dtype=pl.String))
+    times = ISO_TIMES.read_all(pl.Series(texts, dtype=pl.String))
     assert times.dtype == pl.Datetime("us")
     assert times.to_list() == [text and read_iso_time(text) for text in texts]
 
 
 @given(st.lists(st.none() | logged, max_size=5))
 def test_many_log_times_are_read_as_each_is(texts: list[str | None]) -> None:
-    times = read_iso_times(iso_of_log_times(pl.Series(texts, dtype=pl.String)))
+    times = LOG_TIMES.read_all(pl.Series(texts, dtype=pl.String))
     assert times.to_list() == [text and read_log_time(text) for text in texts]
 
 

@@ -114,7 +114,7 @@ def test_most_lines_take_the_fast_way(monkeypatch) -> None:
         (visit(page="[]"), "page is no text: a list"),
         (visit(page='"\\ud800"'), "page has half a character: '\\ud800'"),
         (visit(when='"2019-02-29 00:00:00"'), "when is no time such as 2019-05-06T17:24:53Z: '2019-02-29 00:00:00'"),
-        (visit(when="1557163493"), "when is no text: '1557163493'"),
+        (visit(when="1557163493"), "when is no time such as 2019-05-06T17:24:53Z: '1557163493'"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_rejected_with_its_reason(line: bytes, reason: str) -> None:
