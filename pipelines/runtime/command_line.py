@@ -18,6 +18,7 @@ from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.runners import is_local
 from pipelines.runtime.shared_options import shared_options
 from schemas.passwords import exposed, withhold
+from schemas.text.readable import readable, readable_lines
 
 RUNNER = Group(
     "runner",
@@ -103,7 +104,7 @@ def parse_command_line(
     _check_beam_options(parser, beside, flags, others, has_server=runner.startswith(_WITH_SERVER))
     told = exposed(values.config, values.kafka_security)
     for line in [*told, *([_TYPED] if arguments != _joined(typed) else [])]:
-        print(f"warning: {line}", file=sys.stderr)
+        print(f"warning: {readable_lines(line)}", file=sys.stderr)
     options = options_type(**vars(values))
     options.pipeline, options.own_names = pipeline, tuple(each.name for group in groups for each in group.options)
     options.default_window, options.default_lateness = window, lateness
@@ -162,4 +163,4 @@ class _OneLineParser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+        self.exit(2, f"wrong usage: {readable(message)} (see --help)\n")

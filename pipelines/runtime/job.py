@@ -24,6 +24,7 @@ from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, t
 from pipelines.runtime.written import NAMESPACE as WRITTEN
 from pipelines.runtime.written import LineFiles, check_results, where_written
 from schemas.forms.form import Form
+from schemas.text.readable import readable_lines
 from sinks.files.atomic import SinkError
 from sources import drain
 from sources import progress as board
@@ -197,5 +198,5 @@ class Job:
 
 def fail(reason: str) -> int:
     """Print why a run has failed, in one line, and return the exit status for that."""
-    print(f"failed: {reason}", file=sys.stderr, flush=True)
+    print(f"failed: {readable_lines(reason)}", file=sys.stderr, flush=True)
     return FAILED

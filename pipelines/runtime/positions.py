@@ -22,6 +22,7 @@ from pipelines.runtime.positions_file import Kept, PositionsFile
 from pipelines.runtime.runners import is_local
 from schemas.object_path import is_remote, shown
 from schemas.paths import is_among
+from schemas.text.readable import readable_lines
 from sinks.files.atomic import SinkError
 from sinks.kafka.producer import count_messages
 from sinks.lines.line_file import FileLines
@@ -220,7 +221,7 @@ def keeping(keeper: Keeper | None) -> Iterator[None]:
 def status_of(status: int, keeper: Keeper | None) -> int:
     """Return the exit status of a run, which has failed if its positions could not be written."""
     if keeper is not None and keeper.failure:
-        print(f"failed: {keeper.failure}", file=sys.stderr, flush=True)
+        print(f"failed: {readable_lines(str(keeper.failure))}", file=sys.stderr, flush=True)
         return FAILED if status == OK else status
     return status
 
@@ -247,7 +248,7 @@ def _shown(address: Address) -> str:
 
 def _say(line: str) -> None:
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(readable_lines(line), file=sys.stderr, flush=True)
 
 
 def _sync(path: str) -> None:

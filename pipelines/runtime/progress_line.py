@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from schemas.text.readable import readable_lines
 from schemas.times import to_datetime
 from sinks.console.tables import PRINTING, before_printing, something_stays
 from sources import progress as board
@@ -67,7 +68,7 @@ class Progress:
             with _turn():
                 self._stands = False
                 # Even where no line stands, the terminal may have shown ``^C``.
-                _write((_ERASE if self._is_terminal else "") + text + "\n")
+                _write((_ERASE if self._is_terminal else "") + readable_lines(text) + "\n")
                 something_stays()
 
     def _line(self) -> str:

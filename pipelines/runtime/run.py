@@ -18,6 +18,7 @@ from pipelines.runtime.runners import chosen_runner
 from pipelines.runtime.signals import Signals
 from pipelines.runtime.written import thrown_away
 from schemas.forms.form import Form
+from schemas.text.readable import readable_lines
 from sources import drain
 from sources import progress as board
 
@@ -61,5 +62,5 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: For
 
 def refuse(error: UsageError) -> int:
     """Say what is wrong with the command line, in one line, and return the exit status for that."""
-    print(f"wrong usage: {error}", file=sys.stderr, flush=True)
+    print(f"wrong usage: {readable_lines(str(error))}", file=sys.stderr, flush=True)
     return USAGE

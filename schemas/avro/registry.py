@@ -6,9 +6,11 @@ It is asked once for each schema, so that nothing is kept open in between.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +26,9 @@ _RETRIES = 3
 _FIRST_WAIT_MILLIS = 200
 _LAST_WAIT_MILLIS = 2_000
 _TIMEOUT_SECONDS = 10
+#: So much of an answer is read, and for so long. Schemas have kilobytes.
+_MOST_BYTES = 16 << 20
+_ANSWER_SECONDS = 30.0
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _SERVER_ERROR = 500
 
@@ -149,6 +154,9 @@ class Registry:
         asked = f"schema registry {self.url}, asked {what}"
         try:
             with SchemaRegistryClient(config) as client:
+                session = client._rest_client.session
+                session.headers["Accept-Encoding"] = "identity"  # or a small answer could be a huge one
+                session.event_hooks = {"response": [_bound]}
                 yield client
         except SchemaRegistryError as error:
             raise _explained(asked, error.http_status_code, error.error_message) from None
@@ -156,6 +164,33 @@ class Registry:
             raise
         except Exception as error:  # noqa: BLE001 - which library the client asks with is its own business
             raise RegistryError(f"{asked}, cannot be reached: {_one_line(error)}") from None
+
+
+def _bound(response: Any) -> None:
+    """See that no more of an answer is read than a registry has to say, and not for ever."""
+    # The client asks with httpx, or with what has taken its place.
+    library: Any = import_module(type(response).__module__.partition(".")[0])
+
+    class Bounded(library.SyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            size, deadline = 0, time.monotonic() + _ANSWER_SECONDS
+            for part in self._stream:
+                size += len(part)
+                if size > _MOST_BYTES:
+                    raise RegistryError(f"the schema registry's answer has more than {_MOST_BYTES:,} bytes")
+                if time.monotonic() > deadline:
+                    raise RegistryError(f"the schema registry's answer takes more than {_ANSWER_SECONDS:g} s")
+                yield part
+
+        def close(self) -> None:
+            self._stream.close()
+
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise RegistryError("the schema registry packs its answers, although it was asked not to")
+    response.stream = Bounded(response.stream)
 
 
 def _avro(found: Schema, what: str) -> AvroSchema:

@@ -30,6 +30,7 @@ from schemas.object_path import local_path
 from schemas.passwords import exposed
 from schemas.paths import is_among
 from schemas.record_type import RecordType
+from schemas.text.readable import readable
 from schemas.times import MICROS_PER_SECOND, parse_duration, parse_range
 from simulators.engine.batch import Batch, Route, Stream
 from simulators.engine.datagrams import DEFAULT_DATAGRAM_BYTES
@@ -233,7 +234,7 @@ class _Parser(argparse.ArgumentParser):
     """Tells of wrong use in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}\n")
+        self.exit(WRONG_USE, f"wrong usage: {readable(message)}\n")
 
 
 def _add_where_to(parser: argparse.ArgumentParser, default_output: str) -> None:

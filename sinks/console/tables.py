@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.elements.frames import Result
+from schemas.text.readable import readable
 from schemas.times import to_datetime
 from sinks.files.atomic import one_line_errors
 from sinks.files.table_layout import WINDOW_COLUMNS, require
@@ -30,8 +30,6 @@ from sinks.files.table_layout import WINDOW_COLUMNS, require
 #: How wide tables are where the output is no terminal.
 PLAIN_COLUMNS = 100
 _CENTS = 2
-_CONTROLS = ("Cc", "Zl", "Zp")  # control characters, line and paragraph separators
-_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 #: Held while something is printed, so that what several threads print does not mix.
 PRINTING = threading.RLock()
 #: Takes the progress line of this process away before something is printed.
@@ -209,7 +207,7 @@ def best_table(
     )
     cells = []
     for name in columns:
-        heading = name.replace("_", " ")
+        heading = readable(name.replace("_", " "))
         values = [row[name] for row in shown]
         figures = _are_numbers(values)
         texts = _by_the_point(values, len(heading)) if figures else [shown_value(value) for value in values]
@@ -287,5 +285,4 @@ def shown_value(value: Any) -> str:
         return " ".join(map(shown_value, value.values()))
     if isinstance(value, (list, tuple)):
         return ", ".join(map(shown_value, value))
-    # A description must not be able to end the line, move the cursor or colour the terminal.
-    return "".join(_UNREADABLE if unicodedata.category(c) in _CONTROLS else c for c in str(value))
+    return readable(str(value))

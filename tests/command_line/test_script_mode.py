@@ -101,5 +101,5 @@ def test_a_script_that_is_not_there_is_wrong_use(folder, capsys):
         parse_command_line(["--config", str(folder / "config.ini")], "prog", translate=script_mode)
     assert ended.value.code == 2
     said = capsys.readouterr().err
-    assert said.startswith("prog: no script at ")
+    assert said.startswith("wrong usage: no script at ")
     assert said.count("\n") == 1

@@ -145,7 +145,7 @@ def test_a_configuration_file_makes_a_shop(tmp_path: Path) -> None:
     done = run("--config", file, "--output", output, program=PROGRAM)
     assert done.returncode == 2
     reason = "expected a whole number, 0 to 10, got 'eleven'"
-    assert done.stderr.decode() == f"python -m simulators.smoothies: member_freq in [SALES] of {file}: {reason}\n"
+    assert done.stderr.decode() == f"wrong usage: member_freq in [SALES] of {file}: {reason}\n"
 
 
 def test_each_client_gets_the_full_stream_at_its_pace() -> None:

@@ -56,7 +56,7 @@ def value_of(value: Any, dtype: pl.DataType) -> Any:
 def readable(value: Any) -> str:
     """Return a value as a person reads it: no character may end the line or move the cursor."""
     text = "" if value is None else str(value).removesuffix("+00:00")
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
 
 
 def expected(given: list[Result]) -> list[dict[str, Any]]:

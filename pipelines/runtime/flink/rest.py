@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from schemas.times import to_datetime
 
 _ANSWER_SECONDS = 10.0
+#: So much of an answer is read.
+_MOST_BYTES = 64 << 20
 _LOOK_SECONDS = 0.2
 #: The watermark of what has come to its end.
 END_OF_TIME = (1 << 63) - 1
@@ -213,10 +215,10 @@ class FlinkCluster:
         )
         try:
             with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"null")
+                return json.loads(answer.read(_MOST_BYTES) or b"null")
         except urllib.error.HTTPError as error:
             with error:
-                raise FlinkError(f"{self.master}: {_refusal(error.read()) or error.reason}") from None
+                raise FlinkError(f"{self.master}: {_refusal(error.read(_MOST_BYTES)) or error.reason}") from None
         except OSError as error:
             reason = getattr(error, "reason", None) or error
             raise FlinkError(f"no JobManager of Flink answers at {self.master}: {reason}") from None

@@ -1,8 +1,13 @@
+import gzip
+import itertools
 import json
 import pickle
 import re
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -243,3 +248,44 @@ def test_a_schema_with_blanks_is_found_as_it_was_registered(registry: RegistrySt
     spaced = AvroSchema('{ "type" : "array" ,\n "items": "long" }')
     first = Registry(registry.url).number("a-value", spaced)
     assert Registry(registry.url).number("a-value", spaced) == first == 1
+
+
+@contextmanager
+def answering(parts: Iterable[bytes], *headers: tuple[str, str]) -> Iterator[str]:
+    """A server that answers everything with these parts; its address."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for header in (("Content-Type", "application/json"), *headers):
+                self.send_header(*header)
+            self.end_headers()
+            with suppress(OSError):
+                for part in parts:
+                    self.wfile.write(part)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def test_no_more_of_an_answer_is_read_than_a_registry_has_to_say() -> None:
+    with answering(itertools.repeat(b" " * 65_536)) as url, pytest.raises(RegistryError, match="16,777,216 bytes"):
+        Registry(url).schema(7)
+    with answering([gzip.compress(b" ")], ("Content-Encoding", "gzip")) as url:  # noqa: SIM117
+        with pytest.raises(RegistryError, match="packs its answers"):
+            Registry(url).schema(7)
+
+
+def test_an_answer_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "_ANSWER_SECONDS", 0)
+    with answering([b"{", b"}"]) as url, pytest.raises(RegistryError, match="takes more than 0 s"):
+        Registry(url).schema(7)

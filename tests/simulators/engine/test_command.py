@@ -105,7 +105,7 @@ def wrong(command: Command, *options: str) -> int | str | None:
 
 def test_what_the_simulator_refuses_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert wrong(TICKS, "--loudness", "12") == 2
-    assert capsys.readouterr().err == "python -m simulators.ticks: loudness must be 11 at most, got 12\n"
+    assert capsys.readouterr().err == "wrong usage: loudness must be 11 at most, got 12\n"
 
 
 @pytest.mark.parametrize(
