@@ -30,6 +30,15 @@ MSK = [
     *KAFKA,
     "aws-msk-iam-sasl-signer-python>=1.0.2",
 ]
+#: Files in object stores, by one client for all three, in one wheel (docs/architecture.md says what it was weighed
+#: against); boto3 knows how the profiles of AWS get their credentials.
+OBJECTS = [
+    "obstore>=0.12",
+]
+S3 = [
+    *OBJECTS,
+    "boto3>=1.35",
+]
 TEST = [
     *POSTGRESQL,
     *NAMES,
@@ -37,6 +46,7 @@ TEST = [
     *SKETCHES,
     *REGISTRY,
     *MSK,
+    *S3,
     "cryptography>=42",
     "ipykernel>=6.29",
     "nbclient>=0.10",
@@ -84,6 +94,9 @@ setup(
         "kafka": KAFKA,
         "registry": REGISTRY,
         "msk": MSK,
+        "s3": S3,
+        "gs": OBJECTS,
+        "azure": OBJECTS,
         "test": TEST,
         "bench": BENCH,
         "dev": [*TEST, "pre-commit>=4.7"],

@@ -33,7 +33,8 @@ def match_keys(pattern: str, listed: List) -> Iterator[str]:
         return
     parts = pattern.split("/")
     plain = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    yield from _match("/".join(parts[:plain]), parts[plain:], listed)
+    if plain < len(parts):
+        yield from _match("/".join(parts[:plain]), parts[plain:], listed)
 
 
 def _match(folder: str, parts: list[str], listed: List) -> Iterator[str]:

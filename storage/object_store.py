@@ -51,6 +51,7 @@ class ObjectStore:
         """
         try:
             import obstore  # noqa: PLC0415 - an extra
+            import obstore.exceptions  # noqa: PLC0415
         except ImportError:
             extra = EXTRAS[scheme]
             raise ValueError(f"{scheme}:// needs obstore: pip install 'transaction-streams[{extra}]'") from None
@@ -139,7 +140,7 @@ class ObjectStore:
         """
         try:
             yield
-        except Exception as error:
+        except (OSError, self._obstore.exceptions.BaseError) as error:
             if isinstance(error, OSError) and not isinstance(error, FileNotFoundError | PermissionError):
                 raise
             kind, reason = self._reason(error)
@@ -178,6 +179,9 @@ class StoredObject:
     def fetch(self, start: int, stop: int) -> bytes:
         """Return bytes of it."""
         return self._store.fetch(self._path, start, stop)
+
+    def close(self) -> None:
+        """Do nothing: the client is there for others, too."""
 
 
 @functools.lru_cache(64)

@@ -20,6 +20,9 @@ class Source(Protocol):
 
     size: int
 
+    def close(self) -> None:
+        """Let go of what is open; may be called again."""
+
     def fetch(self, start: int, stop: int) -> bytes:
         """Return its bytes from ``start`` to before ``stop``, fewer only behind its end; may be called from any thread.
 
@@ -100,6 +103,7 @@ class ReadAhead(io.RawIOBase):
             self._range = memoryview(b"")
             if self._threads is not None:
                 self._threads.shutdown(wait=False)
+            self._source.close()
         super().close()
 
     def _turn(self) -> None:

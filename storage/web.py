@@ -79,6 +79,13 @@ class WebFile:
                     self._copy.write(part)
                 return self._copied(start, stop)
 
+    def close(self) -> None:
+        """Close the connections, and remove the temporary file."""
+        self._session.close()
+        with self._lock:
+            if self._copy is not None:
+                self._copy.close()
+
     def _copied(self, start: int, stop: int) -> bytes:
         assert self._copy is not None  # noqa: S101 - for the type checker
         self._copy.seek(start)

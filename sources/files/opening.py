@@ -61,7 +61,9 @@ def open_file(path: str) -> BinaryIO:
     else:
         kind = compression(path)
     if kind == "gzip":
-        return cast(BinaryIO, gzip.open(source, "rb"))
+        packed: Any = gzip.open(source, "rb")  # noqa: SIM115 - whoever asked for it closes it
+        packed.myfileobj = packed.myfileobj or source  # so that it is closed, too
+        return cast(BinaryIO, packed)
     if kind == "zstd":
         # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
         return cast(BinaryIO, pyarrow.input_stream(source, compression="zstd"))
