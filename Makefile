@@ -113,9 +113,10 @@ $(VENV)/.ready: setup.py | $(VENV)/bin/python
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.ready-test: setup.py | $(VENV)/.ready
+$(VENV)/.ready-test: setup.py pyproject.toml | $(VENV)/.ready
 	@echo "installing the test tools into $(VENV)"
-	@$(PIP) install --editable '.[test]'
+	@$(PIP) install 'pip>=25.1'
+	@PYTHONWARNINGS=ignore $(PIP) install --editable '.[all]' --group test
 	@touch $@
 
 $(BENCH_VENV)/.ready: setup.py

@@ -1,5 +1,7 @@
 """The package, and what Beam's ``--setup_file`` ships to remote workers."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 #: The top level folders; what is in them comes along.
@@ -39,39 +41,30 @@ S3 = [
     *OBJECTS,
     "boto3>=1.35",
 ]
-TEST = [
-    *POSTGRESQL,
-    *NAMES,
-    *PLOT,
-    *SKETCHES,
-    *REGISTRY,
-    *MSK,
-    *S3,
-    "cryptography>=42",
-    "ipykernel>=6.29",
-    "nbclient>=0.10",
-    "hypothesis>=6.130",
-    "mypy>=2.4,<2.5",
-    "pytest>=9.2",
-    "pytest-xdist>=3.8",
-    "ruff>=0.17.6,<0.18",
-]
-#: What the benchmarks compare with. `make bench` puts them into an environment of their own.
-BENCH = [
-    "bytewax>=0.21.1",
-    "confluent-kafka>=2.13",
-    "duckdb>=1.4",
-    "pandas>=2.2",
-    "pathway>=0.33",
-    "pyspark>=4.1,<4.3",
-    "quixstreams>=3.20",
-]
+#: Everything that somebody may want, but for what is tested and measured with.
+ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3]
 
 setup(
     name="transaction-streams",
-    version="0.1.0",
-    description="Streams of transactions, read, reduced and shown by Apache Beam",
-    license="Apache-2.0",
+    version="0.2.0",
+    description="Streams of transactions on Apache Beam: exact, fast, and accounted for to the last record",
+    long_description=(Path(__file__).parent / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["apache-beam", "streaming", "polars", "kafka", "windows", "exactly-once"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Education",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: System :: Distributed Computing",
+        "Typing :: Typed",
+    ],
+    entry_points={"console_scripts": ["transaction-streams = command_line.main:main"]},
     python_requires=">=3.10",
     packages=find_packages(include=[f"{name}*" for name in PACKAGES]),
     package_data={name: ["py.typed"] for name in PACKAGES},
@@ -97,8 +90,6 @@ setup(
         "s3": S3,
         "gs": OBJECTS,
         "azure": OBJECTS,
-        "test": TEST,
-        "bench": BENCH,
-        "dev": [*TEST, "pre-commit>=4.7"],
+        "all": ALL,
     },
 )

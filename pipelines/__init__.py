@@ -1,12 +1,11 @@
 """Which source, which transforms, which sink; nothing else. Importing it changes nothing in the process."""
 
-import sys
+from command_line.packages import check_packages, is_program
 
-# Python is looking for one of the programs in here, of which these are the first lines that it comes to. Behind the -m
-# of sys.argv stand the program's own arguments, and so does the name of the program in sys.orig_argv.
-if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].removeprefix("-m").startswith("pipelines."):
+check_packages(__name__)
+if is_program(__name__):
     from pipelines.runtime.program import begin
 
     begin()
 
-from schemas.elements import quiet_beam  # noqa: F401 - before anything else imports Beam
+from schemas.elements import quiet_beam  # noqa: E402, F401 - before anything else imports Beam
