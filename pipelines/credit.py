@@ -14,7 +14,7 @@ from pipelines.runtime.pipeline import Built, Pipeline, Table, run_program
 from pipelines.transfers.options import KEY, OPTIONS, CreditOptions, settle, tables, tables_of, words_of
 from schemas.bank import TRANSFERS
 from sinks.chart import DrawFlow
-from transforms import AddShare, Aggregate, Count, Mean, Rank, RejectUnknown, SlidingAggregate, SplitLate, Sum, parse_as
+from transforms import AddShare, Aggregate, Count, Mean, Rank, RejectUnknown, SplitLate, Sum, parse_as
 from transforms.counting import CountUsed
 
 COLUMNS = ("account_id", KEY, "transaction_value")
@@ -35,9 +35,7 @@ def build(transfers: beam.PCollection, options: CreditOptions) -> Built:
         (table, ranks), words = tables_of(windows, options), words_of(windows)
         timely = records | f"SplitLate {words}" >> SplitLate(windows, options.lateness_micros)
         late.append(timely["late"])
-        total = (SlidingAggregate if windows.length else Aggregate)(
-            (KEY,), TOTALS, windows, options.emit_micros, options.lateness_micros
-        )
+        total = Aggregate((KEY,), TOTALS, windows, options.emit_micros, options.lateness_micros, newest_only=True)
         totals = timely["records"] | f"Total {words}" >> total | f"AddShare {words}" >> AddShare("sum")
         results |= {table: totals, ranks: totals | f"Rank {words}" >> Rank(KEY, options.rankings)}
         if options.plot and not windows.length:

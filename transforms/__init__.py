@@ -18,7 +18,6 @@ from transforms.aggregate.aggregations import (
 )
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
-from transforms.aggregate.sliding_windows import SlidingAggregate
 from transforms.counting import CountUsed
 from transforms.filter import KeepRows
 from transforms.from_rows import FromRows
@@ -66,7 +65,6 @@ __all__ = [
     "Rank",
     "Ranking",
     "RejectUnknown",
-    "SlidingAggregate",
     "SplitByType",
     "SplitLate",
     "Sum",

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass, field
 
 import polars as pl
-from apache_beam.transforms.window import FixedWindows, GlobalWindows, SlidingWindows, WindowFn
-from apache_beam.utils.timestamp import Duration, Timestamp
 
 from schemas.times import MICROS_PER_SECOND, format_duration, parse_duration
 
@@ -92,23 +90,21 @@ class Windows:
         if not self.length:
             return pl.concat_list(pl.lit(0, pl.Int64) + 0 * bucket)
         last = bucket - bucket % self.step
-        # The first that still has the bucket's end in it, at a multiple of the step.
-        first = last - (self.length - self.bucket - bucket % self.step) // self.step * self.step
-        return pl.int_ranges(first, last + 1, self.step, dtype=pl.Int64)
+        return pl.int_ranges(self.first_end(bucket) - self.length, last + 1, self.step, dtype=pl.Int64)
+
+    def first_end(self, bucket: pl.Expr) -> pl.Expr:
+        """Return the end, in microseconds, of the first window that a bucket lies in, from the start of the bucket."""
+        # It starts at the first multiple of the step after which the window still has the bucket's end in it.
+        return bucket + self.bucket + (self.length - self.bucket - bucket) % self.step
+
+    def end_after(self, micros: int) -> int:
+        """Return the first end of a window after a time."""
+        return micros + self.step - (micros - self.length) % self.step
 
     def last_end(self, time: pl.Expr) -> pl.Expr:
         """Return the end, in microseconds, of the last window that has each event time in it."""
         micros = time.to_physical()
         return micros - micros % self.step + self.length
-
-    def beam(self, shift: int = 0) -> WindowFn:
-        """Return Beam's window function, its windows moved later by ``shift`` microseconds."""
-        if not self.length:
-            return GlobalWindows()
-        length, step = Duration(micros=self.length), Duration(micros=self.step)
-        if self.step == self.length:
-            return FixedWindows(length, offset=Timestamp(micros=shift % self.length))
-        return SlidingWindows(length, step, offset=Timestamp(micros=shift % self.step))
 
 
 HOUR = Windows(3_600 * MICROS_PER_SECOND)

@@ -16,8 +16,7 @@ from apache_beam.transforms.window import GlobalWindows
 
 from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch, FrameCoder
 from schemas.times import MICROS_PER_SECOND
-from transforms.aggregate.aggregate import is_live
-from transforms.aggregate.compacted_state import not_before
+from transforms.aggregate.live import is_live, not_before
 from transforms.parse.values import POLARS_TYPES
 from transforms.stateful import StatefulFn
 from transforms.time_sorted.fold_time_sorted import GatherFn

@@ -8,7 +8,7 @@ from pipelines.runtime.lines_out import write_rows
 from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
 from schemas.smoothies import OTHER_TYPES, TELLING, TOPICS
-from transforms import Aggregate, SlidingAggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
+from transforms import Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
 from transforms.counting import CountUsed
 
 SOLD = {"sales": Sum("total_purchase"), "drinks": Sum("quantity")}
@@ -33,8 +33,7 @@ def read_kinds(
 
 def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:
     """Return what totals per product and window."""
-    slides = windows.length and windows.length % windows.step == 0
-    return (SlidingAggregate if slides else Aggregate)((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros)
+    return Aggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, newest_only=True)
 
 
 def write_enriched(purchases: beam.PCollection, options: SalesOptions) -> None:

@@ -10,12 +10,13 @@ import polars as pl
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
-from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHoursFn, no_hours
+from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHours, no_hours
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, NO_BLOCK, Batch, Result, edges
-from transforms.aggregate.aggregate import Aggregate, ReduceFn, is_live
+from transforms.aggregate.aggregate import Aggregate, ReduceFn
 from transforms.aggregate.aggregations import Aggregation, Max
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
+from transforms.aggregate.live import LiveFn, is_live
 from transforms.counting import Tally
 from transforms.windows import HOUR, Windows
 
@@ -68,7 +69,7 @@ class CountVisitors(beam.PTransform):
         return (
             (reduced, begin, *told)
             | "FromTheBeginning" >> beam.Flatten()
-            | "FillHours" >> beam.ParDo(LiveHoursFn(reduction, self.emit_micros, self.lateness_micros))
+            | "FillHours" >> beam.ParDo(LiveFn(LiveHours(reduction, self.lateness_micros), self.emit_micros))
         )
 
     def _when_they_are_over(self, batches: beam.PCollection, tallies: beam.PCollection | None) -> beam.PCollection:

@@ -62,7 +62,7 @@ class Result(NamedTuple):
         window_end: the same, exclusive.
         shard: which part of the keys this is, of ``shards``.
         shards: into how many parts the keys are split; usually 1.
-        pane: 0, 1, ... for each time the window was given; a higher one replaces a lower one.
+        pane: a number that rises each time the window is given; a higher one replaces a lower one.
         final: whether it is the window's last word.
         rows: a row per key: ``window_start`` and ``window_end`` (Datetime us UTC, null for all time), the key
             columns, the values.

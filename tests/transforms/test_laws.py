@@ -9,20 +9,20 @@ from collections import defaultdict
 from random import Random
 
 import pytest
-from apache_beam.transforms.window import GlobalWindow, WindowFn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.produce import COLUMNS, TOTALS, sold
 from schemas.elements.block import Block, Span
-from schemas.elements.frames import Batch
+from schemas.elements.frames import EDGES, Batch, FrameCoder
 from schemas.record_type import Dialect
 from schemas.tape import TAPE
 from sources import progress as board
 from tests import oracle
 from tests.real_tape import REAL_TAPE, needs_real_tape
-from tests.strategies import merged_by_any_tree, shuffled_cuts, tape_rows
-from transforms.aggregate.aggregate import FrameCombine, MergeFramesFn, ReduceFn
+from tests.strategies import shuffled_cuts, tape_rows
+from transforms.aggregate.aggregate import ReduceFn, ResultsFn, WindowsFn
+from transforms.aggregate.combine import FrameCombine
 from transforms.parse.delimited import Parser
 from transforms.windows import Windows
 
@@ -33,12 +33,11 @@ reduction = FrameCombine(("upc",), TOTALS)
 def produce_by_hand(random: Random, lines: list[bytes], windows: Windows) -> tuple[dict, int, int]:
     """Gives {(window start, upc): [values]}, and how many records were read and how many rejected."""
     parser = Parser(TAPE, COLUMNS, sold(["2"]))
-    merge = MergeFramesFn(reduction)
-    coder = merge.get_accumulator_coder()
+    put, give = WindowsFn(reduction, windows), ResultsFn(reduction, windows)
+    coder = FrameCoder()
     gathered = defaultdict(list)
     read = rejected = 0
-    bundles = shuffled_cuts(random, [part for part in shuffled_cuts(random, lines) if part])
-    for bundle in bundles:
+    for bundle in shuffled_cuts(random, [part for part in shuffled_cuts(random, lines) if part]):
         reduce = ReduceFn(reduction, windows)
         reduce.start_bundle()
         for part in bundle:
@@ -46,23 +45,18 @@ def produce_by_hand(random: Random, lines: list[bytes], windows: Windows) -> tup
             parsed = parser(block)
             read += parsed.records
             rejected += len(parsed.rejected)
-            if parsed.rows.height:
-                reduce.process(Batch(parsed.rows, block))
-        # Polars gives groups in any order; Hypothesis wants the same again.
-        for value in sorted(reduce.finish_bundle(), key=lambda value: (value.timestamp, value.value[0])):
-            shard, frame = value.value
-            for window in windows.beam().assign(WindowFn.AssignContext(value.timestamp)):
-                accumulator = merge.add_input(merge.create_accumulator(), frame)
-                if random.random() < 0.3:
-                    accumulator = coder.decode(coder.encode(accumulator))
-                gathered[window, shard].append(accumulator)
+            reduce.process(Batch(parsed.rows, block))
+        for value in reduce.finish_bundle():
+            # Polars gives groups in any order; Hypothesis wants the same again.
+            for group, frame in sorted(put.process(value.value), key=lambda keyed: keyed[0]):
+                gathered[group].append(coder.decode(coder.encode(frame)) if random.random() < 0.3 else frame)
     totals = {}
-    for (window, _), accumulators in gathered.items():
-        merged = merged_by_any_tree(random, accumulators, merge.merge_accumulators)
-        start = None if isinstance(window, GlobalWindow) else window.start.micros
-        for upc, *values in reduction.results(merge.extract_output(merged)).iter_rows():
-            assert (start, upc) not in totals, "a key was given twice"
-            totals[start, upc] = values
+    for group, frames in gathered.items():
+        random.shuffle(frames)
+        for result in give.process((group, frames)):
+            for upc, *values in result.rows.drop(EDGES).iter_rows():
+                assert (result.window_start, upc) not in totals, "a key was given twice"
+                totals[result.window_start, upc] = values
     return totals, read, rejected
 
 

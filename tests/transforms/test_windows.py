@@ -6,8 +6,6 @@ from fractions import Fraction
 
 import polars as pl
 import pytest
-from apache_beam.transforms.window import GlobalWindow, WindowFn
-from apache_beam.utils.timestamp import Timestamp
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -82,31 +80,26 @@ def test_a_step_longer_than_the_window_is_refused_by_its_lengths():
 
 
 @given(small_windows, st.integers(-60, 60))
-def test_beam_puts_a_time_into_every_window_that_has_it_and_no_other(some, micros):
-    starts = [n * some.step for n in range(-100, 100) if n * some.step <= micros < n * some.step + some.length]
-    assigned = some.beam().assign(WindowFn.AssignContext(Timestamp(micros=micros)))
-    assert sorted((window.start.micros, window.end.micros) for window in assigned) == [
-        (start, start + some.length) for start in starts
-    ]
-
-
-@given(windows(), microseconds, st.integers(0, 10**11))
-def test_windows_moved_later_have_what_was_moved_later(some, when, shift):
-    assigned = some.beam(shift).assign(WindowFn.AssignContext(Timestamp(micros=to_micros(when) + shift)))
-    if not some.length:
-        assert assigned == [GlobalWindow()]
-        return
-    assert sorted((window.start.micros - shift, window.end.micros - shift) for window in assigned) == sorted(
-        oracle.windows_of(when, some.length, some.step)
-    )
-
-
-@given(small_windows, st.integers(-60, 60))
 def test_the_last_end_is_that_of_the_last_window(some, micros):
     ends = [
         n * some.step + some.length for n in range(-100, 100) if n * some.step <= micros < n * some.step + some.length
     ]
     assert values(some.last_end(pl.col("t")), moment(micros)) == [max(ends)]
+
+
+@given(small_windows, st.integers(-60, 60))
+def test_the_first_end_is_that_of_the_first_window_that_has_the_bucket(some, micros):
+    bucket = micros // some.bucket * some.bucket
+    ends = [
+        n * some.step + some.length for n in range(-100, 100) if n * some.step <= bucket < n * some.step + some.length
+    ]
+    assert values(some.first_end(pl.col("t").to_physical()), moment(bucket)) == [min(ends)]
+
+
+@given(small_windows, st.integers(-60, 60))
+def test_the_next_end_is_the_first_one_after_a_time(some, micros):
+    ends = [n * some.step + some.length for n in range(-100, 100)]
+    assert some.end_after(micros) == min(end for end in ends if end > micros)
 
 
 @given(small_windows, st.integers(-60, 60))

@@ -4,40 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.coders import Coder, ListCoder
-from apache_beam.transforms import trigger
-from apache_beam.transforms.window import GlobalWindow, GlobalWindows, IntervalWindow
+from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, Batch, FrameCoder, Result
-from schemas.times import MICROS_PER_SECOND
+from schemas.elements.frames import EDGES, EVENT_TIME, Batch, Result
 from transforms.aggregate.aggregations import Aggregation
-from transforms.aggregate.combine import FrameCombine
-from transforms.aggregate.live_windows import LiveWindowsFn
+from transforms.aggregate.combine import BUCKET, START, FrameCombine
+from transforms.aggregate.live import LiveFn, is_live
+from transforms.aggregate.live_windows import LiveWindows
 from transforms.counting import USED, count_rows
 from transforms.windows import Windows
-
-__all__ = ["FINAL_PANE", "Aggregate", "FrameCombine", "MergeFramesFn"]
 
 #: Batches are reduced when so many rows have gathered: a small one costs as much as a big one.
 REDUCE_ROWS = 10_000
 #: Accumulators are merged when so many rows of them have gathered; below, appending is cheaper.
 COMPACT_ROWS = 100_000
+#: So many frames are merged at once, at most.
+COMPACT_FRAMES = 64
 #: So many windows travel in one frame where all are given at the end.
 WINDOWS_TOGETHER = 64
-#: A window up to so long may keep all frames that come until it ends.
-SHORT_MICROS = 3_600 * MICROS_PER_SECOND
-BUCKET = "_bucket"
-_GROUP = "_group"
-_ONCE: dict[str, Any] = {
-    "trigger": trigger.AfterWatermark(),
-    "accumulation_mode": trigger.AccumulationMode.DISCARDING,
-}
 
 
 @beam.typehints.with_input_types(Batch)
@@ -50,9 +39,10 @@ class Aggregate(beam.PTransform):
 
         batches | Aggregate(by=("upc",), values={"spend": Sum("total"), "rows": Count()}, windows=Windows.parse("1d"))
 
-    Each window is given once and finally, when the watermark and the lateness have passed it. Before, it is given as it
-    stands every ``emit_micros``, if that is set. Or else, where the input is unbounded and there is lateness, it is
-    given at its end and after each late row. Early results need timers of the clock, which Prism and Flink have.
+    Each window is given once and finally, when the watermark and the lateness have passed it. Before, every
+    ``emit_micros``, those that have changed are given as they stand, if that is set. Or else, where the input is
+    unbounded and there is lateness, each is given at its end and after each late row. Early results need timers of the
+    clock, which Prism and Flink have.
 
     Of a bounded input all windows are merged when it ends, without state, unless there are early results. The final
     results are the same. Rows that were not counted before (see Batch) are counted as used.
@@ -63,6 +53,8 @@ class Aggregate(beam.PTransform):
         windows: how event time is cut.
         emit_micros: how often to give early results, in microseconds of real time; 0 for never.
         lateness_micros: how long after its end a window still takes rows.
+        newest_only: before its end, give a window only by the clock, and only while it is the one that ends next: of
+            sliding windows the newest that is nearly whole, where the others would be outdated by the next.
     """
 
     by: tuple[str, ...]
@@ -70,6 +62,7 @@ class Aggregate(beam.PTransform):
     windows: Windows = Windows()
     emit_micros: int = 0
     lateness_micros: int = 0
+    newest_only: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -93,70 +86,44 @@ class Aggregate(beam.PTransform):
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduce, shuffle, merge."""
         reduction = FrameCombine(tuple(self.by), dict(self.values))
-        all_time = batches | "AllTime" >> beam.WindowInto(GlobalWindows())
-        if not is_live(batches, self.emit_micros):
-            # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
-            return (
-                all_time
-                | "ReduceFrames" >> beam.ParDo(_ReduceTogetherFn(reduction, self.windows))
-                | "AtEnd" >> beam.WindowInto(GlobalWindows(), **_ONCE)
-                | "MergeAll" >> beam.CombinePerKey(MergeFramesFn(reduction, (BUCKET,)))
-                | "Results" >> beam.ParDo(_SplitResultsFn(reduction, self.windows))
-            )
-        reduced = all_time | "ReduceFrames" >> beam.ParDo(ReduceFn(reduction, self.windows))
-        shift = self.lateness_micros if self.windows.length else 0
-        moved = reduced
-        if shift:
-            # A window of the final results is one that ends later by the lateness.
-            moved = reduced | "WaitForLate" >> beam.ParDo(_ShiftFn(shift))
-        moved = moved | "FinalWindows" >> beam.WindowInto(self.windows.beam(shift), **_ONCE)
-        if self.emit_micros or not 0 < self.windows.length <= SHORT_MICROS:
-            fill = LiveWindowsFn(reduction, self.emit_micros, shift)
-            return moved | "FillWindows" >> beam.ParDo(fill) | "Results" >> beam.WindowInto(GlobalWindows())
-        final = (
-            moved
-            | "MergeFinal" >> beam.CombinePerKey(MergeFramesFn(reduction))
-            | "FinalResults" >> beam.ParDo(_ResultFn(reduction, shift, is_final=True))
+        reduced = (
+            batches
+            | "AllTime" >> beam.WindowInto(GlobalWindows())
+            | "ReduceFrames" >> beam.ParDo(ReduceFn(reduction, self.windows))
         )
-        if not shift:
-            return final
-        late = (
+        if is_live(batches, self.emit_micros):
+            live = LiveWindows(
+                reduction, self.windows, self.lateness_micros, self.emit_micros, newest_only=self.newest_only
+            )
+            return reduced | "FillWindows" >> beam.ParDo(LiveFn(live, self.emit_micros))
+        # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
+        return (
             reduced
-            | "EarlyWindows"
-            >> beam.WindowInto(
-                self.windows.beam(),
-                trigger=trigger.AfterWatermark(late=trigger.AfterCount(1)),
-                accumulation_mode=trigger.AccumulationMode.ACCUMULATING,
-                allowed_lateness=self.lateness_micros / MICROS_PER_SECOND,
-            )
-            | "MergeEarly" >> beam.CombinePerKey(MergeFramesFn(reduction))
-            | "EarlyResults" >> beam.ParDo(_ResultFn(reduction, 0, is_final=False))
-            | "EarlyAllTime" >> beam.WindowInto(GlobalWindows())
+            | "WindowsOfRows" >> beam.ParDo(WindowsFn(reduction, self.windows))
+            | "AtEnd" >> beam.GroupByKey()
+            | "Results" >> beam.ParDo(ResultsFn(reduction, self.windows))
         )
-        return (final | "FinalAllTime" >> beam.WindowInto(GlobalWindows()), late) | "Results" >> beam.Flatten()
-
-
-def is_live(pcoll: beam.PCollection, emit_micros: int = 0) -> bool:
-    """Return whether results are due before the input ends: it has no end, or early ones are wanted."""
-    return emit_micros > 0 or not pcoll.is_bounded
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class ReduceFn(beam.DoFn):
-    """Gather the accumulators of a bundle, and give one frame per bucket of time at its end."""
+    """Give the accumulators of a bundle at its end, in one frame: a row per key and bucket of time.
+
+    All have one key of Beam's, for a frame has rows of many windows, and a row may be in many.
+    """
 
     def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
         self._windows = windows
 
     def start_bundle(self) -> None:
+        """Begin with no rows."""
         self._waiting: list[pl.DataFrame] = []
         self._waiting_rows = 0
-        self._parts: list[pl.DataFrame] = []
-        self._rows = 0
-        self._most_rows = COMPACT_ROWS
+        self._reduced: list[pl.DataFrame] = []
 
     def process(self, batch: Batch) -> None:
+        """Take rows, and reduce them when they are many."""
         count_rows(USED, batch, batch.rows.height)
         self._waiting.append(batch.rows)
         self._waiting_rows += batch.rows.height
@@ -165,128 +132,66 @@ class ReduceFn(beam.DoFn):
 
     def _reduce(self) -> None:
         bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(BUCKET)
-        self._parts.append(self._reduction.reduce(pl.concat(self._waiting), bucket))
+        self._reduced.append(self._reduction.reduce(pl.concat(self._waiting), bucket))
+        self._reduced = compact_if_long(self._reduction, self._reduced, BUCKET)
         self._waiting, self._waiting_rows = [], 0
-        self._rows += self._parts[-1].height
-        if self._rows > self._most_rows:
-            merged = self._reduction.merge(self._parts, BUCKET)
-            self._parts = [merged]
-            self._rows = merged.height
-            self._most_rows = max(COMPACT_ROWS, 2 * merged.height)  # what does not get smaller is not merged each time
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Yield the accumulators, if there are any."""
         if self._waiting:
             self._reduce()
-        parts, self._parts = self._parts, []
-        if parts:
-            for micros, key, frame in self._frames(parts):
-                yield WindowedValue((key, frame), Timestamp(micros=micros), (GlobalWindow(),))
-
-    def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
-        """Yield frames of accumulators, each with its time in microseconds and its key."""
-        keyed = self._reduction.merge(parts, BUCKET).partition_by(BUCKET, as_dict=True, include_key=False)
-        yield from ((bucket, 0, frame) for (bucket,), frame in keyed.items())
+        frame = self._reduction.merge(self._reduced, BUCKET) if self._reduced else pl.DataFrame()
+        self._reduced = []
+        if frame.height:
+            first = Timestamp(micros=int(frame[BUCKET].min()))  # type: ignore[arg-type]  # whole numbers
+            yield WindowedValue((0, frame), first, (GlobalWindow(),))
 
 
-class _ReduceTogetherFn(ReduceFn):
-    """Give some windows together in one frame; the key tells which ones, and BUCKET where each starts."""
+def compact_if_long(reduction: FrameCombine, frames: list[pl.DataFrame], also_by: str) -> list[pl.DataFrame]:
+    """Return frames of accumulators merged into one if they are many: one group-by over many is cheaper than many.
 
-    def _frames(self, parts: list[pl.DataFrame]) -> Iterator[tuple[int, int, pl.DataFrame]]:
-        whole = pl.concat(parts).with_columns(self._windows.starts(pl.col(BUCKET)).alias(BUCKET)).explode(BUCKET)
-        group = (pl.col(BUCKET) // (WINDOWS_TOGETHER * self._windows.step or 1)).alias(_GROUP)
-        keyed = whole.with_columns(group)
-        parts.clear()
-        del whole  # a part of the whole after the other takes the least memory
-        for (key,), frame in keyed.partition_by(_GROUP, as_dict=True, include_key=False).items():
-            yield frame[0, BUCKET], key, self._reduction.merge([frame], BUCKET)
+    What was merged before is merged again only when as much has been added: each row some few times in all.
+    """
+    heights = [frame.height for frame in frames]
+    if len(frames) < COMPACT_FRAMES and sum(heights) - max(heights, default=0) < max(COMPACT_ROWS, *heights):
+        return frames
+    return [reduction.merge(frames, also_by)]
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
-class _ShiftFn(beam.DoFn):
-    """Move elements later."""
+class WindowsFn(beam.DoFn):
+    """Put accumulators into their windows; the key tells which of these are together, and START where each starts."""
 
-    def __init__(self, micros: int) -> None:
-        self._micros = micros
-
-    def process(self, element: Any, timestamp: Timestamp = beam.DoFn.TimestampParam) -> Iterator[Any]:
-        yield beam.transforms.window.TimestampedValue(element, Timestamp(micros=timestamp.micros + self._micros))
-
-
-@beam.typehints.with_input_types(pl.DataFrame)
-@beam.typehints.with_output_types(pl.DataFrame)
-class MergeFramesFn(beam.CombineFn):
-    """Merge frames of accumulators; gather them first, since one group-by over many is cheaper than many."""
-
-    def __init__(self, reduction: FrameCombine, also_by: tuple[str, ...] = ()) -> None:
-        """Take the reduction whose accumulators these are, and the columns that are keys besides its own."""
+    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
-        self._also_by = also_by
+        self._windows = windows
 
-    def create_accumulator(self) -> list[pl.DataFrame]:
-        """Begin with no frame."""
-        return []
-
-    def add_input(self, accumulator: list[pl.DataFrame], element: pl.DataFrame) -> list[pl.DataFrame]:
-        """Add a frame."""
-        accumulator.append(element)
-        return self._compact_if_long(accumulator)
-
-    def merge_accumulators(self, accumulators: Iterable[list[pl.DataFrame]]) -> list[pl.DataFrame]:
-        """Put the frames together."""
-        return self._compact_if_long([frame for frames in accumulators for frame in frames])
-
-    def compact(self, accumulator: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        """Merge the frames into one, before they are encoded."""
-        return [self._reduction.merge(accumulator, *self._also_by)] if len(accumulator) > 1 else accumulator
-
-    def extract_output(self, accumulator: list[pl.DataFrame]) -> pl.DataFrame:
-        """Return the merged frame, still of accumulators."""
-        return self.compact(accumulator)[0]
-
-    def get_accumulator_coder(self) -> Coder:
-        """Return the coder of a list of frames."""
-        return ListCoder(FrameCoder())
-
-    def _compact_if_long(self, frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        most_frames = 64
-        heights = [frame.height for frame in frames]
-        # What was merged before is merged again only when as much has been added: each row some few times in all.
-        if len(frames) < most_frames and sum(heights) - max(heights, default=0) < max(COMPACT_ROWS, *heights):
-            return frames
-        return self.compact(frames)
+    def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield the accumulators of each group of windows, by its number."""
+        starts = self._windows.starts(pl.col(BUCKET)).alias(START)
+        inside = element[1].with_columns(starts).explode(START).drop(BUCKET)
+        group = (pl.col(START) // (WINDOWS_TOGETHER * self._windows.step or 1)).alias(BUCKET)
+        parts = inside.with_columns(group).partition_by(BUCKET, as_dict=True, include_key=False)
+        for (number,), frame in parts.items():
+            yield (
+                number,
+                frame if self._windows.bucket == self._windows.length else self._reduction.merge([frame], START),
+            )
 
 
 @beam.typehints.with_output_types(Result)
-class _ResultFn(beam.DoFn):
-    def __init__(self, reduction: FrameCombine, shift: int, *, is_final: bool) -> None:
-        self._reduction = reduction
-        self._shift = shift
-        self._is_final = is_final
-
-    def process(
-        self,
-        element: tuple[int, pl.DataFrame],
-        window: Any = beam.DoFn.WindowParam,
-        pane: Any = beam.DoFn.PaneInfoParam,
-    ) -> Iterator[Result]:
-        if pane.is_last and not self._is_final:
-            # The final result is due at the same time, and says the same.
-            return
-        _, accumulators = element
-        bounds: tuple[int | None, int | None] = (None, None)
-        if isinstance(window, IntervalWindow):
-            bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
-        number = FINAL_PANE if self._is_final else pane.index
-        yield self._reduction.result(accumulators, bounds, number)
-
-
-@beam.typehints.with_output_types(Result)
-class _SplitResultsFn(beam.DoFn):
-    """Give the results of all windows out of one frame."""
+class ResultsFn(beam.DoFn):
+    """Give the results of the windows that are together."""
 
     def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
         self._reduction = reduction
         self._length = windows.length
 
-    def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[Result]:
-        yield from self._reduction.results_by_window(element[1], BUCKET, self._length)
+    def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Result]:
+        """Yield the results of a group, all final."""
+        merged: list[pl.DataFrame] = []
+        for frame in element[1]:
+            merged.append(frame)
+            merged = compact_if_long(self._reduction, merged, START)
+        whole = self._reduction.merge(merged, START)
+        yield from self._reduction.results_by_window(whole, START, self._length)

@@ -10,6 +10,10 @@ import polars as pl
 from schemas.elements.frames import FINAL_PANE, Result, edges
 from transforms.aggregate.aggregations import Aggregation
 
+#: In a frame of accumulators, the columns that tell when the bucket of time or the window of a row starts, in
+#: microseconds: keys besides those of the reduction.
+BUCKET, START = "_bucket", "_start"
+
 
 @dataclass(frozen=True)
 class FrameCombine:
@@ -52,13 +56,16 @@ class FrameCombine:
         rows = self.results(accumulators).select(*edges(*map(pl.lit, bounds)), pl.all())
         return Result(*bounds, 0, 1, pane, pane == FINAL_PANE, rows)
 
-    def results_by_window(self, accumulators: pl.DataFrame, start: str, length: int) -> Iterator[Result]:
-        """Yield the final result of each window, from one frame of the accumulators of all.
+    def results_by_window(
+        self, accumulators: pl.DataFrame, start: str, length: int, pane: int = FINAL_PANE
+    ) -> Iterator[Result]:
+        """Yield the result of each window, from one frame of the accumulators of all.
 
         Args:
             accumulators: merged, also by ``start``.
             start: the column that tells when the window of a row starts, in microseconds.
             length: how long windows are, in microseconds; 0 for all time in one.
+            pane: the number of the results; by default they are final.
         """
         rows = self.results(accumulators, start)
         starts = pl.col(start) if length else pl.lit(None)
@@ -67,5 +74,5 @@ class FrameCombine:
         first = 0
         for height, bucket in runs.rows():
             begin, end = (bucket, bucket + length) if length else (None, None)
-            yield Result(begin, end, 0, 1, FINAL_PANE, True, rows.slice(first, height))
+            yield Result(begin, end, 0, 1, pane, pane == FINAL_PANE, rows.slice(first, height))
             first += height

@@ -1,170 +1,148 @@
-"""Totals of windows while they fill: kept in state, merged as they come, given early if wanted and finally at the end.
+"""Windows of a live stream while they fill: fixed ones, sliding ones and all time, in one frame.
 
-Beam's own accumulating panes keep every frame that ever came and merge all of them again for each pane, so that a total
-since the start would cost more every second. Here a pane costs what the totals are big. What it costs more is the end
-of a window, for which Prism begins a bundle of its own: so this is for few windows, or for early results.
+Beam's own accumulating panes keep every frame that ever came and merge all of them again for each pane, and a window of
+Beam's costs a millisecond or two. Here rows are totalled per bucket, the longest stretch of time that lies wholly
+inside or outside of every window, and a window is the sum of its buckets when it is given.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-import apache_beam as beam
 import polars as pl
-from apache_beam.coders import PickleCoder
-from apache_beam.transforms.timeutil import TimeDomain
-from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import IntervalWindow
-from apache_beam.utils.timestamp import Timestamp
 
-from schemas.elements.frames import FINAL_PANE, FrameCoder, Result
-from transforms.aggregate.combine import FrameCombine
-from transforms.aggregate.compacted_state import Base, Clock, CompactedState, EarlyPane, EmitSchedule
-from transforms.stateful import StatefulFn
+from schemas.elements.frames import FINAL_PANE, Frames, Result
+from transforms.aggregate.combine import BUCKET, START, FrameCombine
+from transforms.aggregate.live import Change, Live
+from transforms.windows import Windows
 
-#: So often are the parts merged where nobody wants early results.
-TIDY_SECONDS = 60
+#: Where more windows are still to end, a stream catches up: Prism begins a bundle for each time that a timer is set
+#: for, so half of them are given together.
+MOST_AHEAD = 64
+#: Microseconds before and after any time.
+_FIRST, _LAST = -(2**62), 2**62
 
 
-class _Standing(NamedTuple):
-    """What is known of a window without looking at its frames.
+class _Memo(NamedTuple):
+    """What is known of the windows.
 
     Attributes:
-        whole: its frame that was written last.
-        early: how far its early results are.
-        is_over: whether the window has ended and only waits for late rows.
+        passed: where the watermark was at last, in microseconds.
+        changed: the starts of the windows that early results are owed of.
+        is_behind: whether some windows are skipped, for there are many.
     """
 
-    whole: Base = Base()
-    early: EarlyPane = EarlyPane()
-    is_over: bool = False
+    passed: int = _FIRST
+    changed: frozenset[int] = frozenset()
+    is_behind: bool = False
 
 
-@beam.typehints.with_output_types(Result)
-class LiveWindowsFn(StatefulFn):
-    """Take (key, frame of accumulators) in windows and give their results: early ones every so often, a final one.
+class LiveWindows(Live):
+    """Hold accumulators per bucket and key, and give windows, each finally when the lateness has passed its end, too.
 
-    The windows are moved later by the lateness, so that the runner lets no row be late; without early results, a window
-    is given at its own end, too, and from then on with every frame that comes.
-
-    The state of a window is a whole, and the parts that came since it was written, as CompactedState tells.
+    Early results are those of the windows that have changed or, with ``newest_only``, of the one that ends next: it is
+    the newest that is nearly whole. Where there are none by the clock, but lateness, a window is given at its end, and
+    from then on with every frame that comes for it.
     """
 
-    WHOLE = ReadModifyWriteStateSpec("whole", FrameCoder())
-    PARTS = BagStateSpec("parts", FrameCoder())
-    STANDING = ReadModifyWriteStateSpec("standing", PickleCoder())
-    NEXT = TimerSpec("next", TimeDomain.REAL_TIME)
-    OVER = TimerSpec("over", TimeDomain.WATERMARK)
-    END = TimerSpec("end", TimeDomain.WATERMARK)
-
-    def __init__(self, reduction: FrameCombine, emit_micros: int, shift_micros: int, clock: Clock = time.time) -> None:
-        """Take what is counted, how often early results are given (0 for never), and how much later windows are."""
-        super().__init__()
-        self._clock = clock
+    def __init__(
+        self,
+        reduction: FrameCombine,
+        windows: Windows,
+        lateness_micros: int = 0,
+        emit_micros: int = 0,
+        *,
+        newest_only: bool = False,
+    ) -> None:
+        """Take what is totalled, in which windows, how long they stay open, and which ones are given early."""
         self._reduction = reduction
-        self._pace = EmitSchedule(emit_micros, clock)
-        self._shift = shift_micros
+        self._windows = windows
+        self._length = windows.length
+        self._lateness = lateness_micros if windows.length else 0
+        self._by_clock = emit_micros > 0
+        self._newest_only = newest_only and windows.length > 0
+        self._gives_changed = not self._newest_only and (self._by_clock or self._lateness > 0)
+        # So long after its end something becomes of a window.
+        is_moved_by_ends = self._newest_only or (self._gives_changed and not self._by_clock)
+        self._delays = {self._lateness, 0} if is_moved_by_ends else {self._lateness}
 
-    def setup(self) -> None:
-        """Begin with nothing remembered."""
-        super().setup()
-        self._kept = CompactedState(self._reduction.merge)
+    def merge(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Merge what has the same bucket and key."""
+        return self._reduction.merge(frames, BUCKET)
 
-    def process(
+    def add(self, memo: _Memo | None, rows: pl.DataFrame) -> Change:
+        """Take accumulators; the windows that they are in have changed."""
+        memo = memo or _Memo()
+        if self._gives_changed:
+            starts = rows.select(self._windows.starts(pl.col(BUCKET).unique()).explode().unique()).to_series()
+            memo = memo._replace(changed=memo.changed | self._still_open(starts, memo.passed))
+        return self._change(memo, rows, None if memo.is_behind else self._next(rows, memo.passed))
+
+    def settle(self, memo: _Memo, rows: pl.DataFrame, settled: Frames, until: int | None) -> Change:  # noqa: ARG002
+        """Give the windows whose end the watermark and the lateness have passed since the last time."""
+        passed = _LAST if until is None else until
+        finals = self._results(rows, FINAL_PANE, memo.passed - self._lateness, passed - self._lateness)
+        changed = self._still_open(memo.changed, passed)
+        if self._length:
+            rows = rows.filter(self._windows.last_end(pl.col(BUCKET)) > passed - self._lateness)
+        ends = rows.select(self._windows.first_end(pl.col(BUCKET)).unique().sort()) if self._length else rows
+        ahead = ends.to_series().filter(ends.to_series() > passed) if self._length else pl.Series()
+        is_behind = len(ahead) > MOST_AHEAD
+        wake = int(ahead[len(ahead) // 2]) + self._lateness if is_behind else self._next(rows, passed)
+        return self._change(_Memo(passed, changed, is_behind), rows, wake)._replace(results=finals)
+
+    def early(
         self,
-        element: tuple[int, pl.DataFrame],
-        window: Any = beam.DoFn.WindowParam,
-        whole: Any = beam.DoFn.StateParam(WHOLE),
-        parts: Any = beam.DoFn.StateParam(PARTS),
-        standing: Any = beam.DoFn.StateParam(STANDING),
-        next_timer: Any = beam.DoFn.TimerParam(NEXT),
-        over_timer: Any = beam.DoFn.TimerParam(OVER),
-        end_timer: Any = beam.DoFn.TimerParam(END),
+        memo: _Memo,
+        rows: pl.DataFrame,
+        settled: Frames,  # noqa: ARG002
+        pane: int,
+    ) -> tuple[_Memo, Iterable[Result]]:
+        """Give the windows that early results are owed of."""
+        if self._newest_only:
+            end = self._next(rows, memo.passed, {0})
+            return memo, () if end is None else self._results(rows, pane, end - 1, end)
+        owed = self._owed(memo)
+        first, last = min(owed, default=0), max(owed, default=0)
+        results = self._results(rows, pane, first + self._length - 1, last + self._length, owed) if owed else ()
+        return memo._replace(changed=memo.changed - owed), results
+
+    def _change(self, memo: _Memo, rows: pl.DataFrame, wake: int | None) -> Change:
+        is_new = rows.height > 0 if self._newest_only else bool(memo.changed)
+        return Change(memo, rows, wake, is_new, is_due=not self._by_clock and bool(self._owed(memo)))
+
+    def _owed(self, memo: _Memo) -> frozenset[int]:
+        """Return the starts of the changed windows that are to be given: without a clock, those that have ended."""
+        if self._by_clock:
+            return memo.changed
+        return frozenset(start for start in memo.changed if start + self._length <= memo.passed)
+
+    def _still_open(self, starts: Iterable[int], passed: int) -> frozenset[int]:
+        """Return the starts of the windows that were not given finally."""
+        return frozenset(start for start in starts if start + self._length > passed - self._lateness)
+
+    def _next(self, rows: pl.DataFrame, passed: int, delays: Iterable[int] | None = None) -> int | None:
+        """Return when the watermark passes the next end of a window that has any of the rows, delays included."""
+        if not self._length:
+            return None
+        due = []
+        for delay in self._delays if delays is None else delays:
+            after = pl.lit(self._windows.end_after(passed - delay), pl.Int64)
+            end = pl.max_horizontal(self._windows.first_end(pl.col(BUCKET)), after)
+            next_end = rows.select(end.filter(end <= self._windows.last_end(pl.col(BUCKET))).min()).item()
+            due += [] if next_end is None else [next_end + delay]
+        return min(due, default=None)
+
+    def _results(
+        self, rows: pl.DataFrame, pane: int, after: int, until: int, among: frozenset[int] | None = None
     ) -> Iterator[Result]:
-        """Add a frame to its window."""
-        key, frame = element
-        parts.add(frame)
-        end_timer.set(window.max_timestamp())
-        is_due = False
-        if not self._pace.every_micros:
-            # Setting it again moves nothing: that is for the same moment, and needs no look at the state.
-            next_timer.set(Timestamp((self._clock() // TIDY_SECONDS + 1) * TIDY_SECONDS))
-            if not self._shift:
-                return
-        known = standing.read()
-        stands = known or _Standing()
-        if self._pace.every_micros:
-            early, is_due = self._pace.ask(stands.early, next_timer)
-            stands = stands._replace(early=early)
-        elif known is None:
-            over_timer.set(Timestamp(micros=window.max_timestamp().micros - self._shift))
-        if is_due or stands.is_over:
-            yield self._give_early(key, window, whole, parts, standing, stands)
-        elif stands != known:
-            standing.write(stands)
-
-    @on_timer(NEXT)
-    def give_next(
-        self,
-        key: Any = beam.DoFn.KeyParam,
-        window: Any = beam.DoFn.WindowParam,
-        whole: Any = beam.DoFn.StateParam(WHOLE),
-        parts: Any = beam.DoFn.StateParam(PARTS),
-        standing: Any = beam.DoFn.StateParam(STANDING),
-    ) -> Iterator[Result]:
-        """Yield the early result that is due, or tidy up."""
-        stands = standing.read() or _Standing()
-        if stands.early.due is not None:  # or else it was given before, or the window has ended
-            yield self._give_early(key, window, whole, parts, standing, stands)
-        elif not self._pace.every_micros:
-            merged, new_bytes = self._kept.gather(whole, parts, stands.whole, (key, window))
-            if new_bytes:
-                known = self._kept.write(merged, whole, parts, stands.whole, (key, window))
-                standing.write(stands._replace(whole=known))
-            self._kept.forget((key, window))  # nobody asks for long
-
-    @on_timer(OVER)
-    def give_over(
-        self,
-        key: Any = beam.DoFn.KeyParam,
-        window: Any = beam.DoFn.WindowParam,
-        whole: Any = beam.DoFn.StateParam(WHOLE),
-        parts: Any = beam.DoFn.StateParam(PARTS),
-        standing: Any = beam.DoFn.StateParam(STANDING),
-    ) -> Iterator[Result]:
-        """Yield the result of a window that has ended, but may get late rows."""
-        stands = standing.read()
-        if stands:  # a bounded input may end all windows before it ends the first
-            yield self._give_early(key, window, whole, parts, standing, stands._replace(is_over=True))
-
-    @on_timer(END)
-    def give_final(
-        self,
-        key: Any = beam.DoFn.KeyParam,
-        window: Any = beam.DoFn.WindowParam,
-        whole: Any = beam.DoFn.StateParam(WHOLE),
-        parts: Any = beam.DoFn.StateParam(PARTS),
-        standing: Any = beam.DoFn.StateParam(STANDING),
-        next_timer: Any = beam.DoFn.TimerParam(NEXT),
-    ) -> Iterator[Result]:
-        """Yield the final result."""
-        stands = standing.read() or _Standing()
-        merged, _ = self._kept.gather(whole, parts, stands.whole, (key, window))
-        self._kept.forget((key, window))
-        next_timer.clear()
-        for state in (whole, parts, standing):
-            state.clear()
-        yield self._result(window, merged, FINAL_PANE)
-
-    def _give_early(self, key: int, window: Any, whole: Any, parts: Any, standing: Any, stands: _Standing) -> Result:
-        merged, known = self._kept.keep(whole, parts, stands.whole, (key, window))
-        standing.write(stands._replace(whole=known, early=self._pace.given(stands.early)))
-        return self._result(window, merged, stands.early.pane)
-
-    def _result(self, window: Any, accumulators: pl.DataFrame, pane: int) -> Result:
-        bounds: tuple[int | None, int | None] = (None, None)
-        if isinstance(window, IntervalWindow):
-            bounds = (window.start.micros - self._shift, window.end.micros - self._shift)
-        return self._reduction.result(accumulators, bounds, pane)
+        """Yield the windows that end after ``after`` and up to ``until``, with all their buckets, from one group-by."""
+        bucket, end = pl.col(BUCKET), pl.col(START) + self._length
+        is_wanted = pl.lit(value=True) if among is None else pl.col(START).is_in(list(among))
+        if self._length:
+            rows = rows.filter(self._windows.last_end(bucket) > after, self._windows.first_end(bucket) <= until)
+            is_wanted &= end.is_between(after, until, "right")
+        inside = rows.with_columns(self._windows.starts(bucket).alias(START)).explode(START)
+        merged = self._reduction.merge([inside.filter(is_wanted)], START)
+        return self._reduction.results_by_window(merged, START, self._length, pane)

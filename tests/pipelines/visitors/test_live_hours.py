@@ -5,16 +5,14 @@ from datetime import datetime, timedelta, timezone
 
 import polars as pl
 import pytest
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHoursFn
+from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHours
 from schemas.elements.frames import FINAL_PANE
 from schemas.times import to_micros
-from tests.fakes import Bag, FakeClock, Steps, Value
 from tests.strategies import lists_up_to
+from tests.transforms.live import END, LiveWorker
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
 
@@ -27,34 +25,18 @@ rows_of_a_frame = lists_up_to(8, st.tuples(st.integers(0, 3) | st.integers(0, 30
 frames = lists_up_to(12, rows_of_a_frame.filter(bool))
 
 
-class Worker:
-    """Drives the step as a runner does: any of several instances may get the next call."""
+class Worker(LiveWorker):
+    """Takes rows as (hour, visitor)."""
 
     def __init__(self, emit_micros=SECOND, lateness=0, instances=1):
-        self.clock = FakeClock(1_000.0)
-        self.steps = Steps(LiveHoursFn(reduction, emit_micros, lateness, self.clock), instances)
-        self.whole, self.parts, self.closed, self.standing = Value(), Bag(), Value(), Value()
-        self.next, self.close, self.end = Value(), Value(), Value()
+        super().__init__(LiveHours(reduction, lateness), emit_micros, instances)
 
-    def add(self, rows):
-        states = (self.whole, self.parts, self.closed, self.standing, self.next, self.close, self.end)
-        return list(self.steps.any().process((0, reduction.reduce(frame(rows))), GlobalWindow(), *states))
+    def add_rows(self, rows):
+        return self.add(reduction.reduce(frame(rows)))
 
-    def fire(self, name):
-        timer = getattr(self, name)
-        assert timer.value is not None, f"timer {name} is not set"
-        timer.clear()
-        states = (self.whole, self.parts, self.closed, self.standing)
-        if name == "next":
-            return list(self.steps.any().give_next(*states))
-        if name == "close":
-            return self.steps.any().close_hours(*states, self.close)
-        return list(self.steps.any().give_final(*states, self.next, self.close))
-
-    def advance(self, micros):
-        """Closes what the watermark has passed."""
-        while self.close.value is not None and self.close.value <= Timestamp(micros=micros):
-            self.fire("close")
+    @property
+    def closed(self):
+        return self.base.read()["closed"]
 
 
 def start_of(hour):
@@ -84,74 +66,69 @@ def test_each_result_is_the_whole_so_far_whichever_hours_have_closed(parts, rand
     watermark, seen, panes = to_micros(start_of(0)), [], []
     for part in parts:
         timely = [row for row in part if to_micros(start_of(row[0])) + HOUR + lateness > watermark]
-        given_now = worker.add(timely) if timely else []
+        given_now = worker.add_rows(timely) if timely else []
         seen += timely
         worker.clock.pass_seconds(random.choice([0, 0.4, 2]))
         if random.random() < 0.5:
             watermark += random.randrange(4 * HOUR)
-            worker.advance(watermark)
-        if random.random() < 0.5 and worker.next.value is not None:
-            given_now += worker.fire("next")
+            worker.rise(watermark)
+        if random.random() < 0.5:
+            given_now += worker.early()
         for early in given_now:
             assert not early.final
             panes.append(early.pane)
         if given_now:
             assert shown(given_now[-1]) == by_hand(seen)
     if seen:
-        (final,) = worker.fire("end")
+        (final,) = worker.finish()
         assert shown(final) == by_hand(seen)
         assert (final.final, final.pane, final.window_start, final.window_end) == (True, FINAL_PANE, None, None)
     assert panes == list(range(len(panes)))
-    assert worker.next.value is worker.close.value is worker.whole.value is worker.closed.value is None
-    assert not worker.parts.values
 
 
 def test_the_visitors_of_an_hour_are_let_go_when_the_watermark_and_the_lateness_have_passed_it():
     worker = Worker(lateness=HOUR // 2)
-    worker.add([(0, ip) for ip in range(200)])
-    full = worker.parts.values[0].estimated_size()
-    worker.advance(to_micros(start_of(1)) + HOUR // 2 - 1)
-    assert worker.whole.value is None
-    worker.advance(to_micros(start_of(1)) + HOUR // 2)
-    assert not worker.parts.values
-    assert worker.whole.value.height == 0
-    assert worker.closed.value.estimated_size() < full / 10
-    assert worker.close.value is None
+    worker.add_rows([(0, ip) for ip in range(200)])
+    full = worker.deltas.values[0].estimated_size()
+    worker.rise(to_micros(start_of(1)) + HOUR // 2 - 1)
+    assert worker.base.value is None
+    worker.rise(to_micros(start_of(1)) + HOUR // 2)
+    assert not worker.deltas.values
+    assert worker.held.height == 0
+    assert worker.closed.estimated_size() < full / 10
+    assert worker.wake.value is None
 
 
 def test_an_hour_whose_lateness_has_not_passed_stays_open_when_one_before_it_closes():
     worker = Worker(lateness=2 * HOUR)
-    worker.add([(0, 1), (1, 1)])
-    worker.advance(to_micros(start_of(3)))
-    assert worker.closed.value[HOUR_START].to_list() == [start_of(0)]
-    worker.add([(1, 2)])
-    (final,) = worker.fire("end")
+    worker.add_rows([(0, 1), (1, 1)])
+    worker.rise(to_micros(start_of(3)))
+    assert worker.closed[HOUR_START].to_list() == [start_of(0)]
+    worker.add_rows([(1, 2)])
+    (final,) = worker.finish()
     assert shown(final) == by_hand([(0, 1), (1, 1), (1, 2)])
 
 
 def test_many_hours_close_at_once():
     worker = Worker()
-    worker.add([(hour, 1) for hour in range(40)])
-    fired = 0
-    while worker.close.value is not None:
-        worker.fire("close")
-        fired += 1
-    assert fired <= 3
-    assert worker.closed.value.height == 40
+    worker.add_rows([(hour, 1) for hour in range(40)])
+    worker.rise(END)
+    assert worker.wakes <= 3
+    assert worker.closed.height == 40
 
 
 def test_a_busy_key_gives_its_result_with_the_frame_that_comes_when_it_is_due():
     worker = Worker(emit_micros=SECOND)
-    worker.add([(0, 1)])
-    worker.fire("next")
-    assert worker.add([(0, 2)]) == []
+    worker.add_rows([(0, 1)])
+    worker.early()
+    assert worker.add_rows([(0, 2)]) == []
     worker.clock.pass_seconds(0.9)
-    assert worker.add([(0, 3)]) == []
+    assert worker.add_rows([(0, 3)]) == []
     worker.clock.pass_seconds(0.2)
-    (early,) = worker.add([(0, 4)])
+    (early,) = worker.add_rows([(0, 4)])
     assert shown(early) == by_hand([(0, 1), (0, 2), (0, 3), (0, 4)])
-    assert worker.fire("next") == []  # nothing is new since
-    assert worker.add([(0, 5)]) == []
+    assert worker.early() == []  # nothing is new since
+    assert worker.add_rows([(0, 5)]) == []
 
 
 def test_a_result_is_given_once_a_period_while_records_come():
@@ -159,17 +136,17 @@ def test_a_result_is_given_once_a_period_while_records_come():
     given_at = []
     for _ in range(1_000):
         worker.clock.pass_seconds(0.05)
-        if worker.add([(0, 1)]):
+        if worker.add_rows([(0, 1)]):
             given_at.append(worker.clock.now)
     assert 45 <= len(given_at) <= 51
 
 
 def test_without_early_results_only_the_final_one_is_given():
     worker = Worker(emit_micros=0)
-    assert worker.add([(0, 1)]) == worker.add([(3, 1)]) == []
-    assert worker.next.value is None
-    worker.advance(to_micros(start_of(2)))
-    (final,) = worker.fire("end")
+    assert worker.add_rows([(0, 1)]) == worker.add_rows([(3, 1)]) == []
+    assert worker.emit.value is None
+    worker.rise(to_micros(start_of(2)))
+    (final,) = worker.finish()
     assert shown(final) == by_hand([(0, 1), (3, 1)])
 
 
@@ -189,12 +166,11 @@ NOTHING, USE, NO_USE = pl.DataFrame(), pl.DataFrame({USABLE: [True]}), pl.DataFr
 )
 def test_there_is_a_result_of_no_hour_unless_all_that_was_read_was_of_no_use(told, early, final):
     worker = Worker()
-    states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
     for each in told:
-        assert list(worker.steps.any().process((0, each), GlobalWindow(), *states)) == []
-    assert worker.close.value is None
-    assert (worker.next.value is not None) == early
-    results = [result for name in (["next"] if early else []) + ["end"] for result in worker.fire(name)]
+        assert worker.add(each) == []
+    assert worker.wake.value is None
+    assert (worker.emit.value is not None) == early
+    results = worker.early() + worker.finish()
     assert [result.final for result in results] == [False] * early + [True] * final
     for result in results:
         assert shown(result) == []
@@ -203,9 +179,8 @@ def test_there_is_a_result_of_no_hour_unless_all_that_was_read_was_of_no_use(tol
 
 def test_rows_are_proof_enough_that_records_are_of_use():
     worker = Worker()
-    states = (worker.whole, worker.parts, worker.closed, worker.standing, worker.next, worker.close, worker.end)
-    list(worker.steps.any().process((0, NO_USE), GlobalWindow(), *states))
-    worker.add([(0, 1)])
-    list(worker.steps.any().process((0, NO_USE), GlobalWindow(), *states))
-    (result,) = worker.fire("end")
+    worker.add(NO_USE)
+    worker.add_rows([(0, 1)])
+    worker.add(NO_USE)
+    (result,) = worker.finish()
     assert shown(result) == by_hand([(0, 1)])

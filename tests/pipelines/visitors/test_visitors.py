@@ -23,7 +23,7 @@ from tests.strategies import http_responses, merged_by_any_tree, shuffled_cuts
 from tests.transforms.tools import as_known
 from transforms.aggregate.aggregate import ReduceFn
 from transforms.aggregate.aggregations import CountDistinct
-from transforms.aggregate.combine import FrameCombine
+from transforms.aggregate.combine import BUCKET, FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
 from transforms.parse.parser import parse_as
 from transforms.windows import Windows
@@ -59,7 +59,7 @@ def reduced(lines: list[bytes], weekdays: str, reduction: FrameCombine) -> list[
     for batch in _WithHourFn().process(Batch(parsed.rows, block)):
         if batch.rows.height:
             step.process(batch)
-    return [value.value[1] for value in step.finish_bundle()]
+    return [value.value[1].drop(BUCKET) for value in step.finish_bundle()]
 
 
 def counted(lines: list[bytes], weekdays: str = "mon-fri", visitors=EXACTLY[1], random=None) -> tuple[dict, list[int]]:

@@ -11,20 +11,22 @@ import polars as pl
 import pytest
 from apache_beam.coders import registry
 from apache_beam.testing.util import assert_that
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import get_dofn_specs, is_stateful_dofn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.elements.block import Block, Span
-from schemas.elements.frames import EVENT_TIME, Batch, Result
+from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Batch, Result
 from schemas.times import to_micros
 from sources import progress as board
 from tests import oracle
 from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
 from tests.transforms.tools import as_known, counts_of
 from transforms.aggregate import aggregate
-from transforms.aggregate.aggregate import FINAL_PANE, Aggregate, FrameCombine, MergeFramesFn
+from transforms.aggregate.aggregate import Aggregate, compact_if_long
 from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
-from transforms.aggregate.sliding_windows import SlidingAggregate
+from transforms.aggregate.combine import BUCKET, FrameCombine
 from transforms.late import SplitLate
 from transforms.parse.delimited import ParseDelimited
 from transforms.windows import Windows
@@ -78,43 +80,17 @@ def test_without_a_key_there_is_one_row(rows, random):
     assert result == (len(rows), sum((row["amount"] or 0 for row in rows), Decimal(0)))
 
 
-@settings(max_examples=60)
-@given(sale_rows, randoms)
-def test_combining_frames_by_any_tree_through_the_coder_gives_the_same(rows, random):
-    combine = MergeFramesFn(reduction)
-    coder = combine.get_accumulator_coder()
-
-    def gather(parts: list[list[dict]]) -> list[pl.DataFrame]:
-        accumulator = combine.create_accumulator()
-        for part in parts:
-            accumulator = combine.add_input(accumulator, reduction.reduce(sale_frame(part)))
-        if random.random() < 0.5:
-            accumulator = combine.compact(accumulator)
-        return coder.decode(coder.encode(accumulator)) if random.random() < 0.5 else accumulator
-
-    gathered = [gather(shuffled_cuts(random, part)) for part in shuffled_cuts(random, rows)]
-    gathered.append(combine.create_accumulator())
-    merged = merged_by_any_tree(random, gathered, combine.merge_accumulators)
-    assert reduction.results(combine.extract_output(merged)).rows() == simply(rows)
-
-
-def test_compacting_leaves_one_frame_and_no_more_rows_than_keys():
-    frame = reduction.reduce(sale_frame([{"key": "a"}, {"key": "b"}]))
-    combine = MergeFramesFn(reduction)
-    (compact,) = combine.compact([frame, frame, frame])
-    assert compact.height == 2
-    assert combine.compact([frame]) == [frame]
-    assert combine.compact([]) == []
-
-
-def test_many_frames_are_merged_before_they_pile_up():
-    frame = reduction.reduce(sale_frame([{"key": "a"}]))
-    combine = MergeFramesFn(reduction)
-    accumulator = combine.create_accumulator()
-    for _ in range(1000):
-        accumulator = combine.add_input(accumulator, frame)
-        assert len(accumulator) < 100
-    assert reduction.results(combine.extract_output(accumulator))["rows"].to_list() == [1000]
+@given(sale_rows, randoms, st.integers(0, 12), st.integers(1, 4))
+def test_accumulators_are_compacted_on_the_way_and_give_the_same(rows, random, most_rows, most_frames):
+    frames = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aggregate, "COMPACT_ROWS", most_rows)
+        patch.setattr(aggregate, "COMPACT_FRAMES", most_frames)
+        for part in shuffled_cuts(random, rows):
+            reduced = reduction.reduce(sale_frame(part), pl.lit(0).alias(BUCKET))
+            frames = compact_if_long(reduction, [*frames, reduced], BUCKET)
+            assert len(frames) <= most_frames
+    assert reduction.results(reduction.merge(frames)).rows() == simply(rows) if frames else not rows
 
 
 def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
@@ -123,51 +99,36 @@ def test_many_different_keys_are_not_merged_again_with_every_frame(monkeypatch):
     counting = FrameCombine(("key",), VALUES)
     merge = counting.merge
     object.__setattr__(counting, "merge", lambda *args: merges.append(args) or merge(*args))
-    combine = MergeFramesFn(counting)
-    accumulator = combine.create_accumulator()
+    frames = []
     for number in range(300):
-        accumulator = combine.add_input(accumulator, counting.reduce(sale_frame([{"key": str(number)}])))
-    assert combine.extract_output(accumulator).height == 300
+        frame = counting.reduce(sale_frame([{"key": str(number)}]), pl.lit(0).alias(BUCKET))
+        frames = compact_if_long(counting, [*frames, frame], BUCKET)
+    assert counting.merge(frames).height == 300
     assert len(merges) < 20
 
 
-def reduced(windows: Windows, parts: list[list[dict]]) -> list:
-    """What the reducing step gives at the end of a bundle of batches, in order: (micros, frame)."""
-    step = aggregate.ReduceFn(reduction, windows)
-    step.start_bundle()
-    for part in parts:
-        assert step.process(Batch(sale_frame(part), BLOCK)) is None
-    found = [(value.timestamp.micros, value.value[1]) for value in step.finish_bundle()]
-    assert list(step.finish_bundle()) == []
-    return found
-
-
-def bucket_start(moment: datetime, some: Windows) -> int:
-    return to_micros(moment) // some.bucket * some.bucket if some.length else 0
-
-
-@given(sale_rows, randoms, windows())
-def test_a_bundle_is_reduced_to_a_frame_per_bucket_and_no_row_is_lost(rows, random, some):
+@given(sale_rows, randoms, windows(), st.integers(0, 3))
+def test_a_bundle_is_reduced_to_a_row_per_bucket_and_key_and_no_row_is_lost(rows, random, some, most):
     board.reset()
-    found = reduced(some, shuffled_cuts(random, rows))
-    assert len({micros for micros, _ in found}) == len(found)
-    for micros, frame in found:
-        bucket = [
-            row
-            for row in rows
-            if (to_micros(row[EVENT_TIME]) // some.bucket * some.bucket if some.length else 0) == micros
-        ]
-        assert reduction.results(frame).rows() == simply(bucket)
-    assert sum(reduction.results(frame)["rows"].sum() for _, frame in found) == len(rows) == board.counts()["used"]
-
-
-@settings(max_examples=50)
-@given(sale_rows, randoms, st.integers(0, 3))
-def test_a_bundle_of_many_rows_is_compacted_on_the_way(rows, random, most):
+    step = aggregate.ReduceFn(reduction, some)
+    step.start_bundle()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aggregate, "COMPACT_ROWS", most)
-        found = reduced(Windows(), shuffled_cuts(random, rows))
-    assert [row for _, frame in found for row in reduction.results(frame).rows()] == simply(rows)
+        patch.setattr(aggregate, "REDUCE_ROWS", most)
+        for part in shuffled_cuts(random, rows):
+            assert step.process(Batch(sale_frame(part), BLOCK)) is None
+        found = [(value.timestamp.micros, value.value[1]) for value in step.finish_bundle()]
+    assert list(step.finish_bundle()) == []
+    assert len(found) == bool(rows)
+    buckets = defaultdict(list)
+    for row in rows:
+        buckets[to_micros(row[EVENT_TIME]) // some.bucket * some.bucket if some.length else 0].append(row)
+    for micros, frame in found:
+        assert micros == min(buckets)
+        parts = frame.partition_by(BUCKET, as_dict=True, include_key=False)
+        assert {start: reduction.results(part).rows() for (start,), part in parts.items()} == {
+            start: simply(bucket) for start, bucket in buckets.items()
+        }
+    assert board.counts()["used"] == len(rows)
 
 
 def test_steps_pickle():
@@ -269,8 +230,8 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options, is_bounded
     parsed = made | ParseDelimited(SALE, where=pl.col("pieces") > 0)
     for name, (some, lateness) in AGGREGATES.items():
         split = parsed["records"] | f"SplitLate{name}" >> SplitLate(some, lateness)
-        aggregate_by = SlidingAggregate if name.startswith("Newest") else Aggregate
-        results = split["records"] | name >> aggregate_by(("key",), VALUES, some, 0, lateness)
+        aggregate_by = Aggregate(("key",), VALUES, some, 0, lateness, newest_only=name.startswith("Newest"))
+        results = split["records"] | name >> aggregate_by
         assert_that(results, check_results(name, rows), label=f"Check{name}")
     done = pipeline.run()
     done.wait_until_finish()
@@ -281,16 +242,19 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options, is_bounded
     assert counts["late"] == 0
 
 
-def test_what_is_shuffled_has_types_and_deterministic_keys():
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_what_is_shuffled_has_types_and_deterministic_keys(is_bounded):
     pipeline = beam.Pipeline()
-    batches = as_known(pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]), is_bounded=False)
+    batches = as_known(pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]), is_bounded=is_bounded)
     results = batches | Aggregate(("key",), VALUES, Windows(MINUTE), lateness_micros=1)
     assert results.element_type is Result
     keyed = []
 
     class Keys(beam.pipeline.PipelineVisitor):
         def visit_transform(self, node):
-            if isinstance(node.transform, beam.GroupByKey):
+            if isinstance(node.transform, beam.GroupByKey) or (
+                isinstance(node.transform, beam.ParDo) and is_stateful_dofn(node.transform.fn)
+            ):
                 keyed.extend(node.inputs)
 
     pipeline.visit(Keys())
@@ -299,3 +263,20 @@ def test_what_is_shuffled_has_types_and_deterministic_keys():
         coder = registry.get_coder(collection.element_type)
         assert coder.key_coder().is_deterministic()
         assert coder.value_coder() == registry.get_coder(pl.DataFrame)
+
+
+@pytest.mark.parametrize("emit_micros", [0, 1])
+def test_without_early_results_no_runner_needs_a_clock(emit_micros):
+    pipeline = beam.Pipeline()
+    batches = as_known(pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]), is_bounded=False)
+    batches | Aggregate(("key",), VALUES, Windows(MINUTE), emit_micros, lateness_micros=1)
+    timers = set()
+
+    class Timers(beam.pipeline.PipelineVisitor):
+        def visit_transform(self, node):
+            if isinstance(node.transform, beam.ParDo):
+                timers.update(spec.time_domain for spec in get_dofn_specs(node.transform.fn)[1])
+
+    pipeline.visit(Timers())
+    assert (TimeDomain.REAL_TIME in timers) == bool(emit_micros)
+    assert TimeDomain.WATERMARK in timers

@@ -18,9 +18,9 @@ from sources import progress as board
 from tests.strategies import lists_up_to
 from tests.transforms.ordering import SECOND, Worker
 from tests.transforms.tools import as_known
+from transforms.aggregate import live
 from transforms.counting import LATE
 from transforms.time_sorted import fold
-from transforms.time_sorted import fold_time_sorted as module
 from transforms.time_sorted import speculate as ahead
 from transforms.time_sorted.fold import FoldOutput, between, in_order
 from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
@@ -86,7 +86,7 @@ def test_each_look_has_all_that_has_come_in_its_order(listed, random, instances)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ahead, "FRESH_ROWS", 2)
         patch.setattr(ahead, "MOST_STOPS", 3)
-        patch.setattr(module, "TIDY_BYTES", random.choice([1, 200, 10**6]))
+        patch.setattr(live, "COMPACT_BYTES", random.choice([1, 200, 10**6]))
         worker = Worker(Listing(), lateness=2 * SECOND, emit=1, instances=instances)
         seen = []
         order = sorted(listed, key=lambda row: row[0] + timedelta(seconds=random.uniform(0, 2)))
@@ -126,10 +126,9 @@ def test_what_waits_does_not_grow_while_the_watermark_goes_on():
     for number in range(400):
         worker.add(frame_of([second(number)]))
         worker.rise(micros(number))
-        waiting = worker.whole.read()
-        most = max(most, sum(part.height for part in worker.parts.values) + (0 if waiting is None else waiting.height))
+        most = max(most, sum(part.height for part in worker.deltas.values) + worker.held.height)
     assert 10 <= most <= 30
-    assert worker.settlings <= 80
+    assert worker.wakes <= 80
 
 
 def test_one_wrong_clock_does_not_make_the_others_wait():
@@ -147,7 +146,7 @@ def test_many_rows_that_have_passed_are_settled_in_few_steps():
     worker.add(frame_of([second(number) for number in range(5_000)]))
     worker.rise(micros(10_000))
     assert worker.rows("rows").height >= 4_999
-    assert worker.settlings <= 15
+    assert worker.wakes <= 15
 
 
 def test_it_is_settled_at_most_so_often():
@@ -155,7 +154,7 @@ def test_it_is_settled_at_most_so_often():
     for number in range(300):
         worker.add(frame_of([second(number)]))
         worker.rise(micros(number))
-    assert worker.settlings <= 6
+    assert worker.wakes <= 6
 
 
 def test_a_busy_key_gives_its_look_with_the_frame_that_comes_when_it_is_due():
@@ -174,8 +173,8 @@ def test_a_busy_key_gives_its_look_with_the_frame_that_comes_when_it_is_due():
 def test_timers_of_whole_milliseconds_do_not_come_too_early():
     worker = Worker(Listing(), settle=0)
     worker.add(frame_of([second(0.0000015)]))
-    assert worker.settle.value.micros % 1_000 == 0
-    assert worker.settle.value.micros > micros(0.000001)
+    assert worker.wake.value.micros % 1_000 == 0
+    assert worker.wake.value.micros > micros(0.000001)
 
 
 @pytest.mark.parametrize(
