@@ -24,7 +24,7 @@ OPTIONS = (
         "relay: what comes in",
         Option(
             "--read-as",
-            "how records are written (default: JSON lines where a file ends in .jsonl or .ndjson, else delimited; "
+            "how records are written (default: JSON where a file ends in .jsonl, .ndjson or .json, else delimited; "
             "live input is not looked into, unless --names or this says what it is)",
             choices=FORMS,
             dest="form",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from schemas.forms.delimited import DELIMITED
@@ -73,6 +74,7 @@ class RecordType:
         separator: what to take where a sample does not tell.
         form: how the records are written.
         other_times: names that the event time may have in its place, of JSON records of several kinds.
+        untimed: the event time, in UTC and without a zone, of a record that has none; None for when it arrived.
     """
 
     name: str
@@ -83,6 +85,7 @@ class RecordType:
     separator: str = "\t"
     form: Form = DELIMITED
     other_times: tuple[str, ...] = ()
+    untimed: datetime | None = None
 
     def __post_init__(self) -> None:
         """Check that the typed columns and the event time are among the names."""

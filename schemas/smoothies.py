@@ -5,6 +5,9 @@ Each is one JSON object a line, and has a topic of Kafka of its own. Money is in
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
+
 from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
@@ -48,6 +51,19 @@ PRODUCTS = RecordType(
     ),
     event_time="event_time",
     form=JSON_LINES,
+)
+
+#: Products as other shops tell them: without a time, and with ``inventory_level`` for ``inventory``. One that does not
+#: tell since when it is as it is has been so from the beginning; for live input, which knows no beginning, leave out
+#: ``untimed``.
+PRODUCTS_AS_TOLD = replace(
+    PRODUCTS,
+    names=(*PRODUCTS.names, "inventory_level"),
+    columns=(
+        *(replace(column, required=False) if column.name == "event_time" else column for column in PRODUCTS.columns),
+        Column("inventory_level", "integer"),
+    ),
+    untimed=datetime(1970, 1, 1),
 )
 
 #: ``{"transaction_time": "2022-08-30 12:57:07.942191", "transaction_id": "...", "product_id": "SF07", "price": 5.99,
@@ -146,7 +162,7 @@ OTHER_TYPES = {"product": "products", "purchase": "purchases", "inventory": "inv
 TELLING = {
     "purchases": ("transaction_time",),
     "inventories": ("new_level", "stock_quantity"),
-    "products": ("propensity_to_buy", "inventory", "cogs", "category", "item"),
+    "products": ("propensity_to_buy", "inventory", "inventory_level", "cogs", "category", "item"),
     "lost_sales": ("quantity",),
 }
 

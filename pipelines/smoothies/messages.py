@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import apache_beam as beam
+import polars as pl
 
 from pipelines.runtime.lines_out import write_rows
 from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
-from schemas.smoothies import OTHER_TYPES, TELLING, TOPICS
+from schemas.elements.frames import Batch
+from schemas.smoothies import OTHER_TYPES, PRODUCTS_AS_TOLD, TELLING, TOPICS
 from transforms import Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
+from transforms.aggregate.live import is_live
 from transforms.counting import CountUsed
 
 SOLD = {"sales": Sum("total_purchase"), "drinks": Sum("quantity")}
@@ -23,12 +29,29 @@ def read_kinds(
     blocks = messages | "SplitByType" >> SplitByType(telling, tuple(columns))
     kinds, rejected, late = {}, [blocks["rejected"]], []
     for kind, names in columns.items():
-        parsed = blocks[kind] | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names)
+        parsed = _parsed(blocks[kind], kind, names)
         timely = parsed["records"] | f"SplitLate {kind}" >> SplitLate(options.windows_of(kind), options.lateness_micros)
         kinds[kind] = timely["records"] | f"CountUsed {kind}" >> CountUsed()
         rejected.append(parsed["rejected"])
         late.append(timely["late"])
     return kinds, rejected, late
+
+
+def _parsed(blocks: beam.PCollection, kind: str, names: tuple[str, ...]) -> Any:
+    """Parse the messages of a kind; products have been told in other ways, too."""
+    if kind != "products":
+        return blocks | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names)
+    of = replace(PRODUCTS_AS_TOLD, untimed=None) if is_live(blocks) else PRODUCTS_AS_TOLD
+    if "inventory" not in names:
+        return blocks | "Parse products" >> parse_as(of, names)
+    parsed = blocks | "Parse products" >> parse_as(of, (*names, "inventory_level"))
+    told = parsed["records"] | "TellInventory" >> beam.Map(_tell_inventory).with_output_types(Batch)
+    return {**parsed, "records": told}
+
+
+def _tell_inventory(products: Batch) -> Batch:
+    inventory = pl.coalesce("inventory", "inventory_level").alias("inventory")
+    return products._replace(rows=products.rows.with_columns(inventory).drop("inventory_level"))
 
 
 def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:

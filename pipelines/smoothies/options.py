@@ -31,7 +31,7 @@ SHELF = ("store_id", PRODUCT)
 WINDOWS = Table("sales", (PRODUCT,), show=PrintNewest("sold", windows=2, by="sales", place=0))
 PRODUCTS = Table(
     *("sales_products", (PRODUCT,), "products"),
-    show=ShowLive(PaintTable("since the start", 10, "sales", SHOWN, PLACES), place=1),
+    show=ShowLive(PaintTable("since the start", 10, "sales", SHOWN, PLACES, {"item": PRODUCT}), place=1),
 )
 CATEGORIES = Table(
     *("sales_categories", ("category",), "categories"),

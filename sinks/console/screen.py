@@ -174,6 +174,7 @@ class PaintTable:
         by: the column whose greatest values are the best; rows with equal ones stand in the order of their key.
         columns: which columns to show; all, if none is named.
         places: to how many places the values of a column are rounded where they are shown.
+        instead: the column that is shown where a column has no value, as an id where a name is not known.
 
     Raises:
         ValueError: when made, ``top`` is not positive; when called, the result has no such column.
@@ -184,6 +185,7 @@ class PaintTable:
     by: str = "spend"
     columns: tuple[str, ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -192,8 +194,10 @@ class PaintTable:
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
         """Return the lines of the table."""
-        rounded = shown.rows.with_columns(pl.col(name).round(places) for name, places in self.places.items())
-        return render(shown._replace(rows=rounded), self.top, self.by, width, color, self.name, self.columns)
+        rounded = (pl.col(name).round(places) for name, places in self.places.items())
+        filled = (pl.coalesce(name, other).alias(name) for name, other in self.instead.items())
+        rows = shown.rows.with_columns(*rounded, *filled)
+        return render(shown._replace(rows=rows), self.top, self.by, width, color, self.name, self.columns)
 
 
 @beam.typehints.with_input_types(Result)

@@ -15,9 +15,11 @@ from typing import Any, BinaryIO, Literal, cast
 import pyarrow
 
 from schemas.object_path import bare, is_remote
+from sources.files.json_array import ArrayElements, begins_array
 from storage.place import open_bytes
 
-Compression = Literal["", "gzip", "zstd", "bzip2", "xz"]
+#: A JSON array is read as a compressed file is: from its beginning only, and as other bytes than it has.
+Compression = Literal["", "gzip", "zstd", "bzip2", "xz", "json array"]
 
 #: What names of compressed files end in, in any case.
 COMPRESSED_ENDINGS = (".gz", ".zst", ".bz2", ".xz")
@@ -33,6 +35,11 @@ _MAGIC: tuple[tuple[bytes, Compression], ...] = (
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 #: Control characters that no text has.
 _NO_TEXT = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b")
+_DECOMPRESSORS: dict[str, Callable[[], Any]] = {
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lzma.LZMADecompressor,
+    "json array": ArrayElements,
+}
 _MAGIC_BYTES = 64
 _READ_BYTES = 1 << 18
 
@@ -68,7 +75,7 @@ def open_file(path: str) -> BinaryIO:
         # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
         return cast(BinaryIO, pyarrow.input_stream(source, compression="zstd"))
     if kind:
-        makes = bz2.BZ2Decompressor if kind == "bzip2" else lzma.LZMADecompressor
+        makes = _DECOMPRESSORS[kind]
         return cast(BinaryIO, io.BufferedReader(_Streams(source, makes), _READ_BYTES))
     return open_bytes(path) if source is path else cast(BinaryIO, source)
 
@@ -110,6 +117,8 @@ def seems_compressed(path: str) -> bool:
 def _compression(path: str, head: bytes) -> Compression:
     if kind := compression_of(head):
         return kind
+    if begins_array(bare(path), head):
+        return "json array"
     if head.startswith(_ZIP):
         raise OSError("it is a zip archive, which may have several files: unpack it first, as with unzip")
     if bare(path).lower().endswith(COMPRESSED_ENDINGS):
@@ -166,7 +175,7 @@ class _Streams(io.RawIOBase):
                 if not left:
                     if self._is_between:
                         return 0
-                    raise EOFError("it ends in the middle of what is compressed")
+                    raise EOFError("it ends in the middle of what is compressed, or of a JSON array")
                 self._is_between = False
             data = self._stream.decompress(left, len(buffer))
             if data:

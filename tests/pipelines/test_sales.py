@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import simulators.smoothies
+from pipelines import sales
 from pipelines.smoothies.options import with_topics
 from schemas.smoothies import TOPICS
 from tests.brokers import Broker
@@ -322,3 +323,23 @@ def test_the_console_shows_the_newest_windows_and_the_totals(shop: Path, capsys)
 )
 def test_brokers_without_topics_are_read_for_those_of_the_shop(address: str, becomes: str) -> None:
     assert with_topics(address, ["a", "b"]) == becomes
+
+
+def test_products_as_other_shops_tell_them_are_taken_from_arrays_too(tmp_path, monkeypatch):
+    """Without a time, and with another name for the inventory, in a list as a program writes it."""
+    monkeypatch.chdir(tmp_path)
+    products = [
+        {"product_id": "A1", "item": "Acai", "category": "Super", "cogs": 2, "price": 5.99, "inventory_level": 12},
+        {"product_id": "B1", "item": "Fig", "category": "Super", "cogs": 1, "price": 2.5, "inventory": 3},
+    ]
+    sold = {"transaction_time": "2022-08-30 12:57:07.5", "product_id": "A1", "price": 5.99, "quantity": 4}
+    (tmp_path / "products.json").write_text(json.dumps(products, indent=2))
+    (tmp_path / "purchases.json").write_text(json.dumps([{**sold, "total_purchase": 23.96}]))
+    asked = ["--input", "products.json", "purchases.json", "--output", "x.jsonl", "--tables", "products", "stock"]
+    assert sales.main([*asked, "--enriched", "e.jsonl", "--quiet"]) == 0
+    assert {row["product_id"]: row["level"] for row in read(tmp_path / "x-stock.jsonl")} == {"A1": 8, "B1": 3}
+    assert {row["item"]: row["profit"] for row in read(tmp_path / "x-products.jsonl")} == {
+        "Acai": Decimal("15.96"),
+        "Fig": 0,
+    }
+    assert [row["item"] for row in read(tmp_path / "e.jsonl")] == ["Acai"]

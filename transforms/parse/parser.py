@@ -91,13 +91,18 @@ class BlockParser(ABC):
 
     def _arrived(self, block: Block) -> list[pl.Expr]:
         """Return the column of the event time where the record type has none."""
-        return [] if self._type.event_time else [_arrival(block).alias(EVENT_TIME)]
+        return [] if self._type.event_time else [self._untimed(block).alias(EVENT_TIME)]
 
     def _or_arrival(self, column: Column, typed: pl.Expr, is_missing: pl.Expr, block: Block) -> pl.Expr:
         """Return the typed column; of the event time, that of the arrival where it is missing and may be."""
         if column.name != self._type.event_time or column.required:
             return typed
-        return pl.when(is_missing).then(_arrival(block)).otherwise(typed)
+        return pl.when(is_missing).then(self._untimed(block)).otherwise(typed)
+
+    def _untimed(self, block: Block) -> pl.Expr:
+        """Return when records happened that do not tell."""
+        moment = self._type.untimed or to_datetime(block.arrival).replace(tzinfo=None)
+        return pl.lit(moment, pl.Datetime("us"))
 
     def _read_values(self, read: Any) -> tuple[dict[str, Any], str]:
         """Call ``read`` for each column; give the values, and what it said of the first one that is not needed yet.
@@ -143,10 +148,6 @@ class BlockParser(ABC):
             start, stop = int(lines.starts[number]), int(lines.stops[number])
             rejected.append(block.rejected(start, stop, faults[number]))
         return frame.filter(~pl.col(RECORD).is_in(wanted_faults)).select(self._output)
-
-
-def _arrival(block: Block) -> pl.Expr:
-    return pl.lit(to_datetime(block.arrival).replace(tzinfo=None), pl.Datetime("us"))
 
 
 def decoded(raw: bytes, encoding: str = "utf-8") -> str:

@@ -17,7 +17,7 @@ from sources.files.opening import COMPRESSED_ENDINGS, one_line_errors, open_file
 #: How records are written: fields with separators, one JSON object a line, or just lines.
 InputForm = Literal["csv", "jsonl", "lines"]
 FORMS: tuple[InputForm, ...] = ("csv", "jsonl", "lines")
-_JSON_ENDINGS = (".jsonl", ".ndjson")
+_JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _MAX_LINES = 1_000
 #: Of so many files of JSON the heads are looked at.
 _MAX_HEADS = 100
@@ -94,7 +94,7 @@ def shape_of_files(paths: Sequence[str], form: InputForm | None, time: str = "")
 
     Delimited files have to have the columns of the first; those of JSON are all that the heads have.
 
-    Files that end in ``.jsonl`` or ``.ndjson``, compressed or not, are JSON lines, others are delimited, unless
+    Files that end in ``.jsonl``, ``.ndjson`` or ``.json``, compressed or not, are JSON, others are delimited, unless
     ``form`` says it.
 
     Raises:
