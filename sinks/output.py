@@ -40,6 +40,10 @@ class OutputSettings(Protocol):
         """Whether the input has an end, and this process reads it, so that it knows when all lines are there."""
 
     @property
+    def tries_again(self) -> bool:
+        """Whether bundles that have failed are tried again, on workers elsewhere."""
+
+    @property
     def security(self) -> KafkaSecurity:
         """How to get in at brokers."""
 

@@ -27,6 +27,7 @@ class WriteSettings:
     Attributes:
         reads_again: whether lines take the place of those of an earlier run, and are not appended.
         ends_here: whether lines are one object of a store, made by a run of ``pipelines.runtime``.
+        tries_again: whether bundles that have failed are tried again, on workers that all see the same files.
         security: how to get in at brokers of Kafka.
         kafka_compression: how messages are compressed.
         kafka_transactional: whether readers see the messages of a bundle together or not at all.
@@ -35,6 +36,7 @@ class WriteSettings:
 
     reads_again: bool = False
     ends_here: bool = False
+    tries_again: bool = False
     security: KafkaSecurity = KafkaSecurity()
     kafka_compression: Compression = "lz4"
     kafka_transactional: bool = False

@@ -1,14 +1,15 @@
 """What the sources and transforms of this process have done so far, for a progress line; the real counts are metrics.
 
-Workers elsewhere have boards of their own, that nobody sees: nothing but the progress line may depend on this one. For
-failures that show at the end of the input, :func:`fail` tells whether somebody looks.
+Workers elsewhere have boards of their own, that nobody sees, and a cluster may tell of them by :func:`set_counts`:
+nothing but the progress line may depend on this one. For failures that show at the end of the input, :func:`fail` tells
+whether somebody looks.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas.record_type import Rejected
 
@@ -37,6 +38,12 @@ def counts() -> Counter[str]:
     """Return a copy of the counts."""
     with _lock:
         return Counter(_counts)
+
+
+def set_counts(known: Mapping[str, int]) -> None:
+    """Take the counts of workers elsewhere, which this process is told of."""
+    with _lock:
+        _counts.update({name: max(0, number - _counts[name]) for name, number in known.items()})
 
 
 def set_watermark(micros: int) -> None:

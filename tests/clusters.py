@@ -79,6 +79,15 @@ class Cluster:
                     found.append(int(place.parent.name))
         return found
 
+    def workers(self) -> list[int]:
+        """Return the processes that its pools have started."""
+        pools, found = set(self.processes("worker_pool")), []
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(place.read_text().rpartition(")")[2].split()[1]) in pools:
+                    found.append(int(place.parent.name))
+        return found
+
     def logs(self) -> str:
         return "\n".join(f"{log}:\n{log.read_text()[-2_000:]}" for log in (self.folder / "log").glob("*.log"))
 

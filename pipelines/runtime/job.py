@@ -37,6 +37,11 @@ _DEATH_SECONDS = 1.0
 #: How often the main thread looks what there is to show.
 _LOOK_SECONDS = 0.1
 
+_COUNTS_OF_A_PART = (
+    "warning: the job went on from a checkpoint or savepoint: the counts above are those since then, "
+    "and need not add up"
+)
+
 Build = Callable[[beam.Pipeline], None]
 
 
@@ -76,7 +81,10 @@ class Job:
         self._tell_rejected(counts)
         if self._failure is not None:
             return fail(explain(self._failure))
-        if counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
+        is_part = self._runner.job is not None and self._runner.job.has_begun_again
+        if is_part:
+            progress.note(_COUNTS_OF_A_PART, is_due=True)
+        elif counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
             return fail("the counts do not balance; please report this")
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
         try:
@@ -90,7 +98,7 @@ class Job:
         for line in where_written(self._options, files, counts, self._lines):
             progress.note(line)
         self._tell_columns()
-        if not (counts[READ] or board.failures()):
+        if not (counts[READ] or board.failures() or is_part):
             progress.note(tell_unread([address.text for address in self._options.inputs]))
         faults = find_faults(counts, self._options.rejected_limit, self._form)
         if faults or board.failures():
@@ -155,7 +163,8 @@ class Job:
         try:
             pipeline = beam.Pipeline(options=self._options.beam)
             self._build(pipeline)
-            self._lines.hold(pipeline, self._options.destinations)
+            if self._runner.job is None or self._runner.job.is_here:
+                self._lines.hold(pipeline, self._options.destinations)
             self._result = pipeline.run()
             if self._options.detach and self._runner.job is not None:
                 self._runner.job.await_start()

@@ -128,6 +128,11 @@ class StreamOptions(KafkaOptions):
         return self.reads_again and self.works_here and not (self.is_following or getattr(self, "loop", False))
 
     @property
+    def tries_again(self) -> bool:
+        """Whether bundles that have failed are tried again, as on a cluster."""
+        return self.spread is not None
+
+    @property
     def rejected_limit(self) -> MaxRejected | None:
         """How many records may be rejected, or None where nothing was said."""
         text = self.max_rejected

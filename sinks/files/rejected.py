@@ -12,6 +12,7 @@ import apache_beam as beam
 
 from schemas.record_type import Rejected
 from sinks.lines.object_lines import LineKeeper, lines_to
+from sinks.lines.once import AppendOnce
 from sinks.lines.write import OUTLETS, Outlet
 from sources.positions import delivery
 
@@ -41,7 +42,13 @@ class WriteRejected(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Apply the one step, if any."""
-        return pcoll if self.place is None else pcoll | "AppendLines" >> beam.ParDo(_AppendFn(self.place))
+        place = self.place
+        if place is None:
+            return pcoll
+        if place.base is None:
+            return pcoll | "AppendLines" >> beam.ParDo(_AppendFn(place))
+        pcoll | "AppendLines" >> AppendOnce(place.name, place.base, place.header, json_line)
+        return pcoll
 
     @property
     def place(self) -> LineKeeper | None:

@@ -63,27 +63,32 @@ class FileLines(Destination):
         header: the first line of a file that is empty, or of a pipe, with its line end.
         replaces: the state of the file whose lines are to go. They go when the file is opened for the first lines, if
             it is as it was; a worker that opens it later, or again, finds it changed, and appends.
+        base: where workers elsewhere may try again, the length at which the lines of this run begin: they go by
+            :class:`sinks.lines.once.AppendOnce` then; None otherwise.
     """
 
     path: str
     header: bytes = b""
     replaces: FileState | None = None
+    base: int | None = None
 
     @classmethod
-    def for_run(cls, path: str, *, replace: bool, header: bytes = b"") -> FileLines:
+    def for_run(cls, path: str, *, replace: bool, header: bytes = b"", tries_again: bool = False) -> FileLines:
         """Return the file for the lines of the run that is being built.
 
         Args:
             path: where it is.
             replace: whether what is there now is to go.
             header: see the class.
+            tries_again: whether bundles are tried again on workers elsewhere.
         """
         absolute = os.path.abspath(path)  # noqa: PTH100 - workers may be in another folder
         found = None
-        if replace and not is_stream(absolute):
+        if not is_stream(absolute):
             with suppress(OSError):
                 found = FileState.of(os.stat(absolute))  # noqa: PTH116
-        return cls(absolute, header, found)
+        base = 0 if replace or found is None else found.size
+        return cls(absolute, header, found if replace else None, base if tries_again else None)
 
     @property
     def name(self) -> str:

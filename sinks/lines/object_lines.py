@@ -142,7 +142,9 @@ def lines_to(path: str, settings: OutputSettings | None = None, header: bytes = 
     """
     if is_remote(path):
         return ObjectLines(path, settings is not None and settings.ends_here, header)
-    return FileLines.for_run(path, replace=settings is not None and settings.reads_again, header=header)
+    if settings is None:
+        return FileLines.for_run(path, replace=False, header=header)
+    return FileLines.for_run(path, replace=settings.reads_again, header=header, tries_again=settings.tries_again)
 
 
 def shown_lines(path: str, settings: OutputSettings) -> str:

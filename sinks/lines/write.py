@@ -12,6 +12,7 @@ import apache_beam as beam
 from schemas.elements.frames import Written
 from sinks.console.tables import print_bytes
 from sinks.files.atomic import SinkError
+from sinks.lines.once import AppendOnce
 from sinks.shared import Shared
 from sources.drain import drain
 from sources.positions import delivery
@@ -42,7 +43,15 @@ class Outlet(ABC):
 
 
 class Destination(ABC):
-    """Where lines go: a frozen dataclass, so that it pickles, and equal ones are one outlet in a process."""
+    """Where lines go: a frozen dataclass, so that it pickles, and equal ones are one outlet in a process.
+
+    Attributes:
+        base: of a file whose lines are written once where bundles are tried again, the length at which they begin.
+        header: the first line of a file.
+    """
+
+    header: bytes = b""
+    base: int | None = None
 
     @property
     @abstractmethod
@@ -81,6 +90,8 @@ class WriteLines(beam.PTransform):
 
     def expand(self, pcoll: beam.PCollection) -> beam.PCollection:
         """Apply the one step."""
+        if self.place.base is not None:
+            return pcoll | "WriteLines" >> AppendOnce(self.place.name, self.place.base, self.place.header, self.render)
         return pcoll | "WriteLines" >> beam.ParDo(_WriteFn(self.place, self.render))
 
 

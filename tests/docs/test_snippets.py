@@ -1,10 +1,10 @@
 """Every snippet of the README and of docs/ is run.
 
 The blocks of a file run in their order, in a folder of their own: ``python`` blocks in one namespace, and of
-``console`` blocks each line that begins with ``$ python -m``. One that ends with ``&`` runs on beside those that
-follow, until the file is done. A ``text`` block right after one of these is what that prints, its lines in any order. A
-comment ``<!-- not run: reason -->`` right before a block skips it. Where a file speaks of the broker of ``make kafka``,
-there is one, but on other ports.
+``console`` blocks each line that begins with ``$ python -m`` or ``$ scripts/``. One that ends with ``&`` runs on beside
+those that follow, until the file is done. A ``text`` block right after one of these is what that prints, its lines in
+any order. A comment ``<!-- not run: reason -->`` right before a block skips it. Where a file speaks of the broker of
+``make kafka``, or of the cluster of ``make flink``, there is one, but on other ports.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from typing import NamedTuple
 import pytest
 
 from tests.brokers import running_broker
+from tests.clusters import running_cluster
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
-COMMAND_SECONDS = 60
 #: Where docs have the broker of ``make kafka``.
+#: Where they have the cluster of ``make flink``.
+FLINK_MASTER = "127.0.0.1:8081"
 KAFKA_PORTS = {"127.0.0.1:9092": "PLAINTEXT", "127.0.0.1:9094": "SASL"}
 
 
@@ -81,7 +84,7 @@ def run_python(snippet: Snippet, namespace: dict) -> str:
 
 def commands_of(snippet: Snippet) -> list[str]:
     joined = snippet.code.replace("\\\n", " ")
-    return [line[2:] for line in joined.splitlines() if line.startswith("$ python -m ")]
+    return [line[2:] for line in joined.splitlines() if line.startswith(("$ python -m ", "$ scripts/"))]
 
 
 def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
@@ -89,25 +92,26 @@ def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
     printed = ""
     for command in commands_of(snippet):
         runs_beside = command.endswith("&")
-        _, *arguments = shlex.split(command.rstrip("& "), comments=True)
+        program, *arguments = shlex.split(command.rstrip("& "), comments=True)
+        program = sys.executable if program == "python" else str(ROOT / program)
         if runs_beside:
             process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            beside.callback(process.wait, COMMAND_SECONDS)
+            beside.callback(process.wait, PATIENCE_SECONDS)
             beside.callback(process.terminate)
             continue
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
@@ -128,13 +132,23 @@ def with_a_broker(snippets: Sequence[Snippet]) -> Iterator[list[Snippet]]:
         yield [snippet._replace(code=code) for snippet, code in zip(snippets, codes)]
 
 
+@contextlib.contextmanager
+def with_a_cluster(snippets: Sequence[Snippet]) -> Iterator[list[Snippet]]:
+    """Gives the snippets with the address of a cluster that runs, if they speak of one."""
+    if not any(FLINK_MASTER in snippet.code for snippet in snippets):
+        yield list(snippets)
+        return
+    with running_cluster() as cluster:
+        yield [snippet._replace(code=snippet.code.replace(FLINK_MASTER, cluster.master)) for snippet in snippets]
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if TO_RUN[file]], ids=name_of)
 def test_the_snippets_of_a_file_run_one_after_the_other(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # A real module, so that what is defined in it can be pickled.
     module = ModuleType(f"snippets_of_{file.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with with_a_broker(TO_RUN[file]) as snippets, contextlib.ExitStack() as beside:
+    with with_a_broker(TO_RUN[file]) as found, with_a_cluster(found) as snippets, contextlib.ExitStack() as beside:
         for snippet in snippets:
             if snippet.language == "python":
                 printed = run_python(snippet, module.__dict__)

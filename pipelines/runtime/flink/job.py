@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,8 +18,12 @@ from pipelines.runtime.flink.rest import ENDED, FlinkCluster, FlinkError
 from pipelines.runtime.flink.settings import BESIDE, FlinkTarget, drain_file
 from pipelines.runtime.options import StreamOptions, UsageError
 from sources import drain
+from sources import progress as board
+from transforms.counting import NAMESPACE
 
 _LOOK_SECONDS = 0.5
+#: How often it is asked what was counted, for the progress line.
+_TELL_SECONDS = 2.0
 _START_SECONDS = 120.0
 #: What fails for good, however often it is tried.
 _PERMANENT = re.compile(r"^(?:\w+\.)*(?:SinkError|BrokerError|RegistryError): ", re.MULTILINE)
@@ -39,6 +44,7 @@ class FlinkJobWatch:
         target: the cluster, as it was asked for.
         drain_file: its readers end when this is there; None where they cannot see it.
         note: shows a line.
+        is_resumed: whether it begins with a savepoint.
     """
 
     def __init__(
@@ -48,8 +54,11 @@ class FlinkJobWatch:
         target: FlinkTarget,
         drain_file: Path | None,
         note: Callable[[str], None],
+        *,
+        is_resumed: bool = False,
     ) -> None:
         """Know of no job yet."""
+        self._is_resumed = is_resumed
         self._cluster, self._name, self._target, self._note = cluster, name, target, note
         self._drain_file = drain_file
         self._failures: dict[str, set[str]] = {}
@@ -60,6 +69,16 @@ class FlinkJobWatch:
         self._known = {job.id for job in cluster.jobs()}
         self._thread = threading.Thread(target=self._watch, name="flink job", daemon=True)
         self.id = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its workers see the files of this machine."""
+        return self._target.is_here or self._target.is_loopback
+
+    @property
+    def has_begun_again(self) -> bool:
+        """Whether the job has gone on from a checkpoint or savepoint, at which what it counts begins at zero."""
+        return self._is_resumed or bool(self._failures)
 
     def start(self) -> None:
         """Begin to look."""
@@ -105,7 +124,7 @@ class FlinkJobWatch:
         return f"job {self.id} is {self._cluster.cancel(self.id)}" if self.id else ""
 
     def _watch(self) -> None:
-        ends = 0
+        ends, told = 0, 0.0
         while not self._closing.wait(_LOOK_SECONDS):
             try:
                 if not self.id and not self._find():
@@ -120,6 +139,9 @@ class FlinkJobWatch:
                     path = self._cluster.savepoint(self.id, is_last=True)
                     self._note(f"stopped with a savepoint, which has the open windows: --savepoint_path={path} goes on")
                     return
+                if time.monotonic() >= told + _TELL_SECONDS:
+                    told = time.monotonic()
+                    board.set_counts(self._cluster.counters(self.id, NAMESPACE))
                 ends = ends + 1 if self._cluster.is_read_to_its_end(self.id) else 0
                 if ends > 1:  # a worker that has just begun again may tell of its former life
                     self._end()
@@ -182,7 +204,8 @@ def flink_job(
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.unlink(missing_ok=True)
-        watch = FlinkJobWatch(cluster, name, target, file, note)
+        is_resumed = any(flag.startswith("--savepoint_path") for flag in options.beam_flags)
+        watch = FlinkJobWatch(cluster, name, target, file, note, is_resumed=is_resumed)
     except FlinkError as error:
         raise UsageError(str(error)) from None
     if registered is not None and portable.environment_config == BESIDE:

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +118,23 @@ class FlinkCluster:
         """
         history = self._ask(f"/jobs/{job}/exceptions").get("exceptionHistory", {}).get("entries", [])
         return [(str(entry.get("timestamp")), str(entry.get("stacktrace") or "")) for entry in history]
+
+    def counters(self, job: str, namespace: str) -> Counter[str]:
+        """Return what the steps of a job have counted in a namespace of Beam's, since their workers began.
+
+        Raises:
+            FlinkError: as :meth:`state`.
+        """
+        found: Counter[str] = Counter()
+        for vertex in self._ask(f"/jobs/{job}")["vertices"]:
+            place = f"/jobs/{job}/vertices/{vertex['id']}/subtasks/metrics"
+            names = {metric["id"]: metric["id"].rpartition(".")[2] for metric in self._ask(place)}
+            ours = [name for name, last in names.items() if last.startswith(f"{namespace}_")]
+            if ours:
+                wanted = ",".join(urllib.parse.quote(name, safe="") for name in ours)
+                for metric in self._ask(f"{place}?agg=sum&get={wanted}"):
+                    found[names[metric["id"]].removeprefix(f"{namespace}_")] += int(metric["sum"])
+        return found
 
     def is_read_to_its_end(self, job: str) -> bool:
         """Tell whether all tasks of a job run, and the watermark of each of them is at the end of time.
