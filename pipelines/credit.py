@@ -23,7 +23,7 @@ TOTALS = {"count": Count(), "sum": Sum("transaction_value"), "mean": Mean("trans
 
 def build(transfers: beam.PCollection, options: CreditOptions) -> Built:
     """Parse, reject unknown regions, total, rank, draw."""
-    parsed = transfers | "ParseTransfers" >> parse_as(TRANSFERS, COLUMNS)
+    parsed = transfers | "ParseTransfers" >> parse_as(TRANSFERS, COLUMNS, windows=options.all_windows)
     records, rejected, late = parsed["records"], [parsed["rejected"]], []
     results: dict[Table, beam.PCollection] = {}
     if options.known_regions:

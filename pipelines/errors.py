@@ -33,7 +33,7 @@ def met_an_error(weekdays: str) -> pl.Expr:
 
 def build(responses: beam.PCollection, options: StreamOptions) -> Built:
     """Parse, split off what is late, count visitors."""
-    parse = parse_as(FORMATS[options.format], ("ip",), met_an_error(options.weekdays))
+    parse = parse_as(FORMATS[options.format], ("ip",), met_an_error(options.weekdays), windows=[HOUR])
     parsed = responses | "ParseResponses" >> parse
     timely = parsed["records"] | "SplitLate" >> SplitLate(HOUR, options.lateness_micros)
     wanted = {"records": timely["records"], "tallies": parsed["tallies"]}

@@ -46,7 +46,7 @@ def sold(departments: list[str]) -> pl.Expr:
 
 def build(tape: beam.PCollection, options: StreamOptions) -> Built:
     """Parse, split off what is late, total."""
-    parsed = tape | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department))
+    parsed = tape | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department), windows=[options.windows])
     timely = parsed["records"] | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
     totals = timely["records"] | "TotalPerUpc" >> Aggregate(
         ("upc",), TOTALS, options.windows, options.emit_micros, options.lateness_micros

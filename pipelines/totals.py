@@ -28,7 +28,9 @@ def settle(options: TotalsOptions) -> None:
 def build(records: beam.PCollection, options: TotalsOptions) -> Built:
     """Parse, split off what is late, total."""
     planned = options.plan
-    parsed = records | "ParseRecords" >> parse_as(planned.record_type, planned.columns, planned.wanted)
+    parsed = records | "ParseRecords" >> parse_as(
+        planned.record_type, planned.columns, planned.wanted, windows=[options.windows]
+    )
     enriched = parsed["records"] | "Join" >> planned.join if planned.join else parsed["records"]
     timely = enriched | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
     return Built({planned.table: timely["records"] | "Total" >> planned.total}, parsed["rejected"], timely["late"])

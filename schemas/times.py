@@ -88,7 +88,7 @@ def parse_duration(text: str) -> int:
     """Return the microseconds of a duration such as ``10m``, ``0.5s``, ``250ms``, ``1d``; a bare number is seconds.
 
     Raises:
-        ValueError: the text is no duration, or names a part of a microsecond.
+        ValueError: the text is no duration, names a part of a microsecond, or is longer than all years that there are.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
@@ -96,6 +96,8 @@ def parse_duration(text: str) -> int:
     micros = Decimal(match[1]) * _UNIT_MICROS[match[2] or "s"]
     if micros != int(micros):
         raise ValueError(f"expected a duration of whole microseconds, got {text!r}")
+    if micros > _MOST_MICROS:
+        raise ValueError(f"expected a duration of at most {format_duration(_MOST_MICROS)}, got {text!r}")
     return int(micros)
 
 
@@ -136,3 +138,11 @@ def to_micros(moment: datetime) -> int:
     """Return microseconds since the epoch, exactly; a naive datetime is read as UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+#: The first and the last moment that a datetime can be.
+FIRST_MICROS = to_micros(datetime(1, 1, 1, tzinfo=timezone.utc))
+LAST_MICROS = to_micros(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc))
+_DAY_MICROS = _UNIT_MICROS["d"]
+#: With whole days, so that it is written shortly.
+_MOST_MICROS = (LAST_MICROS - FIRST_MICROS) // _DAY_MICROS * _DAY_MICROS

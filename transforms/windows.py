@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from schemas.times import MICROS_PER_SECOND, format_duration, parse_duration
+from schemas.times import FIRST_MICROS, LAST_MICROS, MICROS_PER_SECOND, format_duration, parse_duration
 
 #: A record is in so many windows at most, unless somebody asks for more: each is a row of its own until it closes.
 MOST_PER_RECORD = 1_000
@@ -23,7 +23,8 @@ class Windows:
         many: whether a record may be in more than 1,000 windows, at the price of memory.
 
     Raises:
-        ValueError: a length is negative, a step is longer than the window, or there are too many windows at a time.
+        ValueError: a length is negative, a step is longer than the window, none is within the years that there are, or
+            there are too many windows at a time.
     """
 
     length: int = 0
@@ -41,6 +42,9 @@ class Windows:
                 f"the step of a window must not be longer than the window, "
                 f"got {format_duration(self.length)}/{format_duration(self.step)}"
             )
+        first, last = self.range
+        if first > last:
+            raise ValueError(f"window must fit into the years 1 to 9999, got {self}")
         at_a_time = -(-self.length // self.step) if self.step else 1
         if at_a_time > MOST_PER_RECORD and not self.many:
             raise ValueError(
@@ -77,6 +81,18 @@ class Windows:
     def bucket(self) -> int:
         """The longest stretch of time that lies wholly inside or outside of every window; 0 for all time."""
         return math.gcd(self.length, self.step)
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The first and the last event time, in microseconds, whose every window lies within the years 1 to 9999.
+
+        Other bounds are no dates, neither in Python nor in most of what results are written to.
+        """
+        if not self.length:
+            return FIRST_MICROS, LAST_MICROS
+        too_early = (FIRST_MICROS - 1) // self.step * self.step
+        latest = (LAST_MICROS - self.length) // self.step * self.step
+        return max(FIRST_MICROS, too_early + self.length), latest + self.step - 1
 
     def bucket_start(self, time: pl.Expr) -> pl.Expr:
         """Return the start, in microseconds, of the bucket in which each event time (Datetime us) lies."""

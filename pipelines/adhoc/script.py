@@ -45,6 +45,7 @@ def script(options: TotalsOptions) -> str:
     """Return a script that reads, parses, totals and writes the same; for live input it takes Prism."""
     planned, is_live = options.plan, options.needs_clock
     total, record_type = planned.total, planned.record_type
+    is_cut = total.windows.length > 0
     windows = f"Windows.parse({_code(str(total.windows))})"
     times = [f"{name}={value}" for name in ("emit_micros", "lateness_micros") if (value := getattr(total, name))]
     values = ",\n    ".join(f"{_code(name)}: {_code(value)}" for name, value in total.values.items())
@@ -57,7 +58,7 @@ def script(options: TotalsOptions) -> str:
         "records": f"{_type_of(record_type)}VALUES = {{\n    {values},\n}}",
         "runner": _code("PrismRunner") if is_live else "",
         "read": ", ".join([_code(options.input), "RECORDS", *(["follow=True"] if options.follow else [])]),
-        "parse": ", ".join(["RECORDS", _code(planned.columns), *where]),
+        "parse": ", ".join(["RECORDS", _code(planned.columns), *where, *([f"windows=[{windows}]"] if is_cut else [])]),
         "join": f"\n    records = records | JoinTable({', '.join(join)})" if join else "",
         "late": f'\n    records = (records | SplitLate({windows}, {total.lateness_micros}))["records"]'
         if is_live

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from schemas.text.readable import readable_lines
-from schemas.times import to_datetime
+from schemas.times import FIRST_MICROS, to_datetime
 from sinks.console.tables import PRINTING, before_printing, something_stays
 from sources import progress as board
 
@@ -82,7 +82,7 @@ class Progress:
             parts.append(f"{min(100, 100 * counts['bytes'] // self._total_bytes)} %")
         watermark = board.watermark()
         if watermark is not None:
-            parts.append(f"watermark {to_datetime(watermark):%Y-%m-%d %H:%M:%S}")
+            parts.append(f"watermark {to_datetime(max(watermark, FIRST_MICROS)):%Y-%m-%d %H:%M:%S}")
         parts.append(f"{counts['rejected']:,} rejected, {counts['late']:,} late")
         return " · ".join(parts)
 

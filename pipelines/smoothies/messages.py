@@ -13,7 +13,7 @@ from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
 from schemas.elements.frames import Batch
 from schemas.smoothies import OTHER_TYPES, PRODUCTS_AS_TOLD, TELLING, TOPICS
-from transforms import Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
+from transforms import HOUR, Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
 from transforms.aggregate.live import is_live
 from transforms.counting import CountUsed
 
@@ -29,7 +29,7 @@ def read_kinds(
     blocks = messages | "SplitByType" >> SplitByType(telling, tuple(columns))
     kinds, rejected, late = {}, [blocks["rejected"]], []
     for kind, names in columns.items():
-        parsed = _parsed(blocks[kind], kind, names)
+        parsed = _parsed(blocks[kind], kind, names, [options.windows, HOUR])
         timely = parsed["records"] | f"SplitLate {kind}" >> SplitLate(options.windows_of(kind), options.lateness_micros)
         kinds[kind] = timely["records"] | f"CountUsed {kind}" >> CountUsed()
         rejected.append(parsed["rejected"])
@@ -37,14 +37,14 @@ def read_kinds(
     return kinds, rejected, late
 
 
-def _parsed(blocks: beam.PCollection, kind: str, names: tuple[str, ...]) -> Any:
+def _parsed(blocks: beam.PCollection, kind: str, names: tuple[str, ...], windows: list[Windows]) -> Any:
     """Parse the messages of a kind; products have been told in other ways, too."""
     if kind != "products":
-        return blocks | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names)
+        return blocks | f"Parse {kind}" >> parse_as(TOPICS[kind][1], names, windows=windows)
     of = replace(PRODUCTS_AS_TOLD, untimed=None) if is_live(blocks) else PRODUCTS_AS_TOLD
     if "inventory" not in names:
-        return blocks | "Parse products" >> parse_as(of, names)
-    parsed = blocks | "Parse products" >> parse_as(of, (*names, "inventory_level"))
+        return blocks | "Parse products" >> parse_as(of, names, windows=windows)
+    parsed = blocks | "Parse products" >> parse_as(of, (*names, "inventory_level"), windows=windows)
     told = parsed["records"] | "TellInventory" >> beam.Map(_tell_inventory).with_output_types(Batch)
     return {**parsed, "records": told}
 

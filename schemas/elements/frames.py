@@ -85,9 +85,8 @@ class Result(NamedTuple):
 
 
 def _compact(micros: int) -> str:
-    moment = to_datetime(micros)
-    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
-    return f"{moment:%Y%m%dT%H%M%S}{fraction}Z"
+    # strftime would write the year 1 as 1.
+    return to_datetime(micros).replace(tzinfo=None).isoformat().replace("-", "").replace(":", "") + "Z"
 
 
 class FrameCoder(Coder):

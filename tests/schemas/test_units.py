@@ -10,7 +10,7 @@ from schemas.times import format_duration, parse_duration, parse_range, to_datet
 from tests.strategies import microseconds
 
 
-@given(st.integers(0, 10**18))
+@given(st.integers(0, 3 * 10**17))
 def test_a_duration_reads_back_from_its_text(micros):
     assert parse_duration(format_duration(micros)) == micros
 

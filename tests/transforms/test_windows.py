@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.times import to_micros
+from schemas.times import FIRST_MICROS, LAST_MICROS, to_micros
 from tests import oracle
 from tests.strategies import microseconds, windows
 from transforms.windows import Windows
@@ -136,3 +136,32 @@ def test_a_bucket_lies_in_the_windows_that_its_moments_lie_in(some, time):
         assert starts == [0]
     else:
         assert sorted(starts) == sorted(start for start, _ in oracle.windows_of(time, some.length, some.step))
+
+
+lengths = st.integers(1, 400 * 366 * 86_400 * 10**6) | st.sampled_from([10**6, 3_600 * 10**6, 86_400 * 10**6])
+any_windows = st.tuples(lengths, st.integers(1, 12)).map(lambda pair: Windows(pair[0], max(1, pair[0] // pair[1])))
+near_an_end = st.builds(
+    lambda end, micros: end + micros if end < 0 else end - micros,
+    st.sampled_from([FIRST_MICROS, LAST_MICROS]),
+    st.integers(0, 10**6) | lengths,
+)
+
+
+@given(any_windows, near_an_end | st.integers(FIRST_MICROS, LAST_MICROS))
+def test_the_range_has_just_the_times_whose_every_window_has_dates(windows: Windows, time: int) -> None:
+    first, last = windows.range
+    starts = []
+    start = time - time % windows.step
+    while start > time - windows.length:
+        starts.append(start)
+        start -= windows.step
+    fits = all(start >= FIRST_MICROS and start + windows.length <= LAST_MICROS for start in starts)
+    assert (first <= time <= last) == fits
+
+
+def test_all_time_has_every_time_and_a_window_of_more_than_all_years_is_refused() -> None:
+    assert Windows().range == (FIRST_MICROS, LAST_MICROS)
+    with pytest.raises(ValueError, match="expected a duration of at most 3652058d, got '9999999d'"):
+        Windows.parse("9999999d")
+    with pytest.raises(ValueError, match="window must fit into the years 1 to 9999, got 3652058d"):
+        Windows.parse("3652058d")

@@ -33,13 +33,13 @@ _FEW_DIGITS = "[0-9]{1,18}"
 class AccessLogParser(PatternParser):
     """Parse one block after the other: one pattern for all lines, and Python's for what looks unusual in those."""
 
-    def __init__(self, record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> None:
+    def __init__(self, record_type: RecordType, *wanted: Any) -> None:
         """Check the columns.
 
         Raises:
             ValueError: the record type, or an access log, has no such column.
         """
-        super().__init__(record_type, columns, where)
+        super().__init__(record_type, *wanted)
         for column in record_type.columns:
             if column.kind in ("decimal", "boolean"):
                 raise ValueError(f"an access log has no column of the kind {column.kind}, as {column.name!r} is")

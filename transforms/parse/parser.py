@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
@@ -17,7 +17,7 @@ from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import NOTHING_IS_LATE, Block, now_micros
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from schemas.record_type import Column, Dialect, RecordType, Rejected
-from schemas.text.lines import Lines
+from schemas.text.lines import Lines, find_lines
 from schemas.times import to_datetime
 from sources import progress as board
 from sources.positions import delivery
@@ -26,6 +26,7 @@ from transforms.parse.lines_to_blocks import BlocksOfLines
 from transforms.parse.values import POLARS_TYPES, shown
 from transforms.threads import ThreadedFn
 from transforms.untyped.column_counts import count_columns
+from transforms.windows import Windows
 
 #: From so many bytes on a block is parsed by a thread of its own.
 _BIG_BYTES = 1 << 20
@@ -52,7 +53,13 @@ class BlockParser(ABC):
         ValueError: the record type has no such column.
     """
 
-    def __init__(self, record_type: RecordType, columns: tuple[str, ...] = (), where: pl.Expr | None = None) -> None:
+    def __init__(
+        self,
+        record_type: RecordType,
+        columns: tuple[str, ...] = (),
+        where: pl.Expr | None = None,
+        windows: Sequence[Windows] = (),
+    ) -> None:
         time = record_type.event_time
         wanted = columns or tuple(column.name for column in record_type.columns)
         reads = where.meta.root_names() if where is not None else []
@@ -62,6 +69,7 @@ class BlockParser(ABC):
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
         self._type = record_type
+        self._windows = tuple(windows)
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         #: The event time and what the filter reads; the other columns are read of the records that stay.
         self._first = tuple(map(record_type.column, first))
@@ -72,7 +80,21 @@ class BlockParser(ABC):
         """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
-        return self.parse(block if block.arrival else block._replace(arrival=now_micros()))
+        return self._in_windows(self.parse(block if block.arrival else block._replace(arrival=now_micros())), block)
+
+    def _in_windows(self, parsed: Parsed, block: Block) -> Parsed:
+        """Reject the records of which a window begins before the year 1 or ends after 9999, so that it is no result."""
+        for windows in self._windows:
+            is_out = ~parsed.rows[EVENT_TIME].to_physical().is_between(*windows.range)
+            if not is_out.any():
+                continue
+            starts, stops = find_lines(block.data)
+            rejected = list(parsed.rejected)
+            for number, time in parsed.rows.filter(is_out).select(RECORD, EVENT_TIME).rows():
+                reason = f"event time {time} is in a window of {windows} that is not within the years 1 to 9999"
+                rejected.append(block.rejected(int(starts[number]), int(stops[number]), reason))
+            parsed = parsed._replace(rows=parsed.rows.filter(~is_out), rejected=sorted(rejected))
+        return parsed
 
     @abstractmethod
     def parse(self, block: Block) -> Parsed:
@@ -194,11 +216,14 @@ class ParseRecords(beam.PTransform):
         record_type: what the records are.
         columns: the columns to keep besides the event time; all typed ones if none are named.
         where: which records to keep, a polars expression over columns.
+        windows: the windows that records are going to be put in: one of whose windows begins or ends where there are no
+            dates, before the year 1 or after 9999, is rejected.
     """
 
     record_type: RecordType
     columns: tuple[str, ...] = ()
     where: pl.Expr | None = None
+    windows: Sequence[Windows] = field(default=(), kw_only=True)
     #: What parses a block; None for the parser of the record type's form.
     block_parser: ClassVar[type[BlockParser] | None] = None
 
@@ -230,7 +255,7 @@ class ParseRecords(beam.PTransform):
     def parser(self) -> Callable[[Block], Parsed]:
         """Return the function that does the work."""
         parser: type[BlockParser] = self.block_parser or pkgutil.resolve_name(self.record_type.form.parser)
-        return parser(self.record_type, self.columns, self.where)
+        return parser(self.record_type, self.columns, self.where, self.windows)
 
 
 #: Parses records of any type: ``parse_as(TAPE, ("upc",), where=pl.col("department") == 2)``.
