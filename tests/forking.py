@@ -3,7 +3,7 @@
 ``Popen`` is that of subprocess for ``python -m NAME``, and what it starts is a process like any other: with pipes,
 signals, an exit status and an environment of its own. Only its imports were made before it, by a server
 (``fork_server.py``) that each pytest process has one of; it imports nothing of the project, has no thread that matters,
-and ends with pytest. Where the start itself is tested, and where there is no Linux, subprocess starts the program.
+and ends with pytest. What cannot be forked is started: elsewhere than on Linux, or with another ``HOME``.
 """
 
 from __future__ import annotations
@@ -29,34 +29,37 @@ _NO_THREADS = {
     "_RJEM_MALLOC_CONF": "background_thread:false",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-#: A Python process reads these when it starts, so that a forked one would be deaf to them.
-_AT_START = ("PYTHON", "LC_", "LANG")
+#: Python, or what is imported, reads these once, when the process starts.
+_AT_START = ("PYTHON", "LC_", "LANG", "HOME", "POLARS_")
 
 
 class Popen(subprocess.Popen):
-    """A program that is forked; its command has to be ``[sys.executable, "-m", NAME, *options]``."""
+    """A program that is forked if its command is ``[sys.executable, "-m", NAME, *options]``, or else started."""
+
+    _is_forked = False
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
-        cwd, env, pipes = rest[4], rest[5], rest[9:15]
-        executable, dash_m, *arguments = map(os.fspath, args)
-        assert (executable, dash_m) == (sys.executable, "-m"), f"not python -m: {args}"
-        assert not any((rest[1], rest[3])), "a forked program has no preexec_fn and no pass_fds"
-        request = {
-            "arguments": arguments,
-            "cwd": os.fspath(cwd or Path.cwd()),
-            "env": dict(os.environ if env is None else env),
-            "new_session": rest[20],
-        }
+        command = [*map(os.fspath, args)]
+        environment = dict(os.environ if rest[5] is None else rest[5])
+        preexec_fn, pass_fds = rest[1], rest[3]
+        can_fork = hasattr(os, "pidfd_open") and command[:2] == [sys.executable, "-m"] and not (preexec_fn or pass_fds)
+        if not can_fork or not _server().is_like(environment):
+            super()._execute_child(args, *rest)
+            return
+        cwd, pipes, new_session = os.fspath(rest[4] or Path.cwd()), rest[9:15], rest[20]
+        request = {"arguments": command[2:], "cwd": cwd, "env": environment, "new_session": new_session}
         streams = [given if given >= 0 else standard for standard, given in enumerate((pipes[0], pipes[3], pipes[5]))]
         self._ended, tell = os.pipe()
         try:
             self.pid = _server().fork(request, [*streams, tell])
-            self._child_created = True
+            self._child_created = self._is_forked = True
         finally:
             os.close(tell)
             self._close_pipe_fds(*pipes)
 
-    def _internal_poll(self, *_: object, **__: object) -> int | None:
+    def _internal_poll(self, *args: Any, **more: Any) -> int | None:
+        if not self._is_forked:
+            return super()._internal_poll(*args, **more)
         if self._waitpid_lock.acquire(blocking=False):  # or else another thread is waiting
             try:
                 self._look(0)
@@ -65,6 +68,8 @@ class Popen(subprocess.Popen):
         return self.returncode
 
     def _wait(self, timeout: float | None) -> int:
+        if not self._is_forked:
+            return super()._wait(timeout)
         with self._waitpid_lock:
             self._look(timeout)
         if self.returncode is None:
@@ -96,10 +101,10 @@ class Server:
     """The process that forks, as seen by who asks it to."""
 
     def __init__(self) -> None:
-        self.environment = dict(os.environ)
+        self._at_start = _at_start(os.environ)
         self._control, other = socket.socketpair()
         self._lock = threading.Lock()
-        environment = {"ROOM": "x" * ROOM} | self.environment | _NO_THREADS
+        environment = {"ROOM": "x" * ROOM} | dict(os.environ) | _NO_THREADS
         environment.pop("PYTHONPATH", None)
         with other:
             self.process = subprocess.Popen(
@@ -108,12 +113,11 @@ class Server:
             )  # fmt: skip
         atexit.register(self.stop)
 
+    def is_like(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether Python and what it imports would have started there as they have here."""
+        return _at_start(environment) == self._at_start
+
     def fork(self, request: Mapping[str, Any], files: list[int]) -> int:
-        before, now = (
-            {name: text for name, text in environment.items() if name.startswith(_AT_START) and name != "PYTHONPATH"}
-            for environment in (self.environment, request["env"])
-        )
-        assert now == before, f"a forked program does not know of {now}: start it with subprocess"
         body = json.dumps(request).encode()
         with self._lock:
             socket.send_fds(self._control, [HEADER.pack(len(body))], files)
@@ -127,6 +131,10 @@ class Server:
         self.process.wait()
 
 
+def _at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if name.startswith(_AT_START) and name != "PYTHONPATH"}
+
+
 _servers: list[Server] = []
 _starting = threading.Lock()
 
@@ -136,7 +144,3 @@ def _server() -> Server:
         if not _servers:
             _servers.append(Server())
     return _servers[0]
-
-
-if not hasattr(os, "pidfd_open"):
-    Popen = subprocess.Popen  # type: ignore[misc]

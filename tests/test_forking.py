@@ -16,7 +16,7 @@ from tests import forking
 from tests.fork_server import IDLE
 from tests.patience import PATIENCE_SECONDS, wait_for
 
-pytestmark = pytest.mark.skipif(forking.Popen is subprocess.Popen, reason="forks programs only on Linux")
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="programs are forked only on Linux")
 
 #: Prints what a program can see of itself.
 LOOK = """
@@ -36,6 +36,7 @@ print(json.dumps({
     "input": sys.stdin.read(), "gc": gc.isenabled(), "umask": os.umask(0), "hook": sys.excepthook.__name__,
 }))
 """
+BEAM = "from apache_beam.runners.portability.prism_runner import PrismJobServer; CACHE = PrismJobServer.BIN_CACHE\n"
 
 
 def program(folder: Path, code: str, *options: str) -> list[str]:
@@ -46,7 +47,7 @@ def program(folder: Path, code: str, *options: str) -> list[str]:
 def test_it_sees_what_a_started_one_sees(tmp_path, monkeypatch):
     command = program(tmp_path, LOOK, "--some", "\udcff word")
     environment = {**os.environ, "PYTHONPATH": "/somewhere", "TMPDIR": str(tmp_path), "NEW": "1"}
-    del environment["HOME"]
+    del environment["PATH"]
     started = subprocess.run(command, input=b"given", capture_output=True, cwd=tmp_path, env=environment, check=True)
     forked = forking.run(command, b"given", cwd=tmp_path, env=environment)
     assert (forked.returncode, forked.stderr) == (0, started.stderr)
@@ -128,10 +129,12 @@ def test_a_new_session_takes_its_terminal(tmp_path):
             process.kill()
 
 
-def test_what_python_reads_when_it_starts_cannot_be_another(tmp_path):
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    with pytest.raises(AssertionError, match="start it with subprocess"):
-        forking.run(program(tmp_path, ""), cwd=tmp_path, env=environment)
+@pytest.mark.parametrize(("name", "code"), [("PYTHONHASHSEED", "print(hash('a'))"), ("HOME", f"{BEAM}print(CACHE)")])
+def test_with_what_is_read_only_at_the_start_it_is_started(tmp_path, name, code):
+    command, environment = program(tmp_path, code), {**os.environ, name: "7"}
+    done = forking.run(command, cwd=tmp_path, env=environment)
+    assert done.stdout == subprocess.check_output(command, cwd=tmp_path, env=environment)
+    assert (name == "HOME") == done.stdout.startswith(b"7/")
 
 
 def test_the_server_has_one_idle_thread_at_most_however_much_it_has_forked(tmp_path):

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import forking
 from tests.brokers import running_broker
 from tests.clusters import running_cluster
 from tests.patience import PATIENCE_SECONDS
@@ -95,7 +96,7 @@ def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
         program, *arguments = shlex.split(command.rstrip("& "), comments=True)
         program = sys.executable if program == "python" else str(ROOT / program)
         if runs_beside:
-            process = subprocess.Popen(
+            process = forking.Popen(
                 [program, *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -105,15 +106,7 @@ def run_console(snippet: Snippet, beside: contextlib.ExitStack) -> str:
             beside.callback(process.wait, PATIENCE_SECONDS)
             beside.callback(process.terminate)
             continue
-        done = subprocess.run(
-            [program, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        done = forking.run([program, *arguments], timeout=PATIENCE_SECONDS, env=environment, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         printed += done.stdout
     return printed
