@@ -61,7 +61,7 @@ def parse_with_file(
         parser: knows the options; those of :data:`CONFIG` are among them.
         argv: the command line, without the program.
         beside: knows more options, which may stand in the file, too.
-        translate: for keys that are no options.
+        translate: for keys that are no options; programs that have some take the first mode where none is named.
         together: see :func:`read_section`.
         exclusive: names of which one replaces the others.
 
@@ -89,7 +89,8 @@ def parse_with_file(
     flags = {option_name(text.partition("=")[0]) for text in others if text.startswith("--")}
     given = flags | {name for name, (_, action) in known.items() if action.dest in typed}
     ruled_out = with_rivals(given, exclusive)
-    section = replace(read_section(typed["config"], typed.get("mode"), exclusive, together), given=frozenset(ruled_out))
+    section = read_section(typed["config"], typed.get("mode"), exclusive, together, first=translate is not None)
+    section = replace(section, given=frozenset(ruled_out))
     values = section.values if translate is None else translate(section)
     arguments: list[str] = []
     for key, value in values.items():

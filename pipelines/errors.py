@@ -12,13 +12,15 @@ import polars as pl
 
 from command_line.script_mode import script_mode
 from pipelines.runtime.demo import demo_responses
-from pipelines.runtime.pipeline import Built, Pipeline, StreamOptions, Table, run_program
+from pipelines.runtime.lines_out import write_rows
+from pipelines.runtime.pipeline import Built, Pipeline, Table, run_program
 from pipelines.visitors.hour_board import PaintBoard
-from pipelines.visitors.options import FORMATS, OPTIONS, WEEKDAYS, settle
-from pipelines.visitors.visitors import CountVisitors, SumByHourOfDay
+from pipelines.visitors.options import FORMATS, OPTIONS, WEEKDAYS, VisitorsOptions, settle
+from pipelines.visitors.visitors import CountVisitors, ListVisitors, SumByHourOfDay
 from schemas.elements.frames import EVENT_TIME
 from sinks.console.screen import ShowLive
 from transforms import HOUR, CountDistinctAbout, CountDistinctAddresses, SplitLate, parse_as
+from transforms.counting import CountUsed
 
 SERVER_ERRORS = range(500, 600)
 BY_HOUR = Table("errors", key=("hour",), show=ShowLive(PaintBoard("visitors with errors")))
@@ -31,12 +33,17 @@ def met_an_error(weekdays: str) -> pl.Expr:
     return is_error & (pl.col(EVENT_TIME).dt.weekday() <= WEEKDAYS[weekdays])
 
 
-def build(responses: beam.PCollection, options: StreamOptions) -> Built:
+def build(responses: beam.PCollection, options: VisitorsOptions) -> Built:
     """Parse, split off what is late, count visitors."""
     parse = parse_as(FORMATS[options.format], ("ip",), met_an_error(options.weekdays), windows=[HOUR])
     parsed = responses | "ParseResponses" >> parse
     timely = parsed["records"] | "SplitLate" >> SplitLate(HOUR, options.lateness_micros)
-    wanted = {"records": timely["records"], "tallies": parsed["tallies"]}
+    records = timely["records"]
+    if options.visitors_output is not None:
+        records = records | "CountUsed" >> CountUsed()
+        listed = records | "ListVisitors" >> ListVisitors(options.lateness_micros)
+        write_rows(listed, options, options.visitors_output, key="ip")
+    wanted = {"records": records, "tallies": parsed["tallies"]}
     visitors = CountDistinctAbout("ip") if options.approximate else CountDistinctAddresses("ip")
     hours = wanted | "CountVisitors" >> CountVisitors(visitors, options.emit_micros, options.lateness_micros)
     results = {BY_DATE: hours, BY_HOUR: hours | "SumByHourOfDay" >> SumByHourOfDay()}
@@ -53,6 +60,7 @@ PIPELINE = Pipeline(
     default_input=demo_responses,
     default_output=("-", "out/errors.jsonl"),
     settle=settle,
+    options_type=VisitorsOptions,
     translate=script_mode,
 )
 main = PIPELINE.main

@@ -46,7 +46,12 @@ class Section:
 
 
 def read_section(
-    path: str | Path, mode: str | None, exclusive: Sequence[Collection[str]] = (), together: Collection[str] = ()
+    path: str | Path,
+    mode: str | None,
+    exclusive: Sequence[Collection[str]] = (),
+    together: Collection[str] = (),
+    *,
+    first: bool = False,
 ) -> Section:
     """Read the values for a mode: those for all modes, and over them its own.
 
@@ -56,16 +61,17 @@ def read_section(
         exclusive: names of which one in the section replaces the others.
         together: sections that are no modes: where a file has one of them, all that it has are read as one, and it
             must have no other ones.
+        first: whether the first section is read where the file has several and none is named.
 
     Raises:
         ValueError: the file cannot be read, is broken (the message names the line), or has no such section; without a
-            mode, it has several.
+            mode, it has several, and the first one is not wanted.
     """
     file = Path(path)
     for_all, modes = _read(file)
     if mode is None and not set(together).isdisjoint(modes):
         for_all, modes = {**for_all, **_together(file, modes, together)}, {}
-    name, own = _chosen(file, mode, modes)
+    name, own = _chosen(file, next(iter(modes), None) if mode is None and first else mode, modes)
     place = f"{file} [{name}]" if name else str(file)
     common, special = _normal(for_all, place), _normal(own, place)
     replaced = with_rivals(special, exclusive)

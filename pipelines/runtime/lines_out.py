@@ -12,12 +12,15 @@ from pipelines.runtime.results_out import check_topics
 from pipelines.runtime.runners import is_local
 from pipelines.runtime.written import CountWritten
 from schemas.paths import is_stream
+from sinks.address import parse_output
 from sinks.lines.line_file import check_lines
 from sinks.lines.object_lines import LineKeeper, lines_to
 from sinks.lines.render import Layout
 from sinks.output import RECORDS, Output
 
 _RAW = Layout()
+#: The files that take one row after the other, and what these are made of.
+_ROW_FORMATS = ("jsonl", "ndjson")
 
 
 def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None = None) -> None:
@@ -46,6 +49,18 @@ def check_line_outputs(options: StreamOptions, outputs: Sequence[Output] | None 
         check_topics(options, [topic for output in outputs for topic in output.topics([RECORDS], options)])
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from None
+
+
+def read_rows_output(text: str) -> Output:
+    """Return where single rows go as lines of JSON, or as messages.
+
+    Raises:
+        ValueError: it is no address, or takes no lines of JSON.
+    """
+    output = parse_output(text)
+    if output.is_table or output.format not in (None, *_ROW_FORMATS):
+        raise ValueError(f"expected kafka://host:port/topic or a path ending in .jsonl or .ndjson, got {output.path!r}")
+    return output
 
 
 def check_headers(options: StreamOptions, layouts: Sequence[Layout]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from command_line.arguments import positive
 from command_line.option import Group, Option
-from pipelines.runtime.lines_out import check_line_outputs
+from pipelines.runtime.lines_out import check_line_outputs, read_rows_output
 from pipelines.runtime.options import StreamOptions
 from pipelines.smoothies.earnings import PRODUCT, PRODUCT_COLUMNS, PURCHASE_COLUMNS
 from pipelines.smoothies.low_stock import PrintShortage
@@ -14,7 +14,6 @@ from pipelines.smoothies.stock import COLUMNS as STOCK_COLUMNS
 from pipelines.smoothies.stock import CONTRADICTION_KEY
 from schemas.smoothies import TOPICS, name_topics
 from schemas.times import parse_duration
-from sinks.address import parse_output
 from sinks.console.latest_windows import PrintNewest
 from sinks.console.screen import PaintTable, ShowLive
 from sinks.output import Output, Table
@@ -41,8 +40,6 @@ CATEGORIES = Table(
 STOCK = Table("stock", SHELF, "stock", show=PrintShortage(place=3))
 CONTRADICTED = Table("stock_contradictions", (*CONTRADICTION_KEY, *SHELF), "contradictions")
 ANOMALIES = Table("anomalies", (PRODUCT,), "anomalies")
-#: The files that take one purchase after the other, and what these are made of.
-ROW_FORMATS = ("jsonl", "ndjson")
 ENRICHED = ("purchases", "products")
 PARTS = {
     "windows": (WINDOWS,),
@@ -51,18 +48,6 @@ PARTS = {
     "stock": (STOCK, CONTRADICTED),
     "anomalies": (ANOMALIES,),
 }
-
-
-def read_enriched(text: str) -> Output:
-    """Read the address that takes purchases with their products.
-
-    Raises:
-        ValueError: it is none, or takes no lines of JSON.
-    """
-    output = parse_output(text)
-    if output.is_table or output.format not in (None, *ROW_FORMATS):
-        raise ValueError(f"expected kafka://host:port/topic or a path ending in .jsonl or .ndjson, got {output.path!r}")
-    return output
 
 
 OPTIONS = Group(
@@ -81,7 +66,7 @@ OPTIONS = Group(
         "--enriched",
         "write each purchase with its product here, as it comes: kafka://host:port/topic, a path in .jsonl",
         "ADDRESS",
-        check=read_enriched,
+        check=read_rows_output,
     ),
     Option(
         "--enriched-wait",
@@ -115,7 +100,7 @@ class SalesOptions(StreamOptions):
     @property
     def enriched_output(self) -> Output | None:
         """Where purchases with their products go."""
-        return read_enriched(self.enriched) if self.enriched else None
+        return read_rows_output(self.enriched) if self.enriched else None
 
     @property
     def destinations(self) -> list[Output]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from command_line.option import Group, Option
+from pipelines.runtime.lines_out import check_line_outputs, read_rows_output
 from pipelines.runtime.options import StreamOptions
 from schemas.http import ACCESS_LOG, RESPONSES
+from sinks.output import Output
 from transforms.aggregate.distinct import DEFAULT_LG_K, require_sketches, standard_error
 
 FORMATS = {"json": RESPONSES, "clf": ACCESS_LOG}
@@ -27,10 +29,32 @@ OPTIONS = Group(
         f"{100 * standard_error(DEFAULT_LG_K):.1f} %% (needs the extra 'sketches')",
         values="flag",
     ),
+    Option(
+        "--visitors",
+        "write who was counted here, a line of ip, date and hour each, once an hour is over: "
+        "kafka://host:port/topic, a path in .jsonl",
+        "ADDRESS",
+        check=read_rows_output,
+    ),
 )
 
 
-def settle(options: StreamOptions) -> None:
+class VisitorsOptions(StreamOptions):
+    """The values of the options."""
+
+    @property
+    def visitors_output(self) -> Output | None:
+        """Where the visitors that were counted go."""
+        return read_rows_output(self.visitors) if self.visitors else None
+
+    @property
+    def destinations(self) -> list[Output]:
+        """The outputs, and where the visitors go."""
+        visitors = self.visitors_output
+        return [*self.outputs, *([] if visitors is None else [visitors])]
+
+
+def settle(options: VisitorsOptions) -> None:
     """Have a live stream give early results, and check what goes together.
 
     Raises:
@@ -45,3 +69,5 @@ def settle(options: StreamOptions) -> None:
             raise ValueError(f"--approximate: {error}") from None
     if options.emit is None and options.needs_clock:
         options.emit = EMIT
+    if options.visitors_output is not None:
+        check_line_outputs(options, [options.visitors_output])

@@ -13,7 +13,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from pipelines.visitors.live_hours import HOUR_START, USABLE, LiveHours, no_hours
 from schemas.elements.frames import EDGES, EVENT_TIME, FINAL_PANE, NO_BLOCK, Batch, Result, edges
 from transforms.aggregate.aggregate import Aggregate, ReduceFn
-from transforms.aggregate.aggregations import Aggregation, Max
+from transforms.aggregate.aggregations import Aggregation, Count, Max
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAddresses
 from transforms.aggregate.live import LiveFn, is_live
@@ -98,6 +98,28 @@ class SumByHourOfDay(beam.PTransform):
     def expand(self, hours: beam.PCollection) -> beam.PCollection:
         """Wire the one step."""
         return hours | "SumHours" >> beam.Map(_by_hour_of_day).with_output_types(Result)
+
+
+@dataclass
+class ListVisitors(beam.PTransform):
+    """Give the visitors that :class:`CountVisitors` counts: ``ip``, ``date`` and ``hour``, once the hour is over.
+
+    Attributes:
+        lateness_micros: how long after its end an hour still takes rows.
+    """
+
+    lateness_micros: int = 0
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Total by address, for the addresses alone."""
+        hours = batches | "ByAddress" >> Aggregate(("ip",), {"rows": Count()}, HOUR, 0, self.lateness_micros)
+        return hours | "AsVisitors" >> beam.Map(_visitors_of).with_output_types(Batch)
+
+
+def _visitors_of(hour: Result) -> Batch:
+    start = pl.col(EDGES[0])
+    date, hour_of_day = start.dt.date().alias("date"), start.dt.hour().cast(pl.Int64).alias("hour")
+    return Batch(hour.rows.sort("ip").select("ip", date, hour_of_day), NO_BLOCK)
 
 
 @beam.typehints.with_output_types(Batch)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import simulators.http
+from pipelines import errors
 from tests.pipelines.tools import PATIENCE_SECONDS, ROOT, Feed, Finished, needs_proc, run_here, wait_for
 from tests.pipelines.tools import run as run_program
 from tests.pipelines.tools import started as start_program
@@ -284,3 +285,25 @@ def test_without_the_library_of_sketches_one_line_says_how_to_get_it(tmp_path):
         "wrong usage: --approximate: sketches need the datasketches library: "
         "pip install 'transaction-streams[sketches]'\n"
     )
+
+
+def test_who_was_counted_is_written_once_an_hour(tmp_path, capsys):
+    path = tmp_path / "in.jsonl"
+    times = ["2019-05-06 17:24:53", "2019-05-06 17:59:59", "2019-05-06 18:00:00", "2019-05-11 18:00:00"]
+    responses = [{"time": time, "ip": ip, "status_code": 502} for time in times for ip in ("::1", "10.0.0.1")]
+    path.write_text("".join(f"{json.dumps(response)}\n" for response in responses))
+    where = ["--output", str(tmp_path / "x.jsonl"), "--visitors", str(tmp_path / "who.jsonl")]
+    assert errors.main(["--input", str(path), *where]) == 0
+    assert "8 read = 6 used + 2 filtered" in capsys.readouterr().err
+    who = sorted(tuple(json.loads(line).values()) for line in (tmp_path / "who.jsonl").read_text().splitlines())
+    assert who == [(ip, "2019-05-06", hour) for ip in ("10.0.0.1", "::1") for hour in (17, 18)]
+    hours = [json.loads(line) for line in (tmp_path / "x-by-date.jsonl").read_text().splitlines()]
+    assert [(row["hour"], row["visitors"]) for row in hours] == [(17, 2), (18, 2)]
+
+
+def test_without_a_mode_the_first_of_the_file_is_read(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"time":"2019-05-06 17:24:53","ip":"::1","status_code":502}\n')
+    config = tmp_path / "c.ini"
+    config.write_text(f"[A]\ninput = {tmp_path}/in.jsonl\noutput = {tmp_path}/a.jsonl\n[B]\noutput = b.jsonl\n")
+    assert errors.main(["--config", str(config), "--quiet"]) == 0
+    assert (tmp_path / "a.jsonl").exists()
