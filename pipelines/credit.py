@@ -35,7 +35,9 @@ def build(transfers: beam.PCollection, options: CreditOptions) -> Built:
         (table, ranks), words = tables_of(windows, options), words_of(windows)
         timely = records | f"SplitLate {words}" >> SplitLate(windows, options.lateness_micros)
         late.append(timely["late"])
-        total = Aggregate((KEY,), TOTALS, windows, options.emit_micros, options.lateness_micros, newest_only=True)
+        total = Aggregate(
+            (KEY,), TOTALS, windows, options.emit_micros, options.lateness_micros, newest_only=True, tells_times=True
+        )
         totals = timely["records"] | f"Total {words}" >> total | f"AddShare {words}" >> AddShare("sum")
         results |= {table: totals, ranks: totals | f"Rank {words}" >> Rank(KEY, options.rankings)}
         if options.plot and not windows.length:

@@ -86,10 +86,13 @@ class Flow:
     order: list[str] = field(default_factory=list)
 
     def add(self, moment: int, pane: int, totals: Mapping[str, Decimal]) -> bool:
-        """Take newer totals; return whether they are."""
+        """Take newer totals; return whether they are. Those of a moment that was told before take the place of its."""
         if pane <= self.pane:
             return False
         self.pane = pane
+        if len(self.moments) > 1 and moment <= self.moments[-1]:
+            moment = self.moments.pop()
+            self.history.pop()
         self.moments.append(max(moment, self.moments[-1] + 1))
         self.history.append(totals)
         self.order += [key for key in self._ordered() if key not in self.order]
@@ -215,6 +218,9 @@ def _name(key: str) -> str:
 class DrawFlow(beam.PTransform):
     """Draw the running totals of a pipeline into a file, anew with each result; yield nothing.
 
+    Where results tell their event times, the chart is over those: as much as a record's time is later than that of all
+    before. Else it is over the time at which results came.
+
     The file is replaced in one go, so that a viewer never sees half a picture. The history is known to the process that
     draws, for as long as it runs. Where drawing would take more than a quarter of the time, early results are passed
     over; the final one is always drawn.
@@ -258,7 +264,12 @@ class _Easel:
         rows = result.rows.select(options.key, options.value).iter_rows()
         totals = {str(name): Decimal(value or 0) for name, value in rows}
         with self.lock:
-            is_newer = self.flow.add(now_micros(), result.pane, totals)
+            first, newest = result.times or (self.flow.moments[0], now_micros())
+            if self.flow.pane < 0 and result.times:
+                # Who comes alone has come within a second.
+                self.flow.moments[0] = min(first, newest - MICROS_PER_SECOND)
+            self.flow.moments[0] = min(self.flow.moments[0], first)
+            is_newer = self.flow.add(newest, result.pane, totals)
             began = time.monotonic()
             if is_newer and (result.final or began >= self.not_before):
                 write_whole(options.path, draw(self.flow, check_ending(options.path), options.unit))

@@ -56,7 +56,9 @@ def _tell_inventory(products: Batch) -> Batch:
 
 def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> beam.PTransform:
     """Return what totals per product and window."""
-    return Aggregate((PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, newest_only=True)
+    return Aggregate(
+        (PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, newest_only=True, tells_times=True
+    )
 
 
 def write_enriched(purchases: beam.PCollection, options: SalesOptions) -> None:

@@ -66,6 +66,8 @@ class Result(NamedTuple):
         final: whether it is the window's last word.
         rows: a row per key: ``window_start`` and ``window_end`` (Datetime us UTC, null for all time), the key
             columns, the values.
+        times: the first and the last event time in it that is believed, in microseconds; None where there is none, or
+            nobody asked for them.
     """
 
     window_start: int | None
@@ -75,6 +77,7 @@ class Result(NamedTuple):
     pane: int
     final: bool
     rows: pl.DataFrame
+    times: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:

@@ -72,7 +72,11 @@ class Newest:
                 self._results[key] = result
                 if known is None or result.final or not result.rows.equals(known.rows):
                     changed[key] = result
-        ends = sorted({key[0] for key in self._results})[-self._options.windows :]
+        # Of those with the same newest record the first; the others are of a time that has not come.
+        firsts: dict[int | tuple[int], int] = {}
+        for (end, *_), result in sorted(self._results.items(), key=lambda item: item[0]):
+            firsts.setdefault((result.times[1],) if result.times else end, end)
+        ends = sorted(firsts.values())[-self._options.windows :]
         self._results = {key: self._results[key] for key in sorted(self._results, reverse=True) if key[0] in ends}
         return [result for key, result in self._results.items() if key in changed]
 

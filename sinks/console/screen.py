@@ -57,7 +57,8 @@ class Area:
         """Take a result if it is newer; return whether it is, and whether that changes what there is to see.
 
         A higher pane of the window replaces a lower one. Of other windows that one is shown that will close next, and
-        where none is open, the one that closed last.
+        where none is open, the one that closed last; of those that have the same newest record, which a replay closes
+        at its end, the first, for the others are of a time that has not come.
         """
         end, shown = result.window_end, self.shown
         if result.final and end is not None:
@@ -82,8 +83,11 @@ class Area:
         end, shown_end = result.window_end, shown.window_end
         if end is None or shown_end is None:
             return True
+        newest, shown_newest = (each.times and each.times[1] for each in (result, shown))
+        if result.final and newest == shown_newest:
+            return end > shown_end if newest is None else end < shown_end
         if result.final:
-            return end > shown_end
+            return shown_newest is None or (newest is not None and newest > shown_newest)
         is_open = not shown.final and shown_end > self._closed
         return end > self._closed and (not is_open or end < shown_end)
 

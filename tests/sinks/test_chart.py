@@ -4,6 +4,7 @@ import struct
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
+from datetime import datetime
 from decimal import Decimal
 
 import apache_beam as beam
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.elements.frames import Result
-from sinks.chart import MOST_KEYS, MOST_MOMENTS, OTHERS, DrawFlow, Flow, check_plot, draw
+from schemas.times import to_micros
+from sinks.chart import MOST_KEYS, MOST_MOMENTS, OTHERS, DrawFlow, Flow, _Easel, check_plot, draw
 from sinks.files.atomic import SinkError
 
 SECOND = 10**6
@@ -61,6 +63,25 @@ def test_an_older_result_is_passed_over_and_time_never_goes_back():
     assert not flow.add(9 * SECOND, 3, {})
     assert not flow.add(9 * SECOND, 2, {})
     assert flow.moments == [5 * SECOND, 5 * SECOND + 1]
+
+
+def test_totals_of_the_same_moment_take_the_place_of_those_before():
+    flow = flow_of({"a": 1}, {"a": 2})
+    assert flow.add(2 * SECOND, 7, {"a": Decimal(5)})
+    assert flow.add(SECOND, 8, {"a": Decimal(6)})
+    assert (flow.moments, flow.history[1:]) == ([0, SECOND, 2 * SECOND], [{"a": 1}, {"a": 6}])
+    assert flow.rates()[1] == [[5.0]]
+
+
+def test_results_that_tell_their_event_times_are_drawn_over_those(tmp_path):
+    start = to_micros(datetime(2011, 4, 1, 10))
+    easel = _Easel(Flow([to_micros(datetime(2026, 1, 1))]))
+    options = DrawFlow(str(tmp_path / "x.svg"), "region")
+    for pane, (first, newest) in enumerate([(60, 120), (0, 180), (0, 180), (0, 240)]):
+        times = (start + first * SECOND, start + newest * SECOND)
+        easel.show(options, result(pane, final=pane == 3, a=60 * (pane + 1))._replace(times=times))
+    assert easel.flow.moments == [start, *(start + seconds * SECOND for seconds in (120, 180, 240))]
+    assert easel.flow.rates()[1] == [[2.0, 1.0]]
 
 
 def test_a_long_history_is_thinned_and_keeps_its_ends():

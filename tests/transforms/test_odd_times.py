@@ -117,3 +117,22 @@ def test_one_record_that_is_dated_at_the_end_of_all_time_does_not_fail_a_run(
     told = capsys.readouterr().err
     assert status == 0
     assert ("2 read = 2 used" if window == "all" else "2 read = 1 used + 0 filtered + 1 rejected") in told
+
+
+def test_results_tell_their_first_and_last_time_but_for_one_that_nobody_believes() -> None:
+    windows = Windows.parse("2h/1h")
+    parsed = parse_as(DATED).parser()(
+        block_of("2024-05-06 10:10", "2024-05-06 10:50", "2024-05-06 11:30", "9999-01-01")
+    )
+    combine = FrameCombine((), {"rows": Count()}, tells_times=True)
+    ten, ten_to, half_past = (to_micros(moment.replace(tzinfo=None)) for moment in parsed.rows["event_time"][:3])
+    for each, bounds in ((windows, [(ten, ten_to), (ten, half_past), (half_past,) * 2, None, None]), (Windows(), [])):
+        reduced = combine.reduce(parsed.rows, each.bucket_start(pl.col("event_time")).alias("_bucket"))
+        parts = [part for _, part in WindowsFn(combine, each).process((0, reduced))]
+        results = [result for part in parts for result in ResultsFn(combine, each).process((0, [part]))]
+        live = LiveWindows(combine, each)
+        added = live.add(None, reduced)
+        lively = list(live.settle(added.memo, added.rows, {}, None).results)
+        for found in (results, lively):
+            found.sort(key=lambda result: result.window_start or 0)
+            assert [result.times for result in found] == (bounds or [(ten, half_past)])

@@ -55,6 +55,7 @@ class Aggregate(beam.PTransform):
         lateness_micros: how long after its end a window still takes rows.
         newest_only: before its end, give a window only by the clock, and only while it is the one that ends next: of
             sliding windows the newest that is nearly whole, where the others would be outdated by the next.
+        tells_times: whether results tell the first and the last event time in them (see Result), for who draws them.
     """
 
     by: tuple[str, ...]
@@ -63,6 +64,7 @@ class Aggregate(beam.PTransform):
     emit_micros: int = 0
     lateness_micros: int = 0
     newest_only: bool = False
+    tells_times: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields.
@@ -85,7 +87,7 @@ class Aggregate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduce, shuffle, merge."""
-        reduction = FrameCombine(tuple(self.by), dict(self.values))
+        reduction = FrameCombine(tuple(self.by), dict(self.values), self.tells_times)
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())

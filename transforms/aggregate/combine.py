@@ -7,20 +7,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.elements.frames import FINAL_PANE, Result, edges
+from schemas.elements.block import PLAUSIBLE_AHEAD_MICROS, now_micros
+from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Result, edges
 from transforms.aggregate.aggregations import Aggregation
 
 #: In a frame of accumulators, the columns that tell when the bucket of time or the window of a row starts, in
 #: microseconds: keys besides those of the reduction.
 BUCKET, START = "_bucket", "_start"
+#: The accumulators of the first and the last event time, which are no values of a result.
+_TIMES = ("_first", "_last")
 
 
 @dataclass(frozen=True)
 class FrameCombine:
-    """Keys and aggregations, and what they make of frames."""
+    """Keys and aggregations, and what they make of frames; ``tells_times`` is that of Aggregate."""
 
     by: tuple[str, ...]
     values: Mapping[str, Aggregation]
+    tells_times: bool = False
 
     def _columns(self, name: str) -> dict[str, str]:
         return {part: f"{name}:{part}" for part in self.values[name].reduce()}
@@ -32,6 +36,10 @@ class FrameCombine:
             for name, aggregation in self.values.items()
             for key, part in aggregation.reduce().items()
         ]
+        if self.tells_times:
+            time = pl.col(EVENT_TIME).to_physical()
+            believed = time.filter(time <= now_micros() + PLAUSIBLE_AHEAD_MICROS)
+            accumulators += [believed.min().alias(_TIMES[0]), believed.max().alias(_TIMES[1])]
         return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
 
     def merge(self, frames: Iterable[pl.DataFrame], *also_by: str) -> pl.DataFrame:
@@ -41,6 +49,8 @@ class FrameCombine:
             for name, aggregation in self.values.items()
             for key, part in aggregation.merge(self._columns(name)).items()
         ]
+        if self.tells_times:
+            accumulators += [pl.col(_TIMES[0]).min(), pl.col(_TIMES[1]).max()]
         whole, keys = pl.concat(frames).lazy(), (*also_by, *self.by)
         return (whole.group_by(keys).agg(accumulators) if keys else whole.select(accumulators)).collect()
 
@@ -71,8 +81,13 @@ class FrameCombine:
         starts = pl.col(start) if length else pl.lit(None)
         runs = rows.select(pl.col(start).rle()).unnest(start)
         rows = rows.select(*edges(starts, starts + length), pl.exclude(start)).rechunk()
+        times: dict[int, tuple[int, int]] = {}
+        if self.tells_times:
+            ends = accumulators.group_by(start).agg(pl.col(_TIMES[0]).min(), pl.col(_TIMES[1]).max()).drop_nulls()
+            times = {begin: (oldest, newest) for begin, oldest, newest in ends.select(start, *_TIMES).rows()}
         first = 0
         for height, bucket in runs.rows():
             begin, end = (bucket, bucket + length) if length else (None, None)
-            yield Result(begin, end, 0, 1, pane, pane == FINAL_PANE, rows.slice(first, height))
+            part = rows.slice(first, height)
+            yield Result(begin, end, 0, 1, pane, pane == FINAL_PANE, part, times.get(bucket))
             first += height

@@ -92,6 +92,22 @@ def test_without_early_results_the_window_that_closed_last_is_shown():
         assert taken(list(order)).shown.window_end == 9 * MINUTE
 
 
+@given(st.permutations(range(5, 15)))
+def test_at_the_end_of_a_replay_the_window_that_ends_at_the_last_record_is_shown(ends):
+    # The last record came in the tenth minute: those that end later are all of a time that has not come.
+    results = [
+        counted(end, FINAL, ((end - 5) * MINUTE, end * MINUTE), times=(end - 5, min(end, 10) * MINUTE - 1))
+        for end in ends
+    ]
+    assert taken(results).shown.window_end == 10 * MINUTE
+    early = counted(1, 3, (5 * MINUTE, 10 * MINUTE), times=(5 * MINUTE, 10 * MINUTE - 1))
+    assert taken([early, *results]).shown == taken(results).shown
+    # One from a far future, of which nobody believes the time, is none.
+    far = counted(1, FINAL, (95 * MINUTE, 99 * MINUTE))
+    for order in ([far, *results], [*results, far]):
+        assert taken(order).shown.window_end == 10 * MINUTE
+
+
 class _Stream:
     """A standard output that says what it is, and keeps what it was given."""
 
