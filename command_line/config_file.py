@@ -24,6 +24,7 @@ CONFIG = Group(
     "options from a file",
     Option("--config", "options by name, from FILE.toml or FILE.ini; the command line wins", "FILE"),
     Option("--mode", "the section of that file to read", "NAME"),
+    is_rare=True,
 )
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 #: How many values an option takes: one; none, as it is on or off; several, of which each mention adds some or replaces
@@ -33,6 +33,7 @@ class Option:
         default: the value where nothing is said; False for a flag.
         values: how many it takes.
         dest: the attribute with the value, where it is not called as the flag.
+        is_rare: whether only the whole help tells of it.
     """
 
     flag: str
@@ -44,6 +45,7 @@ class Option:
     default: Any = None
     values: Values = "one"
     dest: str = ""
+    is_rare: bool = False
 
     @property
     def name(self) -> str:
@@ -60,12 +62,13 @@ class Option:
             self.check(text)
         return text if self.type is None else self.type(text)
 
-    def add_to(self, group: argparse._ActionsContainer) -> None:
-        """Add the option to a parser, or to a group of one."""
+    def add_to(self, group: argparse._ActionsContainer, *, tells_rare: bool = True) -> None:
+        """Add the option to a parser, or to a group of one; the help may leave it out where it is rare."""
         more = dict(_ARGPARSE[self.values])
         if self.values != "flag":
             more |= {"metavar": self.metavar, "choices": self.choices, "type": self._read, "default": self.default}
-        group.add_argument(self.flag, dest=self.name, help=self.help, **more)
+        told = self.help.replace("%", "%%") if tells_rare or not self.is_rare else argparse.SUPPRESS
+        group.add_argument(self.flag, dest=self.name, help=told, **more)
 
     def _read(self, text: str) -> Any:
         try:
@@ -88,14 +91,16 @@ class Group:
     options: tuple[Option, ...]
     is_one: bool
 
-    def __init__(self, title: str, *options: Option, is_one: bool = False) -> None:
+    def __init__(self, title: str, *options: Option, is_one: bool = False, is_rare: bool = False) -> None:
+        """Take the options; with ``is_rare`` all of them are."""
+        options = tuple(replace(option, is_rare=True) for option in options) if is_rare else options
         for name, value in (("title", title), ("options", options), ("is_one", is_one)):
             object.__setattr__(self, name, value)
 
-    def add_to(self, parser: argparse.ArgumentParser) -> None:
-        """Add the group to a parser."""
+    def add_to(self, parser: argparse.ArgumentParser, *, tells_rare: bool = True) -> None:
+        """Add the group to a parser; see :meth:`Option.add_to`."""
         group: argparse._ActionsContainer = parser.add_argument_group(self.title)
         if self.is_one:
             group = group.add_mutually_exclusive_group()
         for option in self.options:
-            option.add_to(group)
+            option.add_to(group, tells_rare=tells_rare)

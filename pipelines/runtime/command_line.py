@@ -16,19 +16,20 @@ from command_line.config_file import Translate, parse_with_file
 from command_line.option import Group, Option
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.runners import is_local
-from pipelines.runtime.shared_options import shared_options
+from pipelines.runtime.shared_options import RESULTS, shared_options
 from schemas.passwords import exposed, withhold
 from schemas.text.readable import readable, readable_lines
 
 RUNNER = Group(
     "runner",
     Option("--runner", "DirectRunner (default), PrismRunner, FlinkRunner, ...", default="DirectRunner"),
-    Option("--prism_location", "the Prism binary, if Beam should not look for it", "PATH"),
-    Option("--detach", "leave the job to its cluster (Flink) and print its id", values="flag"),
+    Option("--prism_location", "the Prism binary, if Beam should not look for it", "PATH", is_rare=True),
+    Option("--detach", "leave the job to its cluster (Flink) and print its id", values="flag", is_rare=True),
     Option(
         "--workers-elsewhere",
         "the workers of the cluster do not see the files of this machine, though --flink_master is on loopback",
         values="flag",
+        is_rare=True,
     ),
 )
 _EPILOG = """\
@@ -36,6 +37,8 @@ Exit status: 0 if all went well, 1 if the run has failed (also if no record coul
 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
 All of Apache Beam's own pipeline options are understood, too;
 --default_sdk_harness_log_level=ERROR, say, shows what Beam logs when a job fails."""
+_HELP_ALL = "--help-all"
+_SHORT_EPILOG = f"{_HELP_ALL} shows all options: pace, lateness, Kafka, an options file, and what is told."
 #: Runners that have a job server, which may know options of its own, and how those look.
 _WITH_SERVER = ("flink", "portable", "spark")
 _OF_SERVER = re.compile(r"--\w+(=|$)")
@@ -48,9 +51,9 @@ _TYPED = (
 )
 
 
-def all_groups(own: Sequence[Group], window: str, lateness: str) -> tuple[Group, ...]:
+def all_groups(own: Sequence[Group], window: str, lateness: str, outputs: str = RESULTS) -> tuple[Group, ...]:
     """Return the groups of options of a pipeline that has these of its own, as its help shows them."""
-    return (*shared_options(window, lateness), *own, RUNNER)
+    return (*own, *shared_options(window, lateness, outputs), RUNNER)
 
 
 def parse_command_line(
@@ -64,6 +67,7 @@ def parse_command_line(
     window: str = "all",
     lateness: str = "0s",
     translate: Translate | None = None,
+    outputs: str = RESULTS,
 ) -> StreamOptions:
     """Parse a command line: our options, and any of Beam's and of its runners', and the file of ``--config``.
 
@@ -77,23 +81,27 @@ def parse_command_line(
         window: where none is given.
         lateness: where none is given.
         translate: makes options of what a configuration file has in keys of its own.
+        outputs: where its totals or records may go, for the help.
 
     Raises:
-        SystemExit: 0 after ``--help``; 2 with one line for wrong usage, an unknown option among it.
+        SystemExit: 0 after ``--help`` and ``--help-all``; 2 with one line for wrong usage, an unknown option among it.
     """
-    known = all_groups(groups, window, lateness)
+    known = all_groups(groups, window, lateness, outputs)
+    typed = sys.argv[1:] if argv is None else list(argv)
+    tells_all = _HELP_ALL in typed
     parser = _OneLineParser(
         prog=prog,
+        usage=None if tells_all else "%(prog)s [--input ADDRESS ...] [--output ADDRESS ...] [OPTION ...]",
         description=description,
-        epilog=_EPILOG,
+        epilog=_EPILOG if tells_all else _SHORT_EPILOG,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(_HELP_ALL, action="help", help="show all options and exit")
     for group in known:
-        group.add_to(parser)
+        group.add_to(parser, tells_rare=tells_all)
     beside = _beam_parser()
     beside.error = parser.error  # type: ignore[method-assign]
-    typed = sys.argv[1:] if argv is None else list(argv)
     arguments = _joined(map(withhold, typed))
     try:
         values, others = parse_with_file(parser, arguments, beside, translate=translate)

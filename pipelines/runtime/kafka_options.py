@@ -97,6 +97,7 @@ KAFKA = Group(
         values="flag",
     ),
     *VALUE_OPTIONS,
+    is_rare=True,
 )
 
 

@@ -23,6 +23,7 @@ from pipelines.runtime.positions import Keeper, keeping, status_of
 from pipelines.runtime.program import deaf_logging, run_program
 from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
+from pipelines.runtime.shared_options import RECORDS, RESULTS
 from schemas.forms.form import Form
 from schemas.record_type import RecordType
 from sinks.output import Table
@@ -100,7 +101,11 @@ class Pipeline:
     @property
     def all_groups(self) -> tuple[Group, ...]:
         """All its options, those that every pipeline has among them."""
-        return all_groups(self.options, self.window, self.lateness)
+        return all_groups(self.options, self.window, self.lateness, self._outputs)
+
+    @property
+    def _outputs(self) -> str:
+        return RESULTS if self.prepare is None else RECORDS
 
     def parse(self, argv: Sequence[str] | None = None) -> Any:
         """Parse a command line.
@@ -118,6 +123,7 @@ class Pipeline:
             window=self.window,
             lateness=self.lateness,
             translate=self.translate,
+            outputs=self._outputs,
         )
 
     def main(self, argv: Sequence[str] | None = None) -> int:

@@ -32,12 +32,13 @@ INPUT = Group(
         "go on with what is appended to the files, as tail -F does, until Ctrl-C or --idle-timeout",
         values="flag",
     ),
-    Option("--max-records", "end after so many records (files and live input each)", "N", type=positive),
+    Option("--max-records", "end after so many records (files and live input each)", "N", type=positive, is_rare=True),
     Option(
         "--idle-timeout",
         "a live input that has been silent so long is at its end (default: it never is)",
         "TIME",
         check=positive_duration,
+        is_rare=True,
     ),
     Option(
         "--disorder",
@@ -45,6 +46,7 @@ INPUT = Group(
         f"input and with --max-records (default: {DEFAULT_DISORDER}, for live input {DEFAULT_LIVE_DISORDER})",
         "TIME",
         check=parse_duration,
+        is_rare=True,
     ),
     Option(
         "--positions",
@@ -53,6 +55,7 @@ INPUT = Group(
         "FILE",
         check=local_path,
         dest="positions_file",
+        is_rare=True,
     ),
 )
 PACE = Group(
@@ -61,16 +64,16 @@ PACE = Group(
     Option("--rate", "N records a second", "N", type=positive_number),
     Option("--interval", "A to B seconds between two records", "A..B", check=parse_range),
     is_one=True,
+    is_rare=True,
 )
-OUTPUT = Group(
-    "output",
-    Option(
-        "--output",
-        "files by ending (.jsonl, .avro, .parquet; one per window), - for the console; several may be given",
-        "ADDRESS",
-        check=parse_output,
-        values="several, added",
-    ),
+#: What takes totals, and what takes single records.
+RESULTS = (
+    "files (.jsonl, .avro, .parquet; one per window), sqlite:///PATH, postgresql://..., kafka://host:port/topic, "
+    "- for the console; several may be given"
+)
+RECORDS = (
+    "files (.jsonl, .csv, .txt), tcp://host:port, udp://host:port, sqlite:///PATH, postgresql://..., "
+    "kafka://host:port/topic, - for the console; several may be given"
 )
 TOLD = Group(
     "what is told",
@@ -81,8 +84,9 @@ TOLD = Group(
         "live run ends beyond N, percents are judged at the end (default: any number may be, but not all)",
         "N|P%",
         check=MaxRejected.parse,
+        is_rare=True,
     ),
-    Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write),
+    Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write, is_rare=True),
     Option("--quiet", "no progress and no summary", values="flag"),
 )
 #: For pipelines that are told which column has the event time.
@@ -99,8 +103,9 @@ def _read_any_window(text: str) -> Windows:
     return Windows.parse(text, many=True)
 
 
-def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
-    """Return the options of every pipeline, for one that has these defaults."""
+def shared_options(window: str, lateness: str, outputs: str = RESULTS) -> tuple[Group, ...]:
+    """Return the options of every pipeline, for one that has these defaults and takes these outputs."""
+    output = Group("output", Option("--output", outputs, "ADDRESS", check=parse_output, values="several, added"))
     windows = Group(
         "windows",
         Option(
@@ -110,7 +115,12 @@ def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
             "TIME[/STEP]",
             check=_read_any_window,
         ),
-        Option("--many-windows", "allow sliding windows of which a record is in more than 1,000", values="flag"),
+        Option(
+            "--many-windows",
+            "allow sliding windows of which a record is in more than 1,000",
+            values="flag",
+            is_rare=True,
+        ),
         Option(
             "--emit",
             "also give early results so often, each the whole total so far (not to files), or never",
@@ -122,6 +132,7 @@ def shared_options(window: str, lateness: str) -> tuple[Group, ...]:
             f"how long after its end a window still takes records (default: {lateness})",
             "TIME",
             check=parse_duration,
+            is_rare=True,
         ),
     )
-    return INPUT, PACE, windows, OUTPUT, KAFKA, TOLD, CONFIG
+    return INPUT, PACE, windows, output, KAFKA, TOLD, CONFIG

@@ -26,7 +26,7 @@ OPTIONS = Group(
         "--approximate",
         f"count visitors by a sketch of at most {2**DEFAULT_LG_K * 8 // 1024} KiB an hour: exact up to "
         f"{2**DEFAULT_LG_K:,} visitors an hour, beyond with a standard error of "
-        f"{100 * standard_error(DEFAULT_LG_K):.1f} %% (needs the extra 'sketches')",
+        f"{100 * standard_error(DEFAULT_LG_K):.1f} % (needs the extra 'sketches')",
         values="flag",
     ),
     Option(

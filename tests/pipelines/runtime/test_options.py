@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import socket
 
@@ -143,13 +144,13 @@ def test_a_refused_job_leaves_the_records_of_an_earlier_one(refused, tape, tmp_p
 
 
 def test_help_is_complete_and_in_groups():
-    done = run("--help")
+    done = run("--help-all")
     assert done.status == 0
     assert done.err == ""
     groups = re.findall(r"^([A-Za-z][^\n]*):$", done.out, re.MULTILINE)
     assert [group.partition(" (")[0] for group in groups] == [
-        *("options", "input", "pace of a replay", "windows", "output", "Kafka", "what is told", "options from a file"),
-        *("produce", "runner"),
+        *("options", "produce", "input", "pace of a replay", "windows", "output", "Kafka", "what is told"),
+        *("options from a file", "runner"),
     ]
     promised = (
         "--input --output --rejected --late --department --window --emit --disorder --lateness --speed --rate "
@@ -160,6 +161,22 @@ def test_help_is_complete_and_in_groups():
         assert re.search(rf"^  {option}\b", done.out, re.MULTILINE), option
     assert "    python -m pipelines.produce --runner=DirectRunner\n" in done.out
     assert max(map(len, done.out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("name", ["produce", "errors", "credit", "sales", "relay", "totals"])
+def test_the_help_of_every_pipeline_fits_a_screen_and_its_whole_help_has_every_option(name, capsys):
+    pipeline = importlib.import_module(f"pipelines.{name}").PIPELINE
+    told = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit, match="0"):
+            pipeline.parse([flag])
+        told[flag] = capsys.readouterr().out
+    options = {option.flag: option.is_rare for group in pipeline.all_groups for option in group.options}
+    for flag, is_rare in options.items():
+        assert re.search(rf"^  {flag}\b", told["--help-all"], re.MULTILINE), flag
+        assert bool(re.search(rf"^  {flag}\b", told["--help"], re.MULTILINE)) is not is_rare, flag
+    assert f"    python -m pipelines.{name}" in told["--help"]
+    assert len(told["--help"].splitlines()) <= 100
 
 
 def test_options_are_given_parsed():
