@@ -32,6 +32,7 @@ _NO_CREDENTIALS = {
     "gs": "no credentials: set GOOGLE_APPLICATION_CREDENTIALS",
     "abfss": "no credentials: set AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
 }
+_QUOTE = '"'
 REPLACED = "it was replaced after it was found"
 
 
@@ -88,16 +89,16 @@ class ObjectStore:
         """See :class:`storage.place.Place`."""
         return StoredObject(self, path)
 
-    def fetch(self, path: ObjectPath, start: int, stop: int) -> bytes:
+    def fetch(self, path: ObjectPath, start: int, stop: int) -> memoryview:
         """Return bytes of an object, if it is the one that was found; see :class:`storage.read_ahead.Source`."""
         options: dict[str, Any] = {"range": (start, stop)}
-        if path.version.startswith(('"', "W/")):
+        if path.version.startswith('"'):
             options["if_match"] = path.version
         with self._told(""):
             found = self._obstore.get(self._store, split(path).key, options=options)
             if (found.meta["size"], _version(found.meta)) != (path.size, path.version):
                 raise OSError(REPLACED)
-            return bytes(found.bytes())
+            return memoryview(found.bytes())
 
     def write(self, path: str, data: bytes | IO[bytes]) -> None:
         """See :class:`storage.place.Place`."""
@@ -176,7 +177,7 @@ class StoredObject:
         self.size = path.size
         self._store, self._path = store, path
 
-    def fetch(self, start: int, stop: int) -> bytes:
+    def fetch(self, start: int, stop: int) -> memoryview:
         """Return bytes of it."""
         return self._store.fetch(self._path, start, stop)
 
@@ -205,7 +206,11 @@ _USED: set[int] = set()
 
 
 def _version(meta: Any) -> str:
-    return str(meta["e_tag"] or meta["version"] or meta["last_modified"])
+    """Return what tells an object from the one that replaces it: some stores list ETags without their quotes."""
+    tag = meta["e_tag"] or ""
+    if tag.startswith("W/"):
+        return str(tag)
+    return f'"{tag.strip(_QUOTE)}"' if tag else str(meta["version"] or meta["last_modified"])
 
 
 def _s3(bucket: str) -> Any:

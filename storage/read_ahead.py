@@ -23,7 +23,7 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of what is open; may be called again."""
 
-    def fetch(self, start: int, stop: int) -> bytes:
+    def fetch(self, start: int, stop: int) -> bytes | memoryview:
         """Return its bytes from ``start`` to before ``stop``, fewer only behind its end; may be called from any thread.
 
         Raises:
@@ -123,7 +123,7 @@ class ReadAhead(io.RawIOBase):
         self._fetch_ahead()
         self._take(coming.start, coming.stop, coming.future.result())
 
-    def _take(self, start: int, stop: int, data: bytes) -> None:
+    def _take(self, start: int, stop: int, data: bytes | memoryview) -> None:
         if len(data) != stop - start:
             raise EOFError(f"it ends at byte {start + len(data)}, and had {self.size} when it was found")
         self._start, self._range = start, memoryview(data)
@@ -146,4 +146,4 @@ class _Coming(NamedTuple):
 
     start: int
     stop: int
-    future: Future[bytes]
+    future: Future[bytes | memoryview]

@@ -18,7 +18,7 @@ from sinks.files.atomic import SinkError, check_writable, write_whole
 from sinks.lines.object_lines import ObjectLines
 from sources.files.chunks import ByteRange, find_files, read_chunks
 from sources.files.opening import open_file
-from storage.object_store import ObjectStore, open_store
+from storage.object_store import ObjectStore, _version, open_store
 from storage.place import find_objects, open_bytes
 from tests.object_stores import SECRET, Disturbed
 from tests.pipelines.tools import run_here
@@ -354,3 +354,11 @@ def test_what_was_found_keeps_its_size_and_version(bucket):
     (found,) = find_objects(f"s3://{bucket[0]}/x")
     assert isinstance(found, ObjectPath)
     assert (found.size, found.version[0]) == (5, '"')
+
+
+@pytest.mark.parametrize(
+    ("tag", "version"),
+    [("0x8D1", '"0x8D1"'), ('"0x8D1"', '"0x8D1"'), ('W/"1"', 'W/"1"'), (None, "2026-11-29"), ("", "2026-11-29")],
+)
+def test_a_tag_is_the_same_whether_it_is_listed_with_its_quotes_or_without(tag, version):
+    assert _version({"e_tag": tag, "version": None, "last_modified": "2026-11-29"}) == version
