@@ -17,6 +17,7 @@ from pipelines.runtime.prism import HOW_TO_GET, find_prism
 from pipelines.runtime.prism_server import running_prism
 from pipelines.runtime.progress_line import Progress
 from pipelines.runtime.worker_pool import private_worker_pools
+from schemas.object_path import shown
 
 #: A year: the job server's own limit of 300 s would end a live job.
 _JOB_SERVER_TIMEOUT_SECONDS = 31_536_000
@@ -57,6 +58,11 @@ def chosen_runner(options: StreamOptions, progress: Progress, folder: Path) -> I
             raise UsageError(
                 f"a password in an --output stays in this process, and the workers of {asked} are elsewhere: "
                 "leave it out, and give them PGPASSWORD or PGPASSFILE"
+            )
+        if portable.environment_type != "LOOPBACK" and any(shown(at.path) != at.path for at in options.inputs):
+            raise UsageError(
+                f"what follows the ? in an --input stays in this process, as it may be a signature, and the workers of "
+                f"{asked} are elsewhere: leave it out, or read from s3://, gs:// or abfss://"
             )
         portable.job_server_timeout = _JOB_SERVER_TIMEOUT_SECONDS
         with contextlib.ExitStack() as stack:

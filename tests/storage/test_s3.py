@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ from sources.files.opening import open_file
 from storage.object_store import ObjectStore, _version, open_store
 from storage.place import find_objects, open_bytes
 from tests.object_stores import SECRET, Disturbed
-from tests.pipelines.tools import run_here
+from tests.pipelines.tools import run_here, started
+from tests.simulators.tools import ROOT
 
 KEYS = st.lists(
     st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/"), min_size=1, max_size=12).filter(
@@ -291,6 +294,28 @@ def test_a_run_that_fails_leaves_no_object(bucket, tape, capsys):
     assert not (bucket[1] / "out" / "bad.jsonl").exists()
 
 
+def test_a_run_that_is_killed_leaves_no_object(s3_server, bucket, tape):
+    upload(tape, bucket)
+    root = f"s3://{bucket[0]}"
+    before = set(bucket[1].rglob("*"))
+    options = (
+        "--input",
+        f"{root}/tape/0.tsv",
+        "--rate",
+        "50",
+        "--output",
+        f"{root}/x.txt",
+        "--rejected",
+        f"{root}/bad",
+    )
+    with started(*options, program="pipelines.relay") as program:
+        while b" rows/s" not in (line := program.process.stderr.readline()):  # it has read some, and told so
+            assert line
+        program.process.kill()
+        program.process.wait()
+    assert set(bucket[1].rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -362,3 +387,10 @@ def test_what_was_found_keeps_its_size_and_version(bucket):
 )
 def test_a_tag_is_the_same_whether_it_is_listed_with_its_quotes_or_without(tag, version):
     assert _version({"e_tag": tag, "version": None, "last_modified": "2026-11-29"}) == version
+
+
+def test_the_client_is_imported_only_where_an_object_is_meant():
+    parsed = "from pipelines.relay import PIPELINE; PIPELINE.parse(['--input', 'x'])"
+    told = f"import sys; {parsed}; print('obstore' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False\n"
