@@ -4,7 +4,7 @@ The blocks of a file run in their order, in a folder of their own: ``python`` bl
 ``console`` blocks each line that begins with ``$ python -m`` or ``$ scripts/``. One that ends with ``&`` runs on beside
 those that follow, until the file is done. A ``text`` block right after one of these is what that prints, its lines in
 any order. A comment ``<!-- not run: reason -->`` right before a block skips it. Where a file speaks of the broker of
-``make kafka``, or of the cluster of ``make flink``, there is one, but on other ports.
+``make kafka``, or of the cluster of ``make flink``, there is one, but on other ports; where of ``s3://``, a store.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import pytest
 from tests import forking
 from tests.brokers import running_broker
 from tests.clusters import running_cluster
+from tests.object_stores import running_s3
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -135,13 +136,29 @@ def with_a_cluster(snippets: Sequence[Snippet]) -> Iterator[list[Snippet]]:
         yield [snippet._replace(code=snippet.code.replace(FLINK_MASTER, cluster.master)) for snippet in snippets]
 
 
+@contextlib.contextmanager
+def with_a_store(snippets: Sequence[Snippet], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the snippets into a store that has the bucket ``shop``, if they speak of one."""
+    if not any("s3://" in snippet.code for snippet in snippets):
+        yield
+        return
+    with running_s3() as server:
+        (server.folder / "shop").mkdir()
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if TO_RUN[file]], ids=name_of)
 def test_the_snippets_of_a_file_run_one_after_the_other(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # A real module, so that what is defined in it can be pickled.
     module = ModuleType(f"snippets_of_{file.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with with_a_broker(TO_RUN[file]) as found, with_a_cluster(found) as snippets, contextlib.ExitStack() as beside:
+    with contextlib.ExitStack() as beside:
+        beside.enter_context(with_a_store(TO_RUN[file], monkeypatch))
+        found = beside.enter_context(with_a_broker(TO_RUN[file]))
+        snippets = beside.enter_context(with_a_cluster(found))
         for snippet in snippets:
             if snippet.language == "python":
                 printed = run_python(snippet, module.__dict__)
