@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from schemas.times import FIRST_MICROS, LAST_MICROS, MICROS_PER_SECOND, format_duration, parse_duration
 
 #: A record is in so many windows at most, unless somebody asks for more: each is a row of its own until it closes.
 MOST_PER_RECORD = 1_000
+Micros = TypeVar("Micros", pl.Expr, npt.NDArray[np.int64])
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Windows:
         last = bucket - bucket % self.step
         return pl.int_ranges(self.first_end(bucket) - self.length, last + 1, self.step, dtype=pl.Int64)
 
-    def first_end(self, bucket: pl.Expr) -> pl.Expr:
+    def first_end(self, bucket: Micros) -> Micros:
         """Return the end, in microseconds, of the first window that a bucket lies in, from the start of the bucket."""
         # It starts at the first multiple of the step after which the window still has the bucket's end in it.
         return bucket + self.bucket + (self.length - self.bucket - bucket) % self.step
@@ -117,9 +121,9 @@ class Windows:
         """Return the first end of a window after a time."""
         return micros + self.step - (micros - self.length) % self.step
 
-    def last_end(self, time: pl.Expr) -> pl.Expr:
-        """Return the end, in microseconds, of the last window that has each event time in it."""
-        micros = time.to_physical()
+    def last_end(self, time: Micros) -> Micros:
+        """Return the end, in microseconds, of the last window that has each event time, or bucket, in it."""
+        micros = time.to_physical() if isinstance(time, pl.Expr) else time
         return micros - micros % self.step + self.length
 
 

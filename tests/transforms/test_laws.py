@@ -33,7 +33,7 @@ reduction = FrameCombine(("upc",), TOTALS)
 def produce_by_hand(random: Random, lines: list[bytes], windows: Windows) -> tuple[dict, int, int]:
     """Gives {(window start, upc): [values]}, and how many records were read and how many rejected."""
     parser = Parser(TAPE, COLUMNS, sold(["2"]))
-    put, give = WindowsFn(reduction, windows), ResultsFn(reduction, windows)
+    put, give = WindowsFn(reduction, windows, random.choice([1, 64])), ResultsFn(reduction, windows)
     coder = FrameCoder()
     gathered = defaultdict(list)
     read = rejected = 0
@@ -48,7 +48,8 @@ def produce_by_hand(random: Random, lines: list[bytes], windows: Windows) -> tup
             reduce.process(Batch(parsed.rows, block))
         for value in reduce.finish_bundle():
             # Polars gives groups in any order; Hypothesis wants the same again.
-            for group, frame in sorted(put.process(value.value), key=lambda keyed: keyed[0]):
+            for placed in sorted(put.process(value.value), key=lambda placed: placed.value[0]):
+                group, frame = placed.value
                 gathered[group].append(coder.decode(coder.encode(frame)) if random.random() < 0.3 else frame)
     totals = {}
     for group, frames in gathered.items():

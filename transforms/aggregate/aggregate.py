@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 import polars as pl
-from apache_beam.transforms.window import GlobalWindow, GlobalWindows
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.transforms.window import FixedWindows, GlobalWindow, GlobalWindows, TimestampedValue
+from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.elements.frames import EDGES, EVENT_TIME, Batch, Result
+from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import BUCKET, START, FrameCombine
 from transforms.aggregate.live import LiveFn, is_live
@@ -25,6 +26,9 @@ REDUCE_ROWS = 10_000
 COMPACT_ROWS = 100_000
 #: So many frames are merged at once, at most.
 COMPACT_FRAMES = 64
+#: A live window up to so long, without early results or lateness, may keep all frames that come until it ends: none of
+#: them has to go to a step then before its end.
+SHORT_MICROS = 3_600 * MICROS_PER_SECOND
 #: So many windows travel in one frame where all are given at the end.
 WINDOWS_TOGETHER = 64
 
@@ -93,18 +97,21 @@ class Aggregate(beam.PTransform):
             | "AllTime" >> beam.WindowInto(GlobalWindows())
             | "ReduceFrames" >> beam.ParDo(ReduceFn(reduction, self.windows))
         )
-        if is_live(batches, self.emit_micros):
+        is_over_soon = not self.emit_micros and not self.lateness_micros and 0 < self.windows.length <= SHORT_MICROS
+        if is_live(batches, self.emit_micros) and not is_over_soon:
             live = LiveWindows(
                 reduction, self.windows, self.lateness_micros, self.emit_micros, newest_only=self.newest_only
             )
             return reduced | "FillWindows" >> beam.ParDo(LiveFn(live, self.emit_micros))
-        # A window is one more key then, which costs nothing; a window of Beam's costs a millisecond.
-        return (
-            reduced
-            | "WindowsOfRows" >> beam.ParDo(WindowsFn(reduction, self.windows))
-            | "AtEnd" >> beam.GroupByKey()
-            | "Results" >> beam.ParDo(ResultsFn(reduction, self.windows))
-        )
+        # Of bounded input a window is one more key, which costs nothing; a window of Beam's costs a millisecond.
+        together = WINDOWS_TOGETHER if batches.is_bounded else 1
+        placed = reduced | "WindowsOfRows" >> beam.ParDo(WindowsFn(reduction, self.windows, together))
+        if not batches.is_bounded:
+            step, offset = self.windows.step, self.windows.length % self.windows.step
+            ends = FixedWindows(Duration(micros=step), offset=Timestamp(micros=offset))
+            placed = placed | "UntilTheyEnd" >> beam.WindowInto(ends)
+        results = placed | "AtEnd" >> beam.GroupByKey() | "Merge" >> beam.ParDo(ResultsFn(reduction, self.windows))
+        return results | "Results" >> beam.WindowInto(GlobalWindows())
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
@@ -142,8 +149,8 @@ class ReduceFn(beam.DoFn):
         """Yield the accumulators, if there are any."""
         if self._waiting:
             self._reduce()
-        frame = self._reduction.merge(self._reduced, BUCKET) if self._reduced else pl.DataFrame()
-        self._reduced = []
+        frames, self._reduced = self._reduced, []
+        frame = self._reduction.merge(frames, BUCKET) if len(frames) > 1 else frames[0] if frames else pl.DataFrame()
         if frame.height:
             first = Timestamp(micros=int(frame[BUCKET].min()))  # type: ignore[arg-type]  # whole numbers
             yield WindowedValue((0, frame), first, (GlobalWindow(),))
@@ -162,23 +169,26 @@ def compact_if_long(reduction: FrameCombine, frames: list[pl.DataFrame], also_by
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])
 class WindowsFn(beam.DoFn):
-    """Put accumulators into their windows; the key tells which of these are together, and START where each starts."""
+    """Put accumulators into their windows, at the last moment of the first one; START tells where each starts.
 
-    def __init__(self, reduction: FrameCombine, windows: Windows) -> None:
+    The key tells which windows are together: so many that follow each other.
+    """
+
+    def __init__(self, reduction: FrameCombine, windows: Windows, together: int) -> None:
         self._reduction = reduction
         self._windows = windows
+        self._group_micros = together * windows.step or 1
 
-    def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+    def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[TimestampedValue]:
         """Yield the accumulators of each group of windows, by its number."""
         starts = self._windows.starts(pl.col(BUCKET)).alias(START)
         inside = element[1].with_columns(starts).explode(START).drop(BUCKET)
-        group = (pl.col(START) // (WINDOWS_TOGETHER * self._windows.step or 1)).alias(BUCKET)
+        group = (pl.col(START) // self._group_micros).alias(BUCKET)
         parts = inside.with_columns(group).partition_by(BUCKET, as_dict=True, include_key=False)
         for (number,), frame in parts.items():
-            yield (
-                number,
-                frame if self._windows.bucket == self._windows.length else self._reduction.merge([frame], START),
-            )
+            merged = frame if self._windows.bucket == self._windows.length else self._reduction.merge([frame], START)
+            end = int(merged[START].min()) + self._windows.length  # type: ignore[arg-type]  # whole numbers
+            yield TimestampedValue((number, merged), Timestamp(micros=end - 1))
 
 
 @beam.typehints.with_output_types(Result)

@@ -8,8 +8,10 @@ inside or outside of every window, and a window is the sum of its buckets when i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from schemas.elements.frames import FINAL_PANE, Frames, Result
@@ -20,6 +22,7 @@ from transforms.windows import Windows
 #: Where more windows are still to end, a stream catches up: Prism begins a bundle for each time that a timer is set
 #: for, so half of them are given together.
 MOST_AHEAD = 64
+Buckets: TypeAlias = npt.NDArray[np.int64]
 #: Microseconds before and after any time.
 _FIRST, _LAST = -(2**62), 2**62
 
@@ -77,7 +80,7 @@ class LiveWindows(Live):
         if self._gives_changed:
             starts = rows.select(self._windows.starts(pl.col(BUCKET).unique()).explode().unique()).to_series()
             memo = memo._replace(changed=memo.changed | self._still_open(starts, memo.passed))
-        return self._change(memo, rows, None if memo.is_behind else self._next(rows, memo.passed))
+        return self._change(memo, rows, None if memo.is_behind else self._next(_buckets(rows), memo.passed))
 
     def settle(self, memo: _Memo, rows: pl.DataFrame, settled: Frames, until: int | None) -> Change:  # noqa: ARG002
         """Give the windows whose end the watermark and the lateness have passed since the last time."""
@@ -86,10 +89,11 @@ class LiveWindows(Live):
         changed = self._still_open(memo.changed, passed)
         if self._length:
             rows = rows.filter(self._windows.last_end(pl.col(BUCKET)) > passed - self._lateness)
-        ends = rows.select(self._windows.first_end(pl.col(BUCKET)).unique().sort()) if self._length else rows
-        ahead = ends.to_series().filter(ends.to_series() > passed) if self._length else pl.Series()
+        buckets = _buckets(rows)
+        ahead = np.sort(self._windows.first_end(buckets)) if self._length else buckets
+        ahead = ahead[ahead > passed]
         is_behind = len(ahead) > MOST_AHEAD
-        wake = int(ahead[len(ahead) // 2]) + self._lateness if is_behind else self._next(rows, passed)
+        wake = int(ahead[len(ahead) // 2]) + self._lateness if is_behind else self._next(buckets, passed)
         return self._change(_Memo(passed, changed, is_behind), rows, wake)._replace(results=finals)
 
     def early(
@@ -101,7 +105,7 @@ class LiveWindows(Live):
     ) -> tuple[_Memo, Iterable[Result]]:
         """Give the windows that early results are owed of."""
         if self._newest_only:
-            end = self._next(rows, memo.passed, {0})
+            end = self._next(_buckets(rows), memo.passed, {0})
             return memo, () if end is None else self._results(rows, pane, end - 1, end)
         owed = self._owed(memo)
         first, last = min(owed, default=0), max(owed, default=0)
@@ -122,27 +126,35 @@ class LiveWindows(Live):
         """Return the starts of the windows that were not given finally."""
         return frozenset(start for start in starts if start + self._length > passed - self._lateness)
 
-    def _next(self, rows: pl.DataFrame, passed: int, delays: Iterable[int] | None = None) -> int | None:
-        """Return when the watermark passes the next end of a window that has any of the rows, delays included."""
+    def _next(self, buckets: Buckets, passed: int, delays: Iterable[int] | None = None) -> int | None:
+        """Return when the watermark passes the next end of a window that has any of the buckets, delays included."""
         if not self._length:
             return None
         due = []
+        last = self._windows.last_end(buckets)
         for delay in self._delays if delays is None else delays:
-            after = pl.lit(self._windows.end_after(passed - delay), pl.Int64)
-            end = pl.max_horizontal(self._windows.first_end(pl.col(BUCKET)), after)
-            next_end = rows.select(end.filter(end <= self._windows.last_end(pl.col(BUCKET))).min()).item()
-            due += [] if next_end is None else [next_end + delay]
-        return min(due, default=None)
+            end = np.maximum(self._windows.first_end(buckets), self._windows.end_after(passed - delay))
+            due += (end[end <= last].min(keepdims=True, initial=_LAST) + delay).tolist()
+        return min(due) if min(due) < _LAST else None
 
     def _results(
         self, rows: pl.DataFrame, pane: int, after: int, until: int, among: frozenset[int] | None = None
     ) -> Iterator[Result]:
         """Yield the windows that end after ``after`` and up to ``until``, with all their buckets, from one group-by."""
-        bucket, end = pl.col(BUCKET), pl.col(START) + self._length
-        is_wanted = pl.lit(value=True) if among is None else pl.col(START).is_in(list(among))
+        bucket, start = pl.col(BUCKET), pl.col(START)
         if self._length:
             rows = rows.filter(self._windows.last_end(bucket) > after, self._windows.first_end(bucket) <= until)
-            is_wanted &= end.is_between(after, until, "right")
-        inside = rows.with_columns(self._windows.starts(bucket).alias(START)).explode(START)
-        merged = self._reduction.merge([inside.filter(is_wanted)], START)
-        return self._reduction.results_by_window(merged, START, self._length, pane)
+        if self._windows.bucket == self._length:  # each bucket is a window
+            inside = rows.rename({BUCKET: START})
+        else:
+            starts = rows.with_columns(self._windows.starts(bucket).alias(START)).explode(START)
+            inside = starts.filter((start + self._length).is_between(after, until, "right"))
+        if among is not None:
+            inside = inside.filter(start.is_in(list(among)))
+        if self._windows.bucket != self._length:
+            inside = self._reduction.merge([inside], START)
+        return self._reduction.results_by_window(inside, START, self._length, pane)
+
+
+def _buckets(rows: pl.DataFrame) -> Buckets:
+    return rows[BUCKET].unique().to_numpy()

@@ -243,10 +243,11 @@ def test_rows_in_are_rows_out_over_many_windows_of_each_kind(options, is_bounded
 
 
 @pytest.mark.parametrize("is_bounded", [True, False])
-def test_what_is_shuffled_has_types_and_deterministic_keys(is_bounded):
+@pytest.mark.parametrize("lateness", [0, 1])
+def test_what_is_shuffled_has_types_and_deterministic_keys(is_bounded, lateness):
     pipeline = beam.Pipeline()
     batches = as_known(pipeline | beam.Create([Batch(sale_frame([]), BLOCK)]), is_bounded=is_bounded)
-    results = batches | Aggregate(("key",), VALUES, Windows(MINUTE), lateness_micros=1)
+    results = batches | Aggregate(("key",), VALUES, Windows(MINUTE), lateness_micros=lateness)
     assert results.element_type is Result
     keyed = []
 
