@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from command_line.option import Group, Option
+from pipelines.runtime.dialect_options import dialect_options
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.results_out import reading
 from pipelines.runtime.shared_options import TIME_FORMAT
 from sinks.lines.render import STYLES, Layout, parse_template, style_of
 from sources.files.chunks import find_files
-from sources.files.opening import seems_compressed
+from sources.files.opening import seems_sequential
 from sources.read import Read
 from storage.place import size_of
 from transforms.untyped.column_counts import ColumnWatch
@@ -123,10 +124,11 @@ def _plan(options: RelayOptions) -> Plan:
     form = options.form
     if form is None and not options.values.is_json and all(address.scheme == "kafka" for address in options.inputs):
         form = "jsonl"
-    shape = find_shape(paths, form, options.names or "", time, looks_inside=looks_inside)
+    written = dialect_options(options)
+    shape = find_shape(paths, form, options.names or "", time, looks_inside=looks_inside, written=written)
     shape = shape._replace(times=options.times)
     if paths and shape.names and not shape.declared and (looks_inside or any(out.is_table for out in options.outputs)):
-        shape = with_numbers(shape, paths[0])
+        shape = with_numbers(shape, *paths)
     _check_names(shape, "--columns", wanted)
     _check_names(shape, "--format", template[1::2])
     _check_names(shape, "--key", _listed(options.key))
@@ -149,7 +151,7 @@ def _plan(options: RelayOptions) -> Plan:
     )
     read = reading(options, shape.record_type, sequence=options.sequence or "", in_order=True, loop=options.loop)
     is_known = not (
-        is_live or options.positions or options.loop or options.max_records or any(map(seems_compressed, paths))
+        is_live or options.positions or options.loop or options.max_records or any(map(seems_sequential, paths))
     )
     total = sum(map(size_of, paths)) if is_known else None
     return Plan(read, shape, columns, where, layouts, key, watch, total)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from schemas.forms.delimited import DELIMITED
 from schemas.forms.form import Field, Form
+from schemas.text.dialect_options import DialectOptions
+from schemas.text.text_encoding import is_bytewise
 from schemas.time_formats import TimeFormat
 from schemas.times import to_micros
 
@@ -35,10 +37,17 @@ class Dialect(NamedTuple):
 
     Attributes:
         separator: one character between two fields.
-        quoted: whether a field may stand in double quotes (a double quote inside is doubled).
-        encoding: ``utf-8`` or ``latin-1``.
+        quoted: whether a field may stand in quotes (a quote inside is doubled).
+        encoding: ``utf-8``, ``cp1252`` or another in which each byte is a character, and ASCII is ASCII.
         header: the names of the columns, where a header row puts them in another order than the record type does.
-        skip: bytes before the first record (byte order mark and header row).
+        skip: bytes before the first record (byte order mark, what stands before a table, and header row).
+        quote: the quote.
+        escape: what takes away the meaning of a quote, a separator or itself behind it; empty where nothing does.
+        comment: what lines begin with that are no records; empty where none are.
+        repeated: a header row, which is no record where it comes again; empty for none.
+        width: how many fields a record has whose quotes may be open at a line's end, so that it goes on in the next
+            one; 0 where a line is a record.
+        multiline: whether such a record is read; otherwise it is rejected.
     """
 
     separator: str = "\t"
@@ -46,6 +55,12 @@ class Dialect(NamedTuple):
     encoding: str = "utf-8"
     header: tuple[str, ...] = ()
     skip: int = 0
+    quote: str = '"'
+    escape: str = ""
+    comment: str = ""
+    repeated: str = ""
+    width: int = 0
+    multiline: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,7 @@ class RecordType:
         form: how the records are written.
         other_times: names that the event time may have in its place, of JSON records of several kinds.
         untimed: the event time, in UTC and without a zone, of a record that has none; None for when it arrived.
+        written: what was said of how they are written, before anything is found out.
     """
 
     name: str
@@ -86,6 +102,7 @@ class RecordType:
     form: Form = DELIMITED
     other_times: tuple[str, ...] = ()
     untimed: datetime | None = None
+    written: DialectOptions = DialectOptions()
 
     def __post_init__(self) -> None:
         """Check that the typed columns and the event time are among the names."""
@@ -116,6 +133,17 @@ class RecordType:
     def times(self) -> TimeFormat:
         """How times are written."""
         return self.time_format or self.form.times
+
+    @property
+    def wide_encoding(self) -> str | None:
+        """The encoding that bytes have to be turned from before they are lines; empty for none, None if not known."""
+        encoding = self.written.encoding
+        return "" if encoding and is_bytewise(encoding) and self.form.has_dialects else encoding
+
+    @property
+    def in_utf8(self) -> RecordType:
+        """The record type of the same records once their bytes were turned into UTF-8."""
+        return replace(self, written=replace(self.written, encoding="utf-8")) if self.wide_encoding else self
 
     @property
     def tells_words(self) -> bool:

@@ -21,11 +21,11 @@ from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import Block
 from schemas.object_path import is_remote
 from schemas.record_type import RecordType
-from schemas.text.dialect import sniff_dialect
+from schemas.text.sniff import sniff_dialect
 from sources.address import Address, parse_address
-from sources.files.chunks import ByteRange, find_files, piece_size
+from sources.files.chunks import ByteRange, check_texts, find_files, piece_size
 from sources.files.follow import FollowLines
-from sources.files.opening import seems_compressed
+from sources.files.opening import seems_sequential
 from sources.files.repeat import Repeat
 from sources.files.replay import FileReplay, check_times
 from sources.kafka.settings import DEFAULT_READERS
@@ -121,7 +121,8 @@ class Read(beam.PTransform):
         for source in self._sources:
             if not isinstance(source, FileReplay) or source.max_records is not None:
                 return None
-            if any(seems_compressed(piece.path) for piece in source.pieces):
+            wide = self.record_type.wide_encoding
+            if any(seems_sequential(piece.path, wide) for piece in source.pieces):
                 return None
             total += sum(map(piece_size, source.pieces))
         return total
@@ -188,7 +189,9 @@ class Read(beam.PTransform):
         if paths and self.follow:
             yield FollowLines(tuple(find_files(paths)), **live)
         elif paths:
-            pieces = tuple(ByteRange(path) for path in find_files(paths))
+            found = find_files(paths)
+            check_texts(found, self.record_type)
+            pieces = tuple(map(ByteRange, found))
             # With a limit, however high, a replay is one ordered stream.
             most = self.max_records or (sys.maxsize if self.in_order or self.loop else None)
             replay = FileReplay(pieces, self.record_type, self.pace, self.disorder_micros, most)

@@ -12,6 +12,7 @@ from typing import Any
 from schemas.record_type import Dialect, RecordType
 
 #: What stands for characters that the csv module would take for a line end, or, before Python 3.11, not at all.
+_ESCAPED = 0xE100
 _STRAYS = {"\r": "\ue000", "\0": "\ue001"}
 
 
@@ -44,10 +45,16 @@ def parse(data: bytes, record_type: RecordType, dialect: Dialect, wanted=None, c
 
 
 def split(text: str, dialect: Dialect) -> list[str]:
-    if not dialect.quoted or '"' not in text:
-        return text.split(dialect.separator)
-    reader = csv.reader([text.translate(str.maketrans(_STRAYS))], delimiter=dialect.separator, strict=True)
-    back = str.maketrans({stray: character for character, stray in _STRAYS.items()})
+    if dialect.escape:
+        special = re.escape(dialect.separator + dialect.escape + (dialect.quote if dialect.quoted else ""))
+        text = re.sub(rf"{re.escape(dialect.escape)}([{special}])", lambda found: chr(_ESCAPED + ord(found[1])), text)
+    escaped = {_ESCAPED + ord(mark): mark for mark in (dialect.separator, dialect.quote, "\\")}
+    if not dialect.quoted or dialect.quote not in text:
+        return [field.translate(escaped) for field in text.split(dialect.separator)]
+    reader = csv.reader(
+        [text.translate(str.maketrans(_STRAYS))], delimiter=dialect.separator, quotechar=dialect.quote, strict=True
+    )
+    back = escaped | {ord(stray): character for character, stray in _STRAYS.items()}
     try:
         return [field.translate(back) for field in next(reader)]
     except csv.Error as error:

@@ -34,9 +34,24 @@ dialects = st.builds(
     Dialect,
     separator=st.sampled_from("\t,;|"),
     quoted=st.booleans(),
-    encoding=st.sampled_from(["utf-8", "latin-1"]),
+    encoding=st.sampled_from(["utf-8", "latin-1", "cp1252"]),
     header=st.just(()),
     skip=st.just(0),
+    quote=st.sampled_from("\"'"),
+    escape=st.sampled_from(["", "", "\\"]),
+    comment=st.just(""),
+    repeated=st.just(""),
+    width=st.just(0),
+    multiline=st.just(False),
+)
+#: Those in which not every line is a record.
+many_line_dialects = st.builds(
+    lambda dialect, **more: dialect._replace(**more),
+    dialects,
+    comment=st.sampled_from(["", "#", "k", "--"]),
+    repeated=st.sampled_from(["", "key;when", "a"]),
+    width=st.sampled_from([0, 6]),
+    multiline=st.booleans(),
 )
 times = st.datetimes(datetime(2011, 4, 1), datetime(2011, 4, 3)).map(lambda t: t.strftime("%Y-%m-%d %H:%M:%S"))
 odd_times = st.sampled_from(
@@ -100,8 +115,11 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=
 
 
 def render_field(text: str, dialect: Dialect, force: bool) -> str:
-    if dialect.quoted and (force or dialect.separator in text or text.startswith('"')):
-        return '"' + text.replace('"', '""') + '"'
+    if dialect.escape:
+        text = text.replace(dialect.escape, dialect.escape * 2)
+    if dialect.quoted and (force or dialect.separator in text or text.startswith(dialect.quote)):
+        inside = dialect.escape + dialect.quote if dialect.escape and force else dialect.quote * 2
+        return dialect.quote + text.replace(dialect.quote, inside) + dialect.quote
     return text
 
 
@@ -125,7 +143,7 @@ def sale_lines(draw, dialect: Dialect, odd: bool = True) -> bytes:
     line = text.encode(dialect.encoding, "replace")
     if odd and draw(st.integers(0, 19)) == 0:
         place = draw(st.integers(0, len(line)))
-        line = line[:place] + draw(st.sampled_from([b'"', b"\xff", b"\x80", b"\r", b'""'])) + line[place:]
+        line = line[:place] + draw(st.sampled_from([b'"', b"'", b"\\", b"\xff", b"\x81", b"\r", b'""'])) + line[place:]
     return line
 
 

@@ -13,7 +13,7 @@ from apache_beam.pvalue import TaggedOutput
 from schemas.elements.block import NOTHING_IS_LATE, Block
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from schemas.record_type import Rejected
-from schemas.text.lines import find_lines
+from schemas.text.records import find_records
 from schemas.times import to_datetime
 from transforms.counting import LATE, count_rows
 from transforms.windows import Windows
@@ -80,7 +80,7 @@ def _raw_records(block: Block, rows: pl.DataFrame) -> Iterator[Rejected]:
     """Yield the raw records of some rows of a block."""
     if not rows.height:
         return
-    starts, stops = find_lines(block.data)
+    starts, stops = find_records(block.data, block.dialect)
     promised = to_datetime(block.watermark)
     for number in rows[RECORD].to_list():
         reason = f"late: its last window had closed when the watermark was {promised:%Y-%m-%dT%H:%M:%S.%fZ}"

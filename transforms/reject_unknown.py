@@ -12,7 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from schemas.elements.frames import RECORD, Batch
 from schemas.record_type import Rejected
-from schemas.text.lines import find_lines
+from schemas.text.records import find_records
 from transforms.counting import count_rejected
 
 #: So many characters of a value stand in the reason.
@@ -68,7 +68,7 @@ class _RejectUnknownFn(beam.DoFn):
         if known.height:
             yield batch._replace(rows=known)
         unknown = batch.rows.filter(is_known.not_().fill_null(value=True))
-        starts, stops = find_lines(batch.block.data)
+        starts, stops = find_records(batch.block.data, batch.block.dialect)
         rejected = []
         for number, value in unknown.select(RECORD, self._column).iter_rows():
             shown = repr(value if value is None or len(value) <= _SHOWN else f"{value[:_SHOWN]}…")

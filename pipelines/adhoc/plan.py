@@ -13,6 +13,7 @@ import polars as pl
 from command_line.arguments import positive
 from command_line.option import Group, Option
 from pipelines.runtime.demo import demo_trips
+from pipelines.runtime.dialect_options import dialect_options
 from pipelines.runtime.lookup import read_lookup
 from pipelines.runtime.options import StreamOptions
 from pipelines.runtime.shared_options import TIME_FORMAT
@@ -158,7 +159,14 @@ def plan(options: StreamOptions) -> Plan:
     where, time = options.where or "", options.time or ""
     form = _form(options, paths)
     record_type = infer_record_type(
-        paths, uses or [Use(time)], form=form, names=options.names or "", time=time, times=options.times, where=where
+        paths,
+        uses or [Use(time)],
+        form=form,
+        names=options.names or "",
+        time=time,
+        times=options.times,
+        where=where,
+        written=dialect_options(options),
     )
     time = record_type.event_time
     if options.windows.length and not time and len(files) == len(options.inputs) and not options.is_following:

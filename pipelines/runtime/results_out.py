@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 
+from pipelines.runtime.dialect_options import check_form, dialect_options
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.paths import check_paths
@@ -38,9 +40,11 @@ def reading(options: StreamOptions, record_type: RecordType, **more: Any) -> Rea
         OSError: a file is not there, a port is taken, or a broker does not answer or refuses.
         ValueError: the options do not go together.
     """
+    written = dialect_options(options)
+    check_form(written, record_type.form)
     return Read(
         tuple(options.inputs),
-        record_type,
+        replace(record_type, written=written),
         options.pace,
         options.disorder_micros(is_live=False),
         options.disorder_micros(is_live=True),

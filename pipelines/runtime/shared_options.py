@@ -5,6 +5,7 @@ from __future__ import annotations
 from command_line.arguments import period, positive, positive_duration, positive_number
 from command_line.config_file import CONFIG
 from command_line.option import Group, Option
+from pipelines.runtime.dialect_options import DIALECT
 from pipelines.runtime.kafka_options import KAFKA
 from pipelines.runtime.options import DEFAULT_DISORDER, DEFAULT_LIVE_DISORDER
 from pipelines.runtime.verdict import MaxRejected
@@ -135,4 +136,4 @@ def shared_options(window: str, lateness: str, outputs: str = RESULTS) -> tuple[
             is_rare=True,
         ),
     )
-    return INPUT, PACE, windows, output, KAFKA, TOLD, CONFIG
+    return INPUT, DIALECT, PACE, windows, output, KAFKA, TOLD, CONFIG

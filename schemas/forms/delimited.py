@@ -36,7 +36,7 @@ class Delimited(Form):
             return records.str.extract(_pattern(field))
         _before(field)
         found = records.str.splitn(field.separator, field.place + 2).struct[field.place]
-        return found.str.extract(r'^"?([^"\r]*)')
+        return found.str.extract(r"^[\"']?([^\"'\r]*)")
 
     def sequence_pattern(self, field: Field) -> re.Pattern[bytes]:
         """Return what finds the field at the place of that column.
@@ -65,7 +65,7 @@ def _before(field: Field) -> str:
 
 
 def _pattern(field: Field) -> str:
-    return rf'{_before(field)}"?([^"{re.escape(field.separator)}\r\n]*)'
+    return rf"{_before(field)}[\"']?([^\"'{re.escape(field.separator)}\r\n]*)"
 
 
 DELIMITED = Delimited()

@@ -15,7 +15,7 @@ Offsets = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Words = npt.NDArray[np.uint64]
 
-NEWLINE, RETURN, QUOTE = 0x0A, 0x0D, 0x22
+NEWLINE, RETURN = 0x0A, 0x0D
 #: Comparing piece by piece keeps the result in the processor's cache: 2 ms for 16 MB, against 15 ms in one piece.
 _PIECE_BYTES = 1 << 18
 _WORD_BITS = 64
@@ -142,30 +142,95 @@ def are_plain(data: bytes, lines: Lines, dialect: Dialect, width: int) -> Flags:
     The quotes are looked at 64 bytes at a time, so it does not matter how many there are.
     """
     separators = find_bits(data, ord(dialect.separator))
-    if not dialect.quoted or b'"' not in data:
+    if not dialect.quoted or dialect.quote.encode() not in data:
         # There are none between the lines, so that one look per line is enough.
-        return np.asarray(np.diff(Ranks(separators).before(lines.stops), prepend=0) == width - 1)
-    quotes = find_bits(data, QUOTE)
-    is_odd = Ranks(quotes).within(lines) % 2 == 1
-    # A line with a quote too few must not turn the next ones inside out: it gets one more, at its end.
-    inside = _odd_before(quotes | _bits_at(lines.stops[is_odd], len(quotes)))
-    may_open = _behind(separators) | _bits_at(lines.starts, len(quotes))
-    may_close = _ahead(separators | _bits_at(lines.stops, len(quotes)))
-    strays = quotes & ~(inside & may_close | ~inside & may_open)
-    fields = Ranks(separators & ~inside).within(lines) + 1
-    return np.asarray((fields == width) & ~is_odd & (Ranks(strays).within(lines) == 0))
+        is_plain = np.asarray(np.diff(Ranks(separators).before(lines.stops), prepend=0) == width - 1)
+    else:
+        quotes = _Quotes(data, lines, dialect, separators)
+        fields = Ranks(separators & ~quotes.inside).within(lines) + 1
+        is_plain = np.asarray((fields == width) & ~quotes.is_odd & (quotes.count_strays(lines) == 0))
+    if dialect.escape and dialect.escape.encode() in data:
+        is_plain &= count_in_lines(data, ord(dialect.escape), lines) == 0
+    return is_plain
+
+
+class _Quotes:
+    """What the quotes of lines do: which lines have an odd number of them, what is inside, which are strays."""
+
+    def __init__(self, data: bytes, lines: Lines, dialect: Dialect, separators: Words) -> None:
+        quotes = find_bits(data, ord(dialect.quote))
+        self.is_odd = Ranks(quotes).within(lines) % 2 == 1
+        # A line with a quote too few must not turn the next ones inside out: it gets one more, at its end.
+        self.inside = _odd_before(quotes | _bits_at(lines.stops[self.is_odd], len(quotes)))
+        may_open = _behind(separators) | _bits_at(lines.starts, len(quotes))
+        may_close = _ahead(separators | _bits_at(lines.stops, len(quotes)))
+        self._strays = _strays(quotes, self.inside, may_open, may_close)
+
+    def count_strays(self, lines: Lines) -> Offsets:
+        """Count the quotes of each line that are neither right before nor right behind a field."""
+        return Ranks(self._strays).within(lines)
+
+
+def _strays(quotes: Words, inside: Words, may_open: Words, may_close: Words) -> Words:
+    return quotes & ~(inside & may_close | ~inside & may_open)
+
+
+def have_odd_quotes(data: bytes, lines: Lines, dialect: Dialect) -> Flags:
+    """Return which lines have other quotes than those that open and close fields, in turn."""
+    quotes = _Quotes(data, lines, dialect, find_bits(data, ord(dialect.separator)))
+    return np.asarray(quotes.is_odd | (quotes.count_strays(lines) > 0))
+
+
+def has_odd_quotes(data: bytes, dialect: Dialect) -> bool:
+    """Return whether some line has other quotes than those that open and close fields, without finding the lines."""
+    quotes, newlines = find_bits(data, ord(dialect.quote)), find_bits(data, NEWLINE)
+    inside = _odd_before(quotes)
+    if (inside & newlines).any():
+        return True
+    separators = find_bits(data, ord(dialect.separator))
+    border = newlines | _bits_at(np.array([len(data)]), len(quotes))
+    ends = border | find_bits(data, RETURN) if b"\r" in data else border
+    begin = _bits_at(np.zeros(1, np.int64), len(quotes))
+    return bool(_strays(quotes, inside, _behind(separators | newlines) | begin, _ahead(separators | ends)).any())
+
+
+def are_decodable(data: bytes, lines: Lines, encoding: str) -> Flags:
+    """Return which lines are text in the encoding; only those with bytes beyond ASCII are looked at."""
+    found = np.flatnonzero(np.frombuffer(data, np.uint8) > 0x7F)  # noqa: PLR2004
+    is_text = np.ones(len(lines.starts), bool)
+    for number in np.unique(np.searchsorted(lines.starts, found, side="right") - 1).tolist():
+        try:
+            data[lines.starts[number] : lines.stops[number]].decode(encoding)
+        except UnicodeDecodeError:
+            is_text[number] = False
+    return is_text
 
 
 def are_utf8(data: bytes, lines: Lines) -> Flags:
-    """Return which lines are UTF-8; only those with bytes beyond ASCII are looked at."""
-    found = np.flatnonzero(np.frombuffer(data, np.uint8) > 0x7F)  # noqa: PLR2004
-    is_utf8 = np.ones(len(lines.starts), bool)
-    for number in np.unique(np.searchsorted(lines.starts, found, side="right") - 1).tolist():
-        try:
-            data[lines.starts[number] : lines.stops[number]].decode()
-        except UnicodeDecodeError:
-            is_utf8[number] = False
-    return is_utf8
+    """Return which lines are UTF-8."""
+    return are_decodable(data, lines, "utf-8")
+
+
+def are_records(data: bytes, lines: Lines, dialect: Dialect) -> Flags:
+    """Return which lines are records, and neither comments nor a header row that comes again."""
+    is_record = np.ones(len(lines.starts), bool)
+    if not len(lines.starts):
+        return is_record
+    if dialect.comment:
+        is_record &= ~_begin_with(data, lines, dialect.comment.encode())
+    header = dialect.repeated.encode(dialect.encoding)
+    if header and header in data:
+        is_record &= ~(_begin_with(data, lines, header) & (lines.stops - lines.starts == len(header)))
+    return is_record
+
+
+def _begin_with(data: bytes, lines: Lines, text: bytes) -> Flags:
+    view = np.frombuffer(data, np.uint8)
+    found = lines.stops - lines.starts >= len(text)
+    found &= view[lines.starts] == text[0]
+    for number in np.flatnonzero(found) if len(text) > 1 else ():
+        found[number] = data.startswith(text, int(lines.starts[number]))
+    return np.asarray(found)
 
 
 def join_lines(data: bytes, lines: Lines, which: Flags) -> bytes:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from schemas.elements.frames import RECORD, Batch
-from schemas.text.lines import find_lines, join_lines
+from schemas.text.lines import join_lines
+from schemas.text.records import find_records
 from sinks.files.json_text import json_lines, json_text
 from transforms.untyped.fields import FIELD, JSON
 from transforms.untyped.numbers import is_number
@@ -106,7 +107,7 @@ def render_lines(batch: Batch, layout: Layout) -> bytes:
 def raw_lines(batch: Batch) -> bytes:
     """Return the records of a batch just as they came."""
     data = batch.block.data
-    lines = find_lines(data)
+    lines = find_records(data, batch.block.dialect)
     which = np.zeros(len(lines.starts), bool)
     which[batch.rows[RECORD].to_numpy()] = True
     joined = join_lines(data, lines, which)

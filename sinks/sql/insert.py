@@ -13,7 +13,7 @@ from apache_beam.transforms.window import GlobalWindows
 from sqlalchemy.dialects import postgresql, sqlite
 
 from schemas.elements.frames import RECORD, Batch, Written
-from schemas.text.lines import find_lines
+from schemas.text.records import find_records
 from sinks.sql.database import DATABASES, RETRY_SECONDS, Database
 from sinks.sql.url import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
 from sources.positions import delivery
@@ -96,7 +96,7 @@ def table_rows(
         declared: whether somebody said that these are numbers.
     """
     block = batch.block
-    lines = find_lines(block.data)
+    lines = find_records(block.data, block.dialect)
     records = batch.rows[RECORD].to_numpy()
     origins, positions = block.locate_all(lines.starts[records])
     # A message that has a number can be read again, and its time of arrival depends on the others of its block.

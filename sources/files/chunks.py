@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import glob
 import io
+import itertools
+import lzma
 import os
 import re
+import zlib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from schemas.object_path import is_remote
 from schemas.record_type import Dialect, RecordType
-from schemas.text.dialect import SAMPLE_BYTES, sniff_dialect
+from schemas.text.dialect import SAMPLE_BYTES
+from schemas.text.records import MAX_JOINED_BYTES, has_open_line, last_record_end, may_have_joined
+from schemas.text.sniff import sniff_dialect
+from schemas.text.text_encoding import check_text
 from sources.files.opening import one_line_errors, open_file
 from storage.place import find_objects, size_of
 
@@ -22,6 +28,8 @@ _SKIP_BYTES = 1 << 16
 #: Where the last line end of a chunk is looked for.
 _TAIL_BYTES = 1 << 16
 _OVER_BYTES = 1 << 20
+#: Of so many files it is looked at whether their encoding is known, before anything is read.
+_MOST_CHECKED = 100
 #: The names of files that have no records but tell something of others.
 _BESIDE = re.compile(
     r"\.|_(?:SUCCESS|FAILURE|(?:common_)?metadata|(?:committed|started)_\d+)$|(?:MD5|SHA\d+)SUMS?(?:\.txt)?$"
@@ -127,8 +135,25 @@ def _is_meant(path: Path) -> bool:
 
 def file_dialect(path: str, record_type: RecordType) -> Dialect:
     """Find the dialect of a file from its head."""
-    with open_file(path) as file:
-        return sniff_dialect(_read(file, SAMPLE_BYTES), record_type)
+    with open_file(path, record_type.wide_encoding) as file:
+        return sniff_dialect(_read(file, SAMPLE_BYTES), record_type.in_utf8)
+
+
+def check_texts(paths: Iterable[str], record_type: RecordType) -> None:
+    """See that the first of some files are not in an encoding that nobody can tell by their bytes.
+
+    Raises:
+        OSError: one is; the message names it, and what to do.
+    """
+    local = (path for path in paths if not is_remote(path))
+    for path in itertools.islice(local, 0 if record_type.written.encoding else _MOST_CHECKED):
+        try:
+            with open_file(path) as file:
+                check_text(_read(file, _TAIL_BYTES))
+        except ValueError as error:
+            raise OSError(f"cannot read {path!r}: {error}") from None
+        except (OSError, EOFError, zlib.error, lzma.LZMAError):  # which is told where it is read
+            continue
 
 
 def piece_size(piece: ByteRange) -> int:
@@ -156,17 +181,75 @@ def read_chunks(
         piece = pieces[number]
         with one_line_errors(piece.path):
             dialect = file_dialect(piece.path, record_type)
-            with open_file(piece.path) as file:
+            width = len(record_type.order(dialect)) if dialect.quoted and record_type.form.has_dialects else 0
+            wide = record_type.wide_encoding
+            cut = _Cut(dialect, width, chunk_bytes)
+            with open_file(piece.path, wide) as file:
+                offset, carry = first_offset, b""
+                if number > first_piece or offset < 0:
+                    offset, carry = _align(file, piece, cut)
+                    if width and piece.start > dialect.skip and _may_be_inside(file, offset, cut):
+                        offset = -1
                 if number == first_piece and first_offset >= 0:
-                    offset, carry = first_offset, b""
                     _go_to(file, offset)
-                else:
-                    offset, carry = _align(file, piece, dialect, chunk_bytes)
-                yield from _read_piece(file, number, piece, offset, carry, dialect, chunk_bytes)
+                if offset >= 0:
+                    yield from _read_piece(file, number, piece, offset, carry, cut)
+                    continue
+            # What the piece begins with may belong to a record before it: all records up to there settle that.
+            offset = dialect.skip
+            with open_file(piece.path, wide) as file:
+                _go_to(file, offset)
+                for chunk in _read_piece(file, number, ByteRange(piece.path, 0, piece.start), offset, b"", cut):
+                    offset = chunk.after
+            with open_file(piece.path, wide) as file:
+                _go_to(file, offset)
+                yield from _read_piece(file, number, piece, offset, b"", cut)
 
 
-def _align(file: BinaryIO, piece: ByteRange, dialect: Dialect, chunk_bytes: int) -> tuple[int, bytes]:
-    """Return the offset of the first record whose first byte is in the piece, and what was read from there on."""
+class _Cut(NamedTuple):
+    """How a file is cut: its dialect, how many fields a record has where it has quotes, and how long chunks are."""
+
+    dialect: Dialect
+    width: int
+    chunk_bytes: int
+
+    @property
+    def joined(self) -> Dialect:
+        """The dialect of chunks in which lines may belong together."""
+        return self.dialect._replace(width=self.width)
+
+    @property
+    def joined_bytes(self) -> int:
+        """The most bytes of a record of several lines."""
+        return min(MAX_JOINED_BYTES, self.chunk_bytes)
+
+    def at_record(self, data: bytes, end: int, *, is_last: bool = False) -> tuple[int, Dialect]:
+        """Return where to cut data, which begin with a record, so that no record is cut, and the dialect of that part.
+
+        Args:
+            data: some bytes of the file; a record of several lines that is longer is cut.
+            end: behind the line end that comes last, or behind the one of the last line that is wanted.
+            is_last: whether the file ends with them.
+        """
+        if not self.width or not end or not may_have_joined(data, self.dialect):
+            return end, self.dialect
+        return last_record_end(data, end, self.joined, self.joined_bytes, is_last=is_last), self.joined
+
+
+def _may_be_inside(file: BinaryIO, offset: int, cut: _Cut) -> bool:
+    """Return whether a line may belong to a record that begins before it: so some line there has open quotes."""
+    if not file.seekable():
+        return True
+    place = file.tell()
+    file.seek(max(cut.dialect.skip, offset - cut.joined_bytes))
+    before = _read(file, offset - file.tell())
+    file.seek(place)
+    return has_open_line(before, cut.dialect)
+
+
+def _align(file: BinaryIO, piece: ByteRange, cut: _Cut) -> tuple[int, bytes]:
+    """Return the offset of the first line whose first byte is in the piece, and what was read from there on."""
+    dialect, chunk_bytes = cut.dialect, cut.chunk_bytes
     if piece.start <= dialect.skip:
         _go_to(file, dialect.skip)
         return dialect.skip, b""
@@ -177,17 +260,22 @@ def _align(file: BinaryIO, piece: ByteRange, dialect: Dialect, chunk_bytes: int)
     return offset, carry
 
 
-def _read_piece(
-    file: BinaryIO, number: int, piece: ByteRange, offset: int, carry: bytes, dialect: Dialect, chunk_bytes: int
-) -> Iterator[Chunk]:
+def _read_piece(file: BinaryIO, number: int, piece: ByteRange, offset: int, carry: bytes, cut: _Cut) -> Iterator[Chunk]:
     """Read on behind ``carry``, which are the bytes at ``offset`` that were read already."""
+    chunk_bytes = cut.chunk_bytes
     size = os.fstat(file.fileno()).st_size if isinstance(file, io.FileIO) else 0  # an object knows its own end
     while piece.stop < 0 or offset < piece.stop:
         if data := _read_in_place(file, offset, chunk_bytes, piece.stop):
-            yield Chunk(data, number, offset, offset + len(data), dialect)
-            offset += len(data)
+            end, dialect = cut.at_record(data, len(data))
+            if end:
+                yield Chunk(data[:end], number, offset, offset + end, dialect)
+                offset += end
+                carry = b""
+                if end < len(data):
+                    file.seek(offset)
+                continue
+            file.seek(offset)
             carry = b""
-            continue
         window = carry + _read(file, chunk_bytes - len(carry))
         if not window and piece.stop >= 0:
             raise EOFError(f"it ends before byte {piece.stop}, and did not when it was listed")
@@ -199,12 +287,13 @@ def _read_piece(
         # A record is ours if it begins before the stop, so the line end to look for is at stop - 1 or behind.
         most = len(window) if piece.stop < 0 else window.find(b"\n", max(0, piece.stop - 1 - offset)) + 1 or len(window)
         end = most if is_last and most == len(window) else window.rfind(b"\n", 0, most) + 1
+        end, dialect = cut.at_record(window, end, is_last=is_last)
         if end == 0:
             end = len(window)
             after, carry = _skip_line(file, offset + end, chunk_bytes)
             if after > offset + end:
                 fault = f"record longer than {chunk_bytes} bytes"
-                yield Chunk(window[:SHOWN_BYTES], number, offset, after, dialect, fault)
+                yield Chunk(window[:SHOWN_BYTES], number, offset, after, cut.dialect, fault)
                 offset = after
                 continue
         yield Chunk(window[:end] if end < len(window) else window, number, offset, offset + end, dialect)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from schemas.record_type import Dialect, RecordType
 from schemas.text.dialect import SAMPLE_BYTES
+from schemas.text.text_encoding import find_wide_encoding
 from sources import progress as board
 from sources.backlog import Backlog
 from sources.drain import draining
@@ -301,6 +302,10 @@ class Following(Reading):
             return False
         if compression_of(head):
             raise OSError(f"cannot follow {file.path!r}: a compressed file does not grow line by line")
+        if encoding := find_wide_encoding(head):
+            raise OSError(f"cannot follow {file.path!r}: its text is {encoding.upper()}, which has no lines of bytes")
+        if b"\n" not in head and head.count(b"\r") > 1:
+            raise OSError(f"cannot follow {file.path!r}: its lines end in CR, and not in LF")
         dialect = Dialect(self._record_type.separator)
         if self._source.sniff is not None:
             try:

@@ -15,7 +15,9 @@ from typing import Any, BinaryIO, Literal, cast
 import pyarrow
 
 from schemas.object_path import bare, is_remote
+from schemas.text.text_encoding import find_wide_encoding
 from sources.files.json_array import ArrayElements, begins_array
+from sources.files.transcoding import Ahead, LineEnds, Transcoded, has_return_ends, wrapped
 from storage.place import open_bytes
 
 #: A JSON array is read as a compressed file is: from its beginning only, and as other bytes than it has.
@@ -42,6 +44,8 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 }
 _MAGIC_BYTES = 64
 _READ_BYTES = 1 << 18
+#: Of so many bytes at the head of a file it shows in what its characters and lines are written.
+_LOOK_BYTES = 1 << 16
 
 
 @contextlib.contextmanager
@@ -53,13 +57,41 @@ def one_line_errors(path: str) -> Iterator[None]:
         raise OSError(f"cannot read {path!r} to its end: {error}") from error
 
 
-def open_file(path: str) -> BinaryIO:
-    """Open a file for reading its bytes, decompressed if it is compressed.
+def open_file(path: str, wide: str | None = None) -> BinaryIO:
+    r"""Open a file for reading its bytes as lines: decompressed, and with ``\n`` where lines end in ``\r`` alone.
+
+    Text in which a character is not a byte, as UTF-16, comes as UTF-8: ``wide`` says which encoding that is, empty if
+    it is none of these, and None leaves it to the first bytes.
 
     Raises:
         OSError: it cannot be opened, or is a zip archive, or compressed by its name and neither that nor text.
         EOFError: it is empty, and compressed by its name: what is compressed has some bytes always.
     """
+    return _open(path, wide)[0]
+
+
+def _open(path: str, wide: str | None) -> tuple[BinaryIO, bool]:
+    """Open a file as :func:`open_file` does; return also whether it can be read from its beginning only."""
+    file, kind = _open_bytes(path)
+    head = b""
+    try:
+        while len(head) < _LOOK_BYTES and (data := file.read(_LOOK_BYTES - len(head))):
+            head += data
+        can_seek = file.seekable() and file.seek(0) == 0
+    except BaseException:
+        file.close()
+        raise
+    if not can_seek:
+        file = wrapped(Ahead(head, file))
+    if wide is None:
+        wide = find_wide_encoding(head)
+    if wide:
+        head = head.decode(wide, "replace").encode()
+        file = wrapped(Transcoded(file, wide))
+    return (wrapped(LineEnds(file)) if has_return_ends(head) else file), bool(kind or wide)
+
+
+def _open_bytes(path: str) -> tuple[BinaryIO, Compression]:
     source: Any = path
     if is_remote(path):  # asked for once only
         source = open_bytes(path)
@@ -70,14 +102,13 @@ def open_file(path: str) -> BinaryIO:
     if kind == "gzip":
         packed: Any = gzip.open(source, "rb")  # noqa: SIM115 - whoever asked for it closes it
         packed.myfileobj = packed.myfileobj or source  # so that it is closed, too
-        return cast(BinaryIO, packed)
+        return cast(BinaryIO, packed), kind
     if kind == "zstd":
         # The zstandard module takes the end of a file that was cut off for its end; Arrow is as fast, and does not.
-        return cast(BinaryIO, pyarrow.input_stream(source, compression="zstd"))
+        return cast(BinaryIO, pyarrow.input_stream(source, compression="zstd")), kind
     if kind:
-        makes = _DECOMPRESSORS[kind]
-        return cast(BinaryIO, io.BufferedReader(_Streams(source, makes), _READ_BYTES))
-    return open_bytes(path) if source is path else cast(BinaryIO, source)
+        return wrapped(_Streams(source, _DECOMPRESSORS[kind])), kind
+    return (open_bytes(path) if source is path else cast(BinaryIO, source)), kind
 
 
 def is_compressed(path: str) -> bool:
@@ -105,13 +136,30 @@ def compression(path: str) -> Compression:
         return _compression(path, file.read(_MAGIC_BYTES))
 
 
-def seems_compressed(path: str) -> bool:
-    """Return whether a file is compressed, for what is only shown: of objects the name tells, which takes no request.
+def is_sequential(path: str, wide: str | None = None) -> bool:
+    """Return whether a file can be read from its beginning only: it is compressed, or not read byte by byte.
 
     Raises:
-        OSError: see :func:`is_compressed`.
+        OSError: as :func:`is_compressed`.
     """
-    return bare(path).lower().endswith(COMPRESSED_ENDINGS) if is_remote(path) else is_compressed(path)
+    with one_line_errors(path):
+        try:
+            file, found = _open(path, wide)
+        except EOFError:
+            return True  # whoever opens it will say so
+        file.close()
+        return found
+
+
+def seems_sequential(path: str, wide: str | None = None) -> bool:
+    """Return :func:`is_sequential`, for what is only shown: of objects the name tells, which takes no request.
+
+    Raises:
+        OSError: as :func:`is_compressed`.
+    """
+    if is_remote(path):
+        return bool(wide) or bare(path).lower().endswith(COMPRESSED_ENDINGS)
+    return is_sequential(path, wide)
 
 
 def _compression(path: str, head: bytes) -> Compression:

@@ -18,11 +18,12 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from schemas.elements.block import NOTHING_IS_LATE, PLAUSIBLE_AHEAD_MICROS, Block, Span, file_origin, now_micros
 from schemas.record_type import RecordType
 from schemas.text.dialect import SAMPLE_BYTES
-from schemas.text.lines import Lines, Offsets, event_times, find_lines, line_times
+from schemas.text.lines import Lines, Offsets, event_times, line_times
+from schemas.text.records import find_records
 from sources import progress as board
 from sources.drain import draining
 from sources.files.chunks import ByteRange, Chunk, piece_size, read_chunks
-from sources.files.opening import is_compressed
+from sources.files.opening import is_sequential
 from sources.pacing import Pace
 from sources.reader import BlockReader, MarkCoder, Reading, TimedBlock, resume
 
@@ -98,7 +99,7 @@ class FileReplay(UnboundedSource):
         shares: list[list[ByteRange]] = [[] for _ in range(wanted)]
         sizes = [0] * wanted
         for piece in self.pieces:
-            for part in cut_piece(piece, wanted):
+            for part in cut_piece(piece, wanted, self.record_type.wide_encoding):
                 least = sizes.index(min(sizes))
                 shares[least].append(part)
                 sizes[least] += piece_size(part)
@@ -135,7 +136,7 @@ def check_times(pieces: Sequence[ByteRange], record_type: RecordType) -> None:
         refused = f"cannot play {piece.path!r} by event time: "
         if not time:
             raise ValueError(f"{refused}a {record_type.name} has none")
-        lines = find_lines(head.data)
+        lines = find_records(head.data, head.dialect)
         written = line_times(head.data, lines, record_type, head.dialect)
         latest = now_micros() + PLAUSIBLE_AHEAD_MICROS
         times = event_times(head.data, lines, record_type, head.dialect, NOTHING_IS_LATE, latest)
@@ -149,10 +150,10 @@ def check_times(pieces: Sequence[ByteRange], record_type: RecordType) -> None:
         raise ValueError(f"{refused}{time} is {shown!r}, expected a time such as {record_type.times.example}")
 
 
-def cut_piece(piece: ByteRange, parts: int) -> list[ByteRange]:
+def cut_piece(piece: ByteRange, parts: int, wide: str | None = None) -> list[ByteRange]:
     """Cut a piece into byte ranges of the same size, where it is long enough and can be read from its middle."""
     size = piece_size(piece)
-    if size < MIN_SPLIT_BYTES or is_compressed(piece.path):
+    if size < MIN_SPLIT_BYTES or is_sequential(piece.path, wide):
         return [piece]
     bounds = [piece.start + size * part // parts for part in range(parts)]
     return [ByteRange(piece.path, start, stop) for start, stop in zip(bounds, [*bounds[1:], piece.stop], strict=True)]
@@ -266,7 +267,7 @@ class _PacedReading(_FileReading):
                 return False
             data = self._chunk.data
             # A blank line is no record; it leaves with the record before it.
-            self._lines = find_lines(data)
+            self._lines = find_records(data, self._chunk.dialect)
             believed = self.source.wall_clock() + PLAUSIBLE_AHEAD_MICROS
             self._times = event_times(data, self._lines, self.source.record_type, self._chunk.dialect, latest, believed)
             self._line = 0

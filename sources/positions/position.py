@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from schemas.record_type import Dialect
 from sources.files.generation import born_at
-from sources.files.opening import is_compressed, open_file
+from sources.files.opening import is_sequential, open_file
 
 #: So many bytes before a position are checked: where others stand there now, the file was written anew.
 CHECKED_BYTES = 64
@@ -139,7 +139,7 @@ def find_again(position: FilePosition, others: Mapping[int, str] | None = None) 
     state = os.stat(path)  # noqa: PTH116
     position = position._replace(device=state.st_dev)
     is_unchanged = (position.size, position.modified) == (state.st_size, state.st_mtime_ns)
-    if position.is_done and is_unchanged and is_compressed(path):
+    if position.is_done and is_unchanged and is_sequential(path):
         return Found(path, position)
     around = _look(path, position.offset)
     if around is None or zlib.crc32(around[0][len(around[0]) - position.checked :]) != position.checksum:
@@ -191,7 +191,7 @@ def _look(path: str, offset: int) -> tuple[bytes, bytes] | None:
     """Return the bytes before an offset, and a few behind it; None where the file is shorter."""
     with open_file(path) as file:
         start = max(0, offset - _LINE_BYTES)
-        if not is_compressed(path):
+        if not is_sequential(path):
             file.seek(start)
         else:
             left = start

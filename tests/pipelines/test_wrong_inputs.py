@@ -20,7 +20,6 @@ WRONG = {
     "json array": json.dumps([{"a": 1}, {"a": 2}]).encode(),
     "pretty json": json.dumps([{"a": 1}, {"a": 2}], indent=2).encode(),
     "html": b"<!DOCTYPE html>\n<html>\n<body>Sign in</body>\n</html>\n",
-    "utf-16": JSON_LINES.decode().encode("utf-16"),
     "binary": bytes(range(256)) * 8,
     "other log": b"1.2.3.4 [06/May/2019:17:24:53 +0000] GET / 500\n" * 4,
 }

@@ -13,7 +13,18 @@ from schemas.elements.block import Block
 from schemas.elements.frames import RECORD
 from schemas.record_type import Dialect, Rejected
 from schemas.text.dialect import split_record
-from schemas.text.lines import RETURN, Flags, Lines, are_plain, are_utf8, count_in_lines, find_lines, join_lines
+from schemas.text.lines import (
+    NEWLINE,
+    RETURN,
+    Flags,
+    Lines,
+    are_decodable,
+    are_plain,
+    are_records,
+    count_in_lines,
+    join_lines,
+)
+from schemas.text.records import find_records
 from transforms.parse.parser import BlockParser, Parsed, ParseRecords, decoded
 from transforms.parse.values import fast_type, is_missing, looks_odd, read_value
 
@@ -60,17 +71,18 @@ class Parser(BlockParser):
         missing = {column.name for column in (*self._first, *self._then)} - set(self._type.order(block.dialect))
         if missing:
             raise ValueError(f"{block.spans[0].origin} has no column {min(missing)!r}, by its header row")
-        lines = find_lines(block.data)
-        is_plain = self._are_plain(block, lines)
+        lines = find_records(block.data, block.dialect)
+        is_record = are_records(block.data, lines, block.dialect)
+        is_plain = is_record & self._are_plain(block, lines)
         try:
             rows = self._parse_plain(block, lines, is_plain)
-        except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
-            is_plain &= are_utf8(block.data, lines)
+        except (pl.exceptions.ComputeError, UnicodeDecodeError):  # no bytes are taken among which some are no text
+            is_plain &= are_decodable(block.data, lines, block.dialect.encoding)
             rows = self._parse_plain(block, lines, is_plain)
-        slow = np.flatnonzero(~is_plain).tolist()
+        slow = np.flatnonzero(is_record & ~is_plain).tolist()
         frames = []
         if rows is not None:
-            if slow:
+            if not is_plain.all():
                 numbers = pl.Series(np.flatnonzero(is_plain).astype(np.uint32))
                 rows = rows.with_columns(numbers.gather(rows[RECORD]).alias(RECORD))
             odd = rows.filter(_ODD)[RECORD].to_list()
@@ -88,6 +100,8 @@ class Parser(BlockParser):
         is_plain = are_plain(data, lines, dialect, len(self._type.order(dialect)))
         if b"\r" in data:  # polars drops one at the end of any field
             is_plain &= count_in_lines(data, RETURN, lines) == 0
+        if dialect.width and not dialect.multiline:
+            is_plain &= count_in_lines(data, NEWLINE, lines) == 0
         return is_plain
 
     def _parse_plain(self, block: Block, all_lines: Lines, is_plain: Flags) -> pl.DataFrame | None:
@@ -109,7 +123,7 @@ class Parser(BlockParser):
             data,
             has_header=False,
             separator=dialect.separator,
-            quote_char='"' if dialect.quoted and b'"' in data else None,
+            quote_char=dialect.quote if dialect.quoted and dialect.quote.encode() in data else None,
             schema=dict.fromkeys(self._type.order(dialect), pl.String),
             empty_string_is_null=False,
             row_index_name=RECORD,
@@ -142,8 +156,11 @@ class Parser(BlockParser):
         Raises:
             ValueError: the record cannot be read at all.
         """
+        if dialect.width and not dialect.multiline and b"\n" in raw:
+            raise ValueError("a line end in quotes: --multiline reads records of several lines")
         order = self._type.order(dialect)
-        fields = split_record(decoded(raw, dialect.encoding), dialect.separator, dialect.quoted)
+        text = decoded(raw, dialect.encoding)
+        fields = split_record(text, dialect.separator, dialect.quoted, dialect.quote, dialect.escape)
         if len(fields) != len(order):
             raise ValueError(f"expected {len(order)} fields, got {len(fields)}")
         texts = dict(zip(order, fields, strict=True))

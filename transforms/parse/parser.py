@@ -181,7 +181,8 @@ def decoded(raw: bytes, encoding: str = "utf-8") -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start} of the record") from None
+        name = encoding.upper().replace("LATIN", "Latin").replace("CP", "cp")
+        raise ValueError(f"not {name} at byte {error.start} of the record") from None
 
 
 def read_json_object(text: str, decode: Callable[[str], Any] = json.loads) -> dict[str, Any]:

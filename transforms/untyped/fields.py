@@ -15,7 +15,8 @@ import polars as pl
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import RECORD, Batch
 from schemas.record_type import Column, RecordType
-from schemas.text.lines import Lines, find_lines
+from schemas.text.lines import Lines, are_records
+from schemas.text.records import find_records
 from transforms.counting import USED, count
 from transforms.parse.delimited import Parser
 from transforms.parse.parser import Parsed, ParseRecords, decoded
@@ -98,7 +99,7 @@ class FieldParser:
         """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
-        lines = find_lines(block.data)
+        lines = find_records(block.data, block.dialect)
         parsed, others = self._read(block, lines)
         parsed = self._keep(parsed, block, lines)
         return parsed._replace(columns=self._columns_of(parsed, block, others))
@@ -133,7 +134,8 @@ class FieldParser:
     def _read(self, block: Block, lines: Lines) -> tuple[Parsed, _Others]:
         number = len(lines.starts)
         if not self._columns:
-            return Parsed(pl.DataFrame({RECORD: np.arange(number, dtype=np.uint32)}), [], number), {}
+            records = np.flatnonzero(are_records(block.data, lines, block.dialect)).astype(np.uint32)
+            return Parsed(pl.DataFrame({RECORD: records}), [], number), {}
         if self._parser is None:
             return self._read_json(block, lines)
         header = tuple(FIELD + name for name in block.dialect.header)
@@ -223,18 +225,16 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 _DECODER = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse)
 
 
-def with_numbers(shape: Shape, path: str) -> Shape:
-    """Return the shape with the columns that are numbers, as the head of the file shows; a JSON string is none.
+def with_numbers(shape: Shape, *paths: str) -> Shape:
+    """Return the shape with the columns that are numbers, as the head of the files shows; a JSON string is none.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
-    data, piece = head_of(path, shape)
-    if not data or not shape.names:
+    chunk = head_of(paths, shape)
+    if chunk is None or chunk.fault or not shape.names:
         return shape
-    from sources.files.chunks import file_dialect  # noqa: PLC0415
-
-    block = Block(data, (Span(0, piece.path, 0),), file_dialect(path, shape.record_type))
+    block = Block(chunk.data, (Span(0, paths[chunk.piece], 0),), chunk.dialect)
     rows = FieldParser(shape, shape.names)(block).rows
     # With its quotes a JSON string is no number.
     written = (pl.col(JSON + name if shape.form == "jsonl" else FIELD + name).alias(name) for name in shape.names)

@@ -11,11 +11,11 @@ from schemas.elements.block import Block, Span
 from schemas.forms.json_lines import JSON_LINES
 from schemas.http import ACCESS_LOG
 from schemas.record_type import Column, ColumnKind, RecordType
+from schemas.text.dialect_options import DialectOptions
 from schemas.time_formats import COMMON_TIMES, TimeFormat
-from sources.files.chunks import file_dialect
 from transforms.parse.values import POLARS_TYPES
 from transforms.untyped.fields import FIELD, JSON, FieldParser
-from transforms.untyped.infer_schema import InputForm, Shape, find_shape, head_of
+from transforms.untyped.infer_schema import NOTHING_SAID, InputForm, Shape, find_shape, head_of
 from transforms.untyped.numbers import is_number
 from transforms.untyped.sql_allowed import SQL_ERRORS, sql_expression
 from transforms.untyped.sql_condition import Condition
@@ -45,6 +45,7 @@ def infer_record_type(
     time: str = "",
     times: TimeFormat = COMMON_TIMES,
     where: str = "",
+    written: DialectOptions = NOTHING_SAID,
 ) -> RecordType:
     """Return the type of the records of files, or of live input that is described well enough.
 
@@ -59,6 +60,7 @@ def infer_record_type(
         time: the column with the event time; empty for none.
         times: how that is written; an access log has its own way.
         where: a condition in SQL that will be asked of the records; empty for none.
+        written: what was said of how records are written.
 
     Raises:
         ValueError: a column is not there, cannot be all that is wanted of it, or nobody knows how records are written.
@@ -69,8 +71,8 @@ def infer_record_type(
         shape, seen = Shape("csv", ACCESS_LOG.names), {name: ACCESS_LOG.column(name).kind for name in ACCESS_LOG.names}
         time = ACCESS_LOG.event_time
     else:
-        shape = find_shape(paths, cast("InputForm | None", form), names, time)
-        seen = _kinds_of(paths[0], shape) if paths else dict.fromkeys(shape.numbers, "decimal")
+        shape = find_shape(paths, cast("InputForm | None", form), names, time, written=written)
+        seen = _kinds_of(paths, shape) if paths else dict.fromkeys(shape.numbers, "decimal")
     known = shape.names if shape.form == "csv" else ()
     numbers = [name for name, kind in seen.items() if kind in _NUMBERS]
     condition = Condition(where, numbers, known) if where else None
@@ -96,8 +98,8 @@ def infer_record_type(
     timed = (Column(time, "time", required=True),) if time else ()
     if shape.form == "jsonl":
         names_of_json = (*(column.name for column in timed), *used)
-        return RecordType("record", names_of_json, (*timed, *columns), time, times, form=JSON_LINES)
-    return RecordType("record", shape.names, (*timed, *columns), time, times, separator=",")
+        return RecordType("record", names_of_json, (*timed, *columns), time, times, form=JSON_LINES, written=written)
+    return RecordType("record", shape.names, (*timed, *columns), time, times, separator=",", written=written)
 
 
 def kind_for(uses: Sequence[Use], seen: ColumnKind, *, keeps_text: bool) -> ColumnKind:
@@ -136,16 +138,16 @@ def _check_condition(text: str, columns: Sequence[Column]) -> None:
         raise ValueError(f"the condition {text!r} makes no sense with {kinds}: {str(error).splitlines()[0]}") from None
 
 
-def _kinds_of(path: str, shape: Shape) -> dict[str, ColumnKind]:
-    """Return the kind of each column that has a value in the head of a file.
+def _kinds_of(paths: Sequence[str], shape: Shape) -> dict[str, ColumnKind]:
+    """Return the kind of each column that has a value in the head of the files.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: a file cannot be read.
     """
-    data, piece = head_of(path, shape)
-    if not data or not shape.names:
+    chunk = head_of(paths, shape)
+    if chunk is None or chunk.fault or not shape.names:
         return {}
-    block = Block(data, (Span(0, piece.path, 0),), file_dialect(path, shape.record_type))
+    block = Block(chunk.data, (Span(0, paths[chunk.piece], 0),), chunk.dialect)
     rows = FieldParser(shape, shape.names)(block).rows
     found: dict[str, ColumnKind] = {}
     for name in shape.names:

@@ -149,8 +149,8 @@ def test_help_is_complete_and_in_groups():
     assert done.err == ""
     groups = re.findall(r"^([A-Za-z][^\n]*):$", done.out, re.MULTILINE)
     assert [group.partition(" (")[0] for group in groups] == [
-        *("options", "produce", "input", "pace of a replay", "windows", "output", "Kafka", "what is told"),
-        *("options from a file", "runner"),
+        *("options", "produce", "input", "how records are written", "pace of a replay", "windows", "output", "Kafka"),
+        *("what is told", "options from a file", "runner"),
     ]
     promised = (
         "--input --output --rejected --late --department --window --emit --disorder --lateness --speed --rate "

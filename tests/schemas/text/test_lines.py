@@ -119,7 +119,7 @@ def test_a_plain_line_has_the_right_number_of_fields_by_the_rule(data, dialect: 
     lines = find_lines(raw)
     plain = lines.only(are_plain(raw, lines, dialect, len(SALE.names)))
     for start, stop in zip(*map(np.ndarray.tolist, plain)):
-        fields = split_record(raw[start:stop].decode("latin-1"), dialect.separator, dialect.quoted)
+        fields = split_record(raw[start:stop].decode("latin-1"), *dialect[:2], dialect.quote, dialect.escape)
         assert len(fields) == len(SALE.names)
 
 

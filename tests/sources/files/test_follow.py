@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.tape import TAPE
-from schemas.text.dialect import sniff_dialect
+from schemas.text.sniff import sniff_dialect
 from simulators.registers import write_tape
 from sources import drain
 from sources.address import parse_address

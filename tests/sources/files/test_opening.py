@@ -30,12 +30,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("opening")
 
 
+def plain(data: bytes) -> bytes:
+    """Leave out what would make it UTF-16, or have other line ends."""
+    return data.translate(None, b"\0\r")
+
+
 def read(path: Path) -> bytes:
     with one_line_errors(str(path)), open_file(str(path)) as file:
         return b"".join(iter(lambda: file.read(7), b""))
 
 
-@given(st.sampled_from(NAMES), st.sampled_from(list(PACK)), st.lists(st.binary(min_size=1), min_size=1, max_size=3))
+@given(st.sampled_from(NAMES), st.sampled_from(list(PACK)), st.lists(st.binary(min_size=1).map(plain), max_size=3))
 @example("a.gz", "", [b"time\tn\n"])
 @example("a.csv.gz", "xz", [b"1\n", b"2\n"])
 @example("a", "bzip2", [b"", b""])

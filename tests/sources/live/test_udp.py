@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from schemas.bank import TRANSFERS
 from schemas.http import ACCESS_LOG
 from schemas.record_type import Column, Dialect, RecordType
-from schemas.text.dialect import sniff_dialect
+from schemas.text.sniff import sniff_dialect
 from sources import drain
 from sources import progress as board
 from sources.address import parse_address

@@ -4,6 +4,7 @@ import pickle
 from datetime import datetime
 from decimal import Decimal
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given
@@ -13,9 +14,10 @@ from schemas.elements.block import Block, Span
 from schemas.http import ACCESS_LOG, RESPONSES
 from schemas.record_type import Column, Dialect, RecordType, Rejected
 from schemas.tape import TAPE
-from schemas.text.lines import find_lines
+from schemas.text.lines import are_records, find_lines
+from schemas.text.records import find_records
 from tests import oracle
-from tests.strategies import SALE, dialects, ips, odd_ips, odd_times, sale_data, times
+from tests.strategies import SALE, dialects, ips, many_line_dialects, odd_ips, odd_times, sale_data, times
 from transforms.parse.access_log import AccessLogParser
 from transforms.parse.delimited import ParseDelimited, Parser
 from transforms.parse.json_lines import JsonParser
@@ -50,6 +52,29 @@ def test_garbage_is_rejected_and_never_raises(raw, dialect):
     check_against_oracle(raw, dialect)
 
 
+@given(st.data(), many_line_dialects, st.lists(st.sampled_from([b"\n", b"\n\n", b"#", b"--", b"a\n"]), max_size=3))
+@example(None, Dialect(",", quoted=True, width=6, multiline=True), [])
+def test_the_fast_way_equals_the_slow_way_where_not_every_line_is_a_record(data, dialect, breaks):
+    if data is None:
+        raw = b'k,2011-04-01 10:00:00,1.5,2,"a\n\nb","c\nd"\n#,x\nk,2011-04-01 10:00:00,1.5,2,"a,b",\n'
+    else:
+        raw = data.draw(sale_data(dialect))
+        for each in breaks:
+            place = data.draw(st.integers(0, len(raw)))
+            raw = raw[:place] + each + raw[place:]
+    parser = Parser(SALE)
+    lines = find_records(raw, dialect)
+    numbers = np.flatnonzero(are_records(raw, lines, dialect)).tolist()
+    rejected: list[Rejected] = []
+    slow = parser._parse_slowly(block(raw, dialect), lines, numbers, rejected)
+    fast = parser(block(raw, dialect))
+    assert fast.rows.equals(slow, null_equal=True)
+    assert fast.rejected == sorted(rejected)
+    assert fast.records == len(lines.starts)
+    if data is None:
+        assert (fast.rows.height, len(fast.rejected)) == (2, 1)
+
+
 def check_against_oracle(raw: bytes, dialect: Dialect) -> None:
     for wanted, where in ((None, None), ((["pieces"], lambda v: (v["pieces"] or 0) > 0), pl.col("pieces") > 0)):
         rows, rejected, records = oracle.parse(raw, SALE, dialect, wanted)
@@ -63,10 +88,10 @@ def check_against_oracle(raw: bytes, dialect: Dialect) -> None:
 
 @given(st.data(), dialects)
 def test_what_was_rendered_parses_back(data, dialect):
-    text = st.text(st.characters(codec="latin-1", exclude_characters='\n\r"\t,;|'), min_size=1, max_size=8)
+    text = st.text(st.characters(codec=dialect.encoding, exclude_characters="\n\r\"'\\\t,;|"), min_size=1, max_size=8)
     text = text.filter(lambda t: t.strip(" ") not in ("", "NULL"))
     if dialect.quoted:
-        text = text | st.sampled_from(['5" pot', "a,b", "a;b", "a\tb", "a|b", '"so"', '""'])
+        text = text | st.sampled_from(['5" pot', "a,b", "a;b", "a\tb", "a|b", '"so"', '""', "it's"])
     row = {
         "key": data.draw(text),
         "when": data.draw(st.datetimes(datetime(1000, 1, 1)).map(lambda t: t.replace(microsecond=0))),
@@ -86,7 +111,8 @@ def test_what_was_rendered_parses_back(data, dialect):
         "NULL" if field is None else str(field) if not isinstance(field, Decimal) else f"{field:f}" for field in fields
     ]
     if dialect.quoted:
-        fields = ['"' + field.replace('"', '""') + '"' for field in fields]
+        marks = dialect.quote, dialect.quote * 2
+        fields = [dialect.quote + field.replace(*marks) + dialect.quote for field in fields]
     parsed = Parser(SALE)(block(dialect.separator.join(fields).encode(dialect.encoding) + b"\r\n", dialect))
     assert values(parsed, NAMES) == [(0, row)], parsed.rejected
 
