@@ -8,13 +8,16 @@ Per UPC: the description of the latest row, the quantity (pieces and pounds alik
 scale, the spend, and the number of rows. Only sales count (items and department rings), less voids and refunds.
 """
 
+from dataclasses import replace
+
 import apache_beam as beam
 import polars as pl
 
 from pipelines.runtime.demo import demo_tape
 from pipelines.runtime.pipeline import Built, Group, Option, Pipeline, StreamOptions, Table, run_program
 from schemas.tape import PRODUCE, SALE_TYPES, TAPE, check_department
-from sinks.console.tables import PrintResults
+from sinks.console.latest_windows import PrintNewest
+from sinks.console.tables import PrintResults, is_terminal
 from transforms import Aggregate, Count, Last, ParseDelimited, SplitLate, Sum
 
 COLUMNS = ("upc", "description", "quantity", "scale", "total")
@@ -28,6 +31,8 @@ TOTALS = {
 DOCUMENT = ("description", "quantity", "scale", "spend")
 TABLE = Table("produce", key=("upc",), show=PrintResults(by="spend"))
 SHAPES = {"rows": TABLE, "by-upc": Table("produce", ("upc",), document=DOCUMENT, show=TABLE.show)}
+#: What live input shows on a terminal: the newest window, redrawn in place.
+LIVE = PrintNewest("sold", windows=1, top=20, by="spend")
 DEPARTMENT = Option(
     "--department", f"departments by number, or all (default: {PRODUCE}, produce)", "N",
     check=check_department, default=[str(PRODUCE)], values="several",
@@ -44,6 +49,12 @@ def sold(departments: list[str]) -> pl.Expr:
     return is_sale if "all" in departments else is_sale & pl.col("department").is_in(list(map(int, departments)))
 
 
+def table_of(options: StreamOptions) -> Table:
+    """Return the table that is given."""
+    table = SHAPES[options.shape]
+    return replace(table, show=LIVE) if options.needs_clock and is_terminal() else table
+
+
 def build(tape: beam.PCollection, options: StreamOptions) -> Built:
     """Parse, split off what is late, total."""
     parsed = tape | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department), windows=[options.windows])
@@ -51,7 +62,7 @@ def build(tape: beam.PCollection, options: StreamOptions) -> Built:
     totals = timely["records"] | "TotalPerUpc" >> Aggregate(
         ("upc",), TOTALS, options.windows, options.emit_micros, options.lateness_micros
     )
-    return Built({SHAPES[options.shape]: totals}, parsed["rejected"], timely["late"])
+    return Built({table_of(options): totals}, parsed["rejected"], timely["late"])
 
 
 PIPELINE = Pipeline(
@@ -60,7 +71,7 @@ PIPELINE = Pipeline(
     options=(Group("produce", DEPARTMENT, SHAPE),),
     records=TAPE,
     build=build,
-    tables=lambda options: [SHAPES[options.shape]],
+    tables=lambda options: [table_of(options)],
     default_input=demo_tape,
     default_output=("-", "out/produce.jsonl"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ from pipelines.runtime.written import NAMESPACE as WRITTEN
 from pipelines.runtime.written import LineFiles, check_results, where_written
 from schemas.forms.form import Form
 from schemas.text.readable import readable_lines
+from sinks.console.screen import finish_screens
 from sinks.files.atomic import SinkError
 from sources import drain
 from sources import progress as board
@@ -129,6 +131,8 @@ class Job:
             self._failure = RuntimeError(death)
         self._signals.on_first = None
         progress.clear()
+        with contextlib.suppress(SinkError):  # nobody reads it any longer, which is no failure of the job
+            finish_screens()
         self._show_notes()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import math
 import shutil
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from sinks.console.tables import PLAIN_COLUMNS, PRINTING, has_color, is_last, is
 
 #: Lines of a terminal that are left free below what is drawn: that of the cursor, and with it of the progress.
 _FREE_LINES = 1
+#: Of each area so many are shown at least: its title, its head, a row, and how many are not.
+_LEAST_LINES = 4
 
 
 class Paint(Protocol):
@@ -104,6 +106,7 @@ class Screen:
         self._areas: dict[str, Area] = {}
         self._lines: list[str] = []
         self._number = 0
+        self._is_cut = False
 
     def show(self, name: str, result: Result, paint: Paint, place: int = 0) -> None:
         """Draw a result in the area of this name, if it is newer than the one that is shown there.
@@ -125,16 +128,42 @@ class Screen:
             elif is_changed:
                 print_whole(area.text(PLAIN_COLUMNS, False) + "\n")
 
-    def _draw(self) -> None:
+    def finish(self) -> None:
+        """Draw all of the last results where the terminal had no room for them, now that nothing is drawn over them.
+
+        Raises:
+            SinkError: the text cannot be written.
+        """
+        with PRINTING:
+            if self._is_cut and is_terminal():
+                self._draw(whole=True)
+
+    def _draw(self, *, whole: bool = False) -> None:
         size, color = shutil.get_terminal_size(), has_color()
         areas = sorted(self._areas.values(), key=lambda area: area.place)
-        lines = "\n".join(area.text(size.columns, color) for area in areas).splitlines()
+        texts = [area.text(size.columns, color).splitlines() for area in areas]
         room = max(size.lines - _FREE_LINES, 1)
-        lines = _cropped(lines, room, size.columns)
+        lines = _joined(texts) if whole else _fitted(texts, room, size.columns)
+        self._is_cut = lines != _joined(texts)
         # What was printed in between stands below: then this is drawn below that, and the old drawing stays.
         up = min(_height(self._lines, size.columns), room) if is_last(self._number) else 0
         self._number = print_whole((f"\r\x1b[{up}A\x1b[J" if up else "") + "".join(f"{line}\n" for line in lines))
         self._lines = lines
+
+
+def _joined(texts: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of all texts, with an empty one between two."""
+    return "\n\n".join("\n".join(text) for text in texts).split("\n") if texts else []
+
+
+def _fitted(texts: Sequence[list[str]], room: int, width: int) -> list[str]:
+    """Return what has room of the lines of texts: of the longest ones less, so that each is seen."""
+    heights = [_height(text, width) for text in texts]
+    left = room - (len(texts) - 1)
+    while sum(heights) > left and max(heights) > _LEAST_LINES:
+        heights[heights.index(max(heights))] -= 1
+    parts = [_cropped(text, height, width) for text, height in zip(texts, heights, strict=True)]
+    return _cropped(_joined(parts), room, width)
 
 
 def _height(lines: list[str], width: int) -> int:
@@ -160,6 +189,19 @@ _tokens: weakref.WeakKeyDictionary[beam.Pipeline, str] = weakref.WeakKeyDictiona
 def screen_token(pipeline: beam.Pipeline) -> str:
     """Return the name of the screen that all steps of this pipeline share."""
     return _tokens.setdefault(pipeline, uuid.uuid4().hex)
+
+
+def finish_screens() -> None:
+    """Draw whole what a terminal had no room for; to be called when nothing more is drawn.
+
+    Raises:
+        SinkError: the text cannot be written.
+    """
+    with PRINTING:
+        screens = list(_screens.values())
+        _screens.clear()
+    for screen in screens:
+        screen.finish()
 
 
 def screen_of(token: str) -> Screen:

@@ -30,6 +30,9 @@ from sinks.files.table_layout import WINDOW_COLUMNS, require
 #: How wide tables are where the output is no terminal.
 PLAIN_COLUMNS = 100
 _CENTS = 2
+#: So much of a text is shown at least, and so many blanks stand between two columns at most.
+_LEAST_TEXT = 8
+_BETWEEN = 2
 #: Held while something is printed, so that what several threads print does not mix.
 PRINTING = threading.RLock()
 #: Takes the progress line of this process away before something is printed.
@@ -149,7 +152,8 @@ def render(
 
     With ``color`` it is for a terminal; without, it is plain text in columns. No line is longer than ``width``, unless
     the numbers alone are: text is cut, figures never. A ``name`` goes before the window, and of the columns only
-    ``columns`` are shown, if any are named.
+    ``columns`` are shown, if any are named. Where the width does not suffice for the numbers and the beginnings of
+    texts, columns are left out from the last one on, and named below the title; the first and ``by`` stay.
 
     Raises:
         ValueError: the result has no such column.
@@ -159,9 +163,30 @@ def render(
     all_columns = [column for column in rows.columns if column not in (*WINDOW_COLUMNS, "rank")]
     simple = [column for column in all_columns if column != by and not rows.schema[column].is_nested()]
     best = rows.sort([by, *simple], descending=[True] + [False] * len(simple), nulls_last=True).head(top)
+    wanted = list(columns or all_columns)
+    shown = _with_room(best, wanted, by, width)
+    left = ", ".join(readable(column.replace("_", " ")) for column in wanted if column not in shown)
     title = " · ".join([*([name] if name else []), title_of(result), _extent(rows.height, top, by)])
-    ranked = best.select(pl.int_range(1, pl.len() + 1).alias("rank"), *(columns or all_columns))
+    title += f"\nno room for {left}" if left else ""
+    ranked = best.select(pl.int_range(1, pl.len() + 1).alias("rank"), *shown)
     return printed(best_table(ranked, ranked.columns, title, top, plain=not color), width, color)
+
+
+def _with_room(rows: pl.DataFrame, columns: Sequence[str], by: str, width: int) -> list[str]:
+    """Return the columns that have room beside the rank, texts with no more than their beginnings."""
+    room = {"rank": len("rank")}
+    for name in columns:
+        values = rows[name].to_list()
+        is_figures = _are_numbers(values)
+        longest = max(map(len, _by_the_point(values, 0) if is_figures else map(shown_value, values)), default=0)
+        natural = max(len(name), longest)
+        room[name] = natural if is_figures else min(natural, _LEAST_TEXT)
+    for name in reversed(columns[1:]):
+        if sum(room.values()) + _BETWEEN * (len(room) - 1) <= width:
+            break
+        if name != by:
+            del room[name]
+    return [name for name in columns if name in room]
 
 
 def printed(what: RenderableType, width: int, color: bool) -> str:
@@ -215,7 +240,7 @@ def best_table(
         table.add_column(
             _cell(heading, "right" if figures else "left"),
             no_wrap=figures,
-            min_width=len(texts[0]) if figures else None,
+            min_width=len(texts[0]) if figures else min(_LEAST_TEXT, max(map(len, (heading, *texts)))),
         )
         cells.append([_cell(text) for text in texts])
     for row in zip(*cells, strict=True):

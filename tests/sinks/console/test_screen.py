@@ -202,6 +202,22 @@ def test_what_does_not_fit_the_terminal_is_counted(stream):
     assert shown(stream) == "\n".join([*map(str, range(8)), "… 22 more lines", ""])
 
 
+@terminal
+def test_of_several_areas_without_room_each_is_seen_and_at_the_end_all_is_drawn(stream):
+    drawn = Screen()
+    texts = {name: [f"{name}{number}" for number in range(size)] for name, size in (("a", 12), ("b", 2), ("c", 12))}
+    for place, (name, lines) in enumerate(texts.items()):
+        drawn.show(name, counted(1), lambda *_, lines=lines: "".join(f"{line}\n" for line in lines), place)
+    # What has no room at all is cut at the end, while more is to come; the last drawing scrolls.
+    assert shown(stream).splitlines()[:5] == ["a0", "a1", "a2", "… 9 more lines", ""]
+    drawn.finish()
+    whole = "\n\n".join("\n".join(lines) for lines in texts.values()).splitlines()
+    assert stream.sent.split("\x1b[J")[-1].splitlines() == whole
+    sent = len(stream.sent)
+    drawn.finish()
+    assert len(stream.sent) == sent
+
+
 @elsewhere
 def test_elsewhere_only_what_has_changed_is_printed(stream):
     drawn = Screen()

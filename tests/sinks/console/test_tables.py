@@ -118,8 +118,9 @@ def test_no_line_is_wider_than_the_terminal(width, color):
 
 
 def test_figures_are_never_cut():
-    lines = render(result(LONG), 30, "spend", 10, color=False).splitlines()[2:]
-    assert lines[0].split()[-3:] == ["29.50", "-203.125", "28971.00"]
+    lines = render(result(LONG), 30, "spend", 10, color=False).splitlines()
+    assert lines[1].startswith("no room f")
+    assert lines[3].split()[-1] == "28971.00"
 
 
 @example(["a\u2028b\x85\tc\n\x1b[31m"], 40)
@@ -128,7 +129,8 @@ def test_strange_texts_stay_in_their_line(texts, width):
     texts = [text.encode("utf-8", "replace").decode() for text in texts]
     rows = totals(*((str(place), text, "1", "1", "1") for place, text in enumerate(texts)))
     shown = render(result(rows), 20, "spend", width, color=False)
-    assert len(shown.splitlines()) == shown.count("\n") == 2 + len(texts)
+    is_narrow = "\nno room for " in shown
+    assert len(shown.splitlines()) == shown.count("\n") == 2 + is_narrow + len(texts)
     assert "\x1b" not in shown
 
 
