@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from schemas.elements.block import NOTHING_IS_LATE, Block, Span, now_micros
+from schemas.elements.block import NOTHING_IS_LATE, Block, Span, arrival_micros, now_micros
 from schemas.record_type import Dialect, RecordType
 from sources.reader import TimedBlock
 from sources.watermark import Stream, Watermark, plausible_micros
@@ -57,6 +57,7 @@ class Backlog:
         sniff: Sniff | None = None,
         max_waiting_bytes: int = 32 << 20,
         wall_clock: Callable[[], int] = now_micros,
+        arrivals: Callable[[], int] = arrival_micros,
         scope: str | None = None,
     ) -> None:
         """Take ``dialect`` for every stream, or else asks ``sniff`` once a stream, with its first line.
@@ -73,6 +74,7 @@ class Backlog:
         self._plain = dialect or Dialect(separator=record_type.separator)
         self._max_waiting_bytes = max_waiting_bytes
         self._wall_clock = wall_clock
+        self._arrivals = arrivals
         self._waiting_bytes = 0
         self._room = threading.Condition()
         self._streams: dict[int, Stream] = {}
@@ -164,7 +166,7 @@ class Backlog:
             stream.dialect = stream.dialect._replace(skip=0)
         if not pieces:
             return
-        arrival = self._wall_clock()
+        arrival = self._arrivals()
         pieces = [piece._replace(arrival=arrival) for piece in pieces]
         promise = self._first_time(stream, pieces) if stream.promised is None else None
         with self._room:
@@ -200,7 +202,8 @@ class Backlog:
 
     def _event_time(self, record: bytes, dialect: Dialect | None, arrival: int) -> int | None:
         """Return the event time of one record if it can be read and is plausible."""
-        return plausible_micros(self._record_type, record, dialect or self._plain, arrival, self._wall_clock())
+        now = max(self._wall_clock(), self._arrivals())
+        return plausible_micros(self._record_type, record, dialect or self._plain, arrival, now)
 
     def _pick(self, max_bytes: int, max_records: int) -> list[tuple[Stream, list[Piece]]]:
         """Take runs of pieces out of the queue: of one dialect, or a single faulty one."""

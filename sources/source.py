@@ -11,7 +11,7 @@ from typing import Any
 from apache_beam.coders import Coder, registry
 from apache_beam.io.unbounded_source import UnboundedSource
 
-from schemas.elements.block import Block, now_micros
+from schemas.elements.block import Block, arrival_micros, now_micros
 from schemas.record_type import RecordType
 from sources.backlog import Sniff
 from sources.reader import BlockReader, Reading, resume
@@ -38,7 +38,8 @@ class BlockSource(_TypedSource):
         max_records: end after so many records; None never does.
         sniff: finds the dialect of a stream from its first line; without it, fields are separated as the type says.
         clock: seconds that never go back.
-        wall_clock: microseconds of UTC, for when records arrive.
+        wall_clock: microseconds of UTC, for which event times are believed.
+        arrivals: microseconds of UTC that never jump, for when records arrive.
     """
 
     disorder_micros: int = 0
@@ -48,6 +49,7 @@ class BlockSource(_TypedSource):
     sniff: Sniff | None = None
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], int] = now_micros
+    arrivals: Callable[[], int] = arrival_micros
 
     def __post_init__(self) -> None:
         """Check the values.

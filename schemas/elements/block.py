@@ -34,6 +34,24 @@ def now_micros() -> int:
     return time.time_ns() // 1_000
 
 
+def _steady_ns() -> int:
+    """Return nanoseconds that go on evenly, while the machine sleeps, too, where it can tell."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns()
+
+
+#: What the wall clock was ahead of the steady one when this process began.
+_WALL_AHEAD_NS = time.time_ns() - _steady_ns()
+
+
+def arrival_micros() -> int:
+    """Return microseconds of UTC that never go back and never jump, whatever becomes of the wall clock.
+
+    It is the wall clock as it was when this process began, and how long ago that is. Where records happen when they
+    arrive, a wall clock that jumps ahead and back would make all late that come until it is there again.
+    """
+    return (_WALL_AHEAD_NS + _steady_ns()) // 1_000
+
+
 class Span(NamedTuple):
     """From byte ``start`` of the block on, the bytes came from ``origin``, beginning at its byte ``position``.
 

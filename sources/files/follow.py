@@ -53,7 +53,8 @@ class FollowLines(BlockSource):
         sniff: finds the dialect of a file from its head; without it, fields are separated as the type says.
         max_records: end after so many records; None never does.
         clock: seconds that never go back.
-        wall_clock: microseconds of UTC, for when records are read.
+        wall_clock: microseconds of UTC, for which event times are believed.
+        arrivals: microseconds of UTC that never jump, for when records are read.
     """
 
     paths: tuple[str, ...]
@@ -133,7 +134,12 @@ class Following(Reading):
         # A copy: a record type that has cached something pickles otherwise, and Beam looks readers up by that.
         self._record_type = replace(source.record_type)
         self._backlog = Backlog(
-            self._record_type, self.watermark, max_waiting_bytes=_AHEAD_BYTES, wall_clock=source.wall_clock, scope=""
+            self._record_type,
+            self.watermark,
+            max_waiting_bytes=_AHEAD_BYTES,
+            wall_clock=source.wall_clock,
+            arrivals=source.arrivals,
+            scope="",
         )
         self._backlog.records = mark.records
         self._window_bytes = max(_LEAST_WINDOW_BYTES, min(source.max_block_bytes, _AHEAD_BYTES // len(source.paths)))

@@ -15,7 +15,15 @@ from apache_beam.coders import Coder, registry
 from apache_beam.io.unbounded_source import UnboundedSource
 from apache_beam.utils.timestamp import MIN_TIMESTAMP
 
-from schemas.elements.block import NOTHING_IS_LATE, PLAUSIBLE_AHEAD_MICROS, Block, Span, file_origin, now_micros
+from schemas.elements.block import (
+    NOTHING_IS_LATE,
+    PLAUSIBLE_AHEAD_MICROS,
+    Block,
+    Span,
+    arrival_micros,
+    file_origin,
+    now_micros,
+)
 from schemas.record_type import RecordType
 from schemas.text.dialect import SAMPLE_BYTES
 from schemas.text.lines import Lines, Offsets, event_times, line_times
@@ -71,7 +79,8 @@ class FileReplay(UnboundedSource):
         max_records: end after so many, blank lines not counted.
         block_bytes: the most that a block holds; a longer record is a fault.
         clock: seconds that go on evenly.
-        wall_clock: microseconds of UTC, for when records are read.
+        wall_clock: microseconds of UTC, for which event times are believed.
+        arrivals: microseconds of UTC that never jump, for when records are read.
     """
 
     pieces: Sequence[ByteRange]
@@ -82,6 +91,7 @@ class FileReplay(UnboundedSource):
     block_bytes: int = BLOCK_BYTES
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], int] = now_micros
+    arrivals: Callable[[], int] = arrival_micros
 
     @property
     def is_ordered(self) -> bool:
@@ -205,7 +215,7 @@ class _UnpacedReading(_FileReading):
             self.is_ended = True
             return False
         self._next = self._thread.submit(next, self._chunks, None)
-        self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE, self.source.wall_clock())
+        self._hand_out(chunk, chunk.data, chunk.offset, chunk.after, 0, NOTHING_IS_LATE, self.source.arrivals())
         return True
 
     def close(self) -> None:
@@ -280,7 +290,7 @@ class _PacedReading(_FileReading):
         is_whole = self._line == len(self._times)
         stop = len(chunk.data) if is_whole else int(self._lines.starts[self._line])
         after = chunk.after if is_whole else chunk.offset + stop
-        arrival = self.source.wall_clock()
+        arrival = self.source.arrivals()
         greatest = int(self._times[first : self._line].max())
         if greatest == NOTHING_IS_LATE:
             last = chunk.data[int(self._lines.starts[self._line - 1]) : int(self._lines.stops[self._line - 1])]

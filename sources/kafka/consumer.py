@@ -339,10 +339,10 @@ class PartitionConsumer(Reading):
         """Make a block, and take note of the offsets and event times in it."""
         assert self._siblings is not None  # noqa: S101
         topic = self._topic_of(portion)
-        arrival = portion.arrival or self._source.wall_clock()
+        arrival = portion.arrival or self._source.arrivals()
         dialect = self._dialect(topic, portion)
         first_time: int | None = None
-        now = self._source.wall_clock()
+        now = max(self._source.wall_clock(), self._source.arrivals())
         for place, ends in portion.ends.items():
             partition = self._partitions[place]
             partition.offset = ends.offset
@@ -393,7 +393,7 @@ class PartitionConsumer(Reading):
         others = self._siblings.others(self.token)
         source, otherwise = self._source, None
         if source.readers > 1 and self._siblings.are_elsewhere(source.readers, source.clock()):
-            otherwise = source.wall_clock() - round(source.idle_partition_seconds * MICROS_PER_SECOND)
+            otherwise = source.arrivals() - round(source.idle_partition_seconds * MICROS_PER_SECOND)
         self.watermark.move(own, others, otherwise)
 
     def _is_idle(self) -> bool:

@@ -44,7 +44,7 @@ class KafkaSettings(BlockSource):
         sniff: finds the dialect of delimited records from one; without it, fields are separated as the type says.
         decode: makes lines of values; None where they are lines.
         clock: seconds that go on evenly.
-        wall_clock: microseconds of UTC.
+        wall_clock: microseconds of UTC; ``arrivals`` likewise, and they never jump.
         reader: the number of this part.
         readers: how many parts there are.
         pinned: where the partitions begin that were there when it was split; None before that.

@@ -186,6 +186,7 @@ class LineReading(Reading):
                 dialect=source.dialect,
                 sniff=source.sniff,
                 wall_clock=source.wall_clock,
+                arrivals=source.arrivals,
             )
             if mark is not None:
                 backlog.records, backlog.blocks, backlog.connections = mark.records, mark.blocks, mark.connections

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -48,7 +49,7 @@ def waiting_stream(promised: int | None, heard: float = 0.0) -> Stream:
 
 def test_a_record_from_a_far_future_does_not_move_the_watermark() -> None:
     day = 86_400
-    backlog = new_backlog(wall_clock=lambda: micros(1))
+    backlog = new_backlog(wall_clock=lambda: micros(1), arrivals=lambda: micros(1))
     stream = new_stream(backlog)
     for second, promised in ((1, 1), (day + 2, 1), (2, 2), (day + 1, day + 1)):
         backlog.receive(stream, tick(second))
@@ -270,7 +271,7 @@ def test_many_tiny_packets_fill_the_backlog_too() -> None:
 
 def arriving_backlog(wall: FakeClock, disorder: int = 0) -> Backlog:
     """A backlog of transfers, which need no time."""
-    return Backlog(TRANSFERS, Watermark(disorder), wall_clock=lambda: micros(0) + int(wall() * 1_000_000))
+    return Backlog(TRANSFERS, Watermark(disorder), arrivals=lambda: micros(0) + int(wall() * 1_000_000))
 
 
 def test_a_record_without_a_time_moves_the_watermark_to_its_arrival() -> None:
@@ -327,3 +328,19 @@ def test_a_silent_stream_of_records_without_a_time_does_not_hold_the_others() ->
         backlog.receive(quick, b"{}\n")
         backlog.take(1 << 20)
         assert backlog.watermark.value == micros(second)
+
+
+def test_a_wall_clock_that_jumps_costs_nothing_where_records_happen_when_they_arrive(monkeypatch) -> None:
+    backlog = Backlog(TRANSFERS, Watermark())
+    stream = new_stream(backlog)
+    tell, year = time.time_ns, 366 * 86_400 * 10**9
+    before, promised = tell() // 1_000, NOTHING_IS_LATE
+    for jump in (0, 3_600 * 10**9, 0, -3_600 * 10**9, 9 * year, -9 * year, 0):
+        monkeypatch.setattr(time, "time_ns", lambda jump=jump: tell() + jump)
+        backlog.receive(stream, b'{"account_id":1}\n')
+        found = backlog.take(1 << 20)
+        # It is as late as it is, behind all that was promised before, and believed.
+        assert before - 60_000_000 <= found.block.arrival <= tell() // 1_000 + 60_000_000
+        assert found.block.arrival >= found.block.watermark >= promised
+        promised = backlog.watermark.value
+        assert promised == found.block.arrival

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from schemas.elements.block import PLAUSIBLE_AHEAD_MICROS, now_micros
+from schemas.elements.block import PLAUSIBLE_AHEAD_MICROS, arrival_micros, now_micros
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Result, edges
 from transforms.aggregate.aggregations import Aggregation
 
@@ -38,7 +38,7 @@ class FrameCombine:
         ]
         if self.tells_times:
             time = pl.col(EVENT_TIME).to_physical()
-            believed = time.filter(time <= now_micros() + PLAUSIBLE_AHEAD_MICROS)
+            believed = time.filter(time <= max(now_micros(), arrival_micros()) + PLAUSIBLE_AHEAD_MICROS)
             accumulators += [believed.min().alias(_TIMES[0]), believed.max().alias(_TIMES[1])]
         return rows.lazy().group_by(*also_by, *self.by).agg(accumulators).collect()
 

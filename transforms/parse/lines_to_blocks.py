@@ -12,7 +12,7 @@ from apache_beam.transforms.window import BoundedWindow
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.elements.block import Block, Span, now_micros
+from schemas.elements.block import Block, Span, arrival_micros
 from schemas.record_type import Dialect
 
 #: A block is closed as soon as it has so many lines or bytes: parsing has a cost a block, and gains no more beyond.
@@ -65,7 +65,7 @@ class _Gathering:
         for line, number in zip(self.lines, self.numbers, strict=True):
             spans.append(Span(start, ORIGIN, number))
             start += len(line) + 1
-        arrival = self.timestamp.micros if self.timestamp > MIN_TIMESTAMP else now_micros()
+        arrival = self.timestamp.micros if self.timestamp > MIN_TIMESTAMP else arrival_micros()
         return Block(b"\n".join(self.lines) + b"\n", tuple(spans), dialect, arrival=arrival, scope=scope)
 
 

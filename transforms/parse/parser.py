@@ -14,7 +14,7 @@ import polars as pl
 from apache_beam.pvalue import TaggedOutput
 
 from schemas.elements.beam_patches import patch_beam
-from schemas.elements.block import NOTHING_IS_LATE, Block, now_micros
+from schemas.elements.block import NOTHING_IS_LATE, Block, arrival_micros
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
 from schemas.record_type import Column, Dialect, RecordType, Rejected
 from schemas.text.lines import Lines, find_lines
@@ -80,7 +80,7 @@ class BlockParser(ABC):
         """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
-        return self._in_windows(self.parse(block if block.arrival else block._replace(arrival=now_micros())), block)
+        return self._in_windows(self.parse(block if block.arrival else block._replace(arrival=arrival_micros())), block)
 
     def _in_windows(self, parsed: Parsed, block: Block) -> Parsed:
         """Reject the records of which a window begins before the year 1 or ends after 9999, so that it is no result."""

@@ -457,7 +457,7 @@ def test_a_reader_that_is_still_open_hands_its_reading_over_and_its_pace(tmp_pat
 def test_records_of_files_arrive_when_they_are_read(tmp_path: Path, pace: Pace) -> None:
     clock = FakeClock()
     source = replay(
-        write(tmp_path / "a", b"{}\n", b"{}\n"), pace=pace, clock=clock, wall_clock=lambda: micros(int(clock()))
+        write(tmp_path / "a", b"{}\n", b"{}\n"), pace=pace, clock=clock, arrivals=lambda: micros(int(clock()))
     )
     driver, marks = drive(replace(source, record_type=TRANSFERS, disorder_micros=5))
     arrivals = [block.arrival for block in driver.blocks]

@@ -11,7 +11,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.elements.block import now_micros
+from schemas.elements.block import arrival_micros
 from schemas.record_type import Dialect
 from tests import oracle
 from tests.strategies import SALE, sale_lines
@@ -102,9 +102,9 @@ def test_a_block_has_lines_of_one_window_and_the_earliest_of_their_times():
 def test_lines_have_arrived_at_the_earliest_of_their_timestamps_or_now() -> None:
     (stamped,) = gather([("a", 5, ALL), ("b", 3, ALL)])
     assert stamped.value.arrival == 3_000_000
-    before = now_micros()
+    before = arrival_micros()
     (unstamped,) = gather([("a", MIN_TIMESTAMP, ALL)])
-    assert before <= unstamped.value.arrival <= now_micros()
+    assert before <= unstamped.value.arrival <= arrival_micros()
 
 
 def test_a_block_is_closed_when_it_is_full(monkeypatch):
