@@ -44,6 +44,12 @@ OPTIONS = (
         Option("--columns", "only these columns, in this order", "A,B"),
         Option("--where", 'only the records that meet a condition, as "price > 3"', "SQL"),
         Option("--as", "how to write them (default: by the output)", choices=STYLES, dest="style"),
+        Option(
+            "--csv-safe",
+            "in CSV, put ' before what a spreadsheet would take for a formula: fields that begin with = + - @, a tab "
+            "or a carriage return and are no numbers",
+            values="flag",
+        ),
         Option("--format", 'a line of text for each, as "{time}: {item} at {price}"', "TEXT"),
     ),
 )
@@ -137,6 +143,8 @@ def _plan(options: RelayOptions) -> Plan:
     names = () if shape.form == "jsonl" else shape.names
     where = Condition(condition, shape.numbers, names) if condition else None
     layouts = tuple(output.choose_layout(options.style, shape, wanted, template) for output in options.outputs)
+    if options.csv_safe:
+        layouts = _csv_safe(options, layouts)
     for output, layout in zip(options.outputs, layouts, strict=True):
         is_json = layout.style == "jsonl" or (layout.style == "raw" and shape.form != "csv")
         if output.is_topic and not (is_json or options.values.is_json):
@@ -155,6 +163,14 @@ def _plan(options: RelayOptions) -> Plan:
     )
     total = sum(map(size_of, paths)) if is_known else None
     return Plan(read, shape, columns, where, layouts, key, watch, total)
+
+
+def _csv_safe(options: RelayOptions, layouts: tuple[Layout, ...]) -> tuple[Layout, ...]:
+    places = zip(options.outputs, layouts, strict=True)
+    is_csv = [layout.style == "csv" and not output.is_table for output, layout in places]
+    if not any(is_csv):
+        raise ValueError("--csv-safe is for CSV: expected an --output that ends in .csv, or --as csv")
+    return tuple(layout._replace(csv_safe=is_so) for layout, is_so in zip(layouts, is_csv, strict=True))
 
 
 def _check_loop(options: StreamOptions, paths: list[str]) -> None:

@@ -85,5 +85,5 @@ class FileOutput(Output):
             expected = ", ".join(f".{ending}" for ending in _RECORD_FORMATS)
             raise ValueError(f"{self.path!r} cannot be written record by record: expected a path in {expected}")
         has_header = layout.style == "csv" and self.format == "csv"
-        header = header_line(layout.columns) if has_header else b""
+        header = header_line(layout) if has_header else b""
         return lines_to(self.path, settings, header)

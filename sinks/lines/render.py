@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -21,6 +21,8 @@ Style = Literal["raw", "csv", "jsonl", "text"]
 STYLES: tuple[Style, ...] = ("csv", "jsonl", "text")
 _STYLES: dict[str | None, Style] = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl"}
 _LINE_BREAKS = r"[\r\n]+"
+#: How a cell begins that a spreadsheet works out.
+_FORMULA = r"^[=+\-@\t\r]"
 
 
 class Layout(NamedTuple):
@@ -32,6 +34,7 @@ class Layout(NamedTuple):
         numbers: those of them that JSON has as numbers, where their values are.
         template: of the style ``text``: literal texts and names of fields in turn, a literal first.
         declared: whether somebody said which ones are numbers, so that those with an exponent are, too.
+        csv_safe: of the style ``csv``: whether no spreadsheet may take a field for a formula.
     """
 
     style: Style = "raw"
@@ -39,6 +42,7 @@ class Layout(NamedTuple):
     numbers: frozenset[str] = frozenset()
     template: tuple[str, ...] = ()
     declared: bool = False
+    csv_safe: bool = False
 
 
 def style_of(form: str | None) -> Style | None:
@@ -90,13 +94,14 @@ def row_lines(batch: Batch) -> bytes:
 def render_lines(batch: Batch, layout: Layout) -> bytes:
     """Return the lines of a batch, which has a row."""
     if layout.style == "csv":
-        return csv_lines(batch.rows.select(_one_line(name).alias(f"c{at}") for at, name in enumerate(layout.columns)))
+        fields = (_one_line(name).alias(f"c{at}") for at, name in enumerate(layout.columns))
+        return csv_lines(batch.rows.select(fields), safe=layout.csv_safe)
     if layout.style == "jsonl":
         lines = pl.concat_str(pl.lit("{"), pl.concat_str(_members(batch.rows, layout), separator=","), pl.lit("}"))
     elif layout.style == "text":
-        fields = layout.template
+        template = layout.template
         lines = pl.concat_str(
-            _one_line(part).fill_null("") if at % 2 else pl.lit(part) for at, part in enumerate(fields)
+            _one_line(part).fill_null("") if at % 2 else pl.lit(part) for at, part in enumerate(template)
         )
     else:
         return raw_lines(batch)
@@ -114,16 +119,32 @@ def raw_lines(batch: Batch) -> bytes:
     return joined if joined.endswith(b"\n") else joined + b"\n"
 
 
-def header_line(columns: Sequence[str]) -> bytes:
+def header_line(layout: Layout) -> bytes:
     """Return the header row of a CSV file."""
-    return csv_lines(pl.DataFrame({f"c{at}": [name] for at, name in enumerate(columns)}))
+    names = pl.DataFrame({f"c{at}": [name] for at, name in enumerate(layout.columns)})
+    return csv_lines(names, safe=layout.csv_safe)
 
 
-def csv_lines(rows: pl.DataFrame) -> bytes:
-    """Return rows of texts as CSV, quoted where they have to be; what is missing is empty."""
+def csv_lines(rows: pl.DataFrame, *, safe: bool = False) -> bytes:
+    r"""Return rows of texts as CSV, quoted where they have to be; what is missing is empty.
+
+    >>> csv_lines(pl.DataFrame({"a": ["=1+2"], "b": ["-3.5"]}), safe=True)
+    b"'=1+2,-3.5\n"
+
+    Args:
+        rows: the texts.
+        safe: whether ``'`` goes before what a spreadsheet would take for a formula; it takes numbers for numbers.
+    """
+    if safe:
+        rows = rows.select(_guarded(pl.col(name)).alias(name) for name in rows.columns)
     if rows.width == 1:  # an empty line would be no record
         rows = rows.fill_null("")
     return rows.write_csv(include_header=False, null_value="").encode()
+
+
+def _guarded(text: pl.Expr) -> pl.Expr:
+    is_formula = text.str.contains(_FORMULA) & ~is_number(text, declared=True)
+    return pl.when(is_formula).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
 
 
 def _members(rows: pl.DataFrame, layout: Layout) -> Iterator[pl.Expr]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +16,11 @@ from schemas.elements.block import Block, Span
 from schemas.elements.frames import Batch
 from schemas.record_type import Dialect
 from sinks.address import parse_output
-from sinks.lines.render import Layout, header_line, parse_template, render_lines
+from sinks.lines.render import Layout, csv_lines, header_line, parse_template, render_lines
 from transforms.untyped.fields import FieldParser
 from transforms.untyped.infer_schema import Shape
 
+ODD_CELLS = ["=1+2", "+1", "-1", "-3.50", "-1e5", "@a", "\t=1", "\r=1", "-a", "'=", "--1", "-", "1"]
 NAMES = ("a", "b")
 
 
@@ -53,7 +56,7 @@ def test_what_is_written_can_be_read_back(values):
     data = "".join(json.dumps(record) + "\n" for record in records).encode()
     lines = render_lines(batch(data, "jsonl"), Layout("jsonl", NAMES))
     assert [json.loads(line) for line in lines.decode().split("\n")[:-1]] == records
-    table = (header_line(NAMES) + render_lines(batch(data, "jsonl"), Layout("csv", NAMES))).decode()
+    table = (header_line(Layout("csv", NAMES)) + render_lines(batch(data, "jsonl"), Layout("csv", NAMES))).decode()
     read = list(csv.reader(io.StringIO(table, newline=""), strict=True))
     assert read[0] == list(NAMES)
     assert [row[1] for row in read[1:]] == [json.dumps(value) for _, value in values]
@@ -97,3 +100,21 @@ def test_a_layout_needs_columns_and_a_template_has_them():
     with pytest.raises(ValueError, match="nobody knows the columns of live JSON"):
         parse_output("x.csv").choose_layout(None, Shape("jsonl"), (), ())
     assert parse_output("x.csv").choose_layout(None, CSV, (), ("", "a", "")) == Layout("text", template=("", "a", ""))
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=3) | st.sampled_from(ODD_CELLS), min_size=1, max_size=6))
+def test_no_cell_of_safe_csv_is_a_formula_and_numbers_are_what_they_are(texts):
+    rows = pl.DataFrame({"a": texts, "b": [f"={text}" for text in texts]})
+    data = csv_lines(rows, safe=True).decode()
+    if "\0" in data:
+        return
+    cells = [cell for row in csv.reader(io.StringIO(data, newline="")) for cell in row]
+    for cell, text in zip(cells, [text for row in rows.rows() for text in row], strict=True):
+        assert cell.removeprefix("'") == text.removeprefix("'")
+        is_number = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?(e[0-9]+)?", cell)
+        assert is_number or not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_safe_csv_guards_the_header_row_too():
+    layout = Layout("csv", ("=a", "b"), csv_safe=True)
+    assert header_line(layout) == b"'=a,b\n"
