@@ -38,7 +38,7 @@ demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows 
 test: setup prism jars flink-jars ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
 	@$(MAKE) types
-	@$(BIN)/python -m pytest -m "not soak" -n $(AT_ONCE) --dist loadfile --durations=5 $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n $(AT_ONCE) --dist worksteal --durations=5 $(ARGS)
 
 setup: $(VENV)/.ready-test ## set up .venv for work on the code
 

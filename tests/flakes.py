@@ -34,7 +34,7 @@ def main() -> int:
         for number in range(1, args.runs + 1):
             began = time.monotonic()
             report = Path(folder, f"{number}.xml")
-            options = ["-q", "-m", "not soak", "-n", args.at_once, "--dist", "loadfile", f"--junitxml={report}"]
+            options = ["-q", "-m", "not soak", "-n", args.at_once, "--dist", "worksteal", f"--junitxml={report}"]
             done = subprocess.run([sys.executable, "-m", "pytest", *options, *args.tests], check=False)
             seconds.append(time.monotonic() - began)
             failed = failed_in(report) if report.exists() else []

@@ -91,8 +91,8 @@ def test_live_totals_at_the_end_are_what_the_simulator_says_it_sent(tmp_path, ca
         done = here(
             capsys, *live, "--last", "2s", "--plot", chart, "--rejected", tmp_path / "r.jsonl", "--output", *outputs
         )
+        assert done.status == 0, done.err
         assert bank.wait(PATIENCE_SECONDS) == 0
-    assert done.status == 0, done.err
     said = json.loads(truth.read_text())
     right = with_mean_and_share(totals_of(said))
     assert done.balance == (4500, said["well_formed"], 0, said["garbage"], 0)
@@ -318,8 +318,8 @@ def test_a_server_has_the_totals_that_were_sent(tmp_path, postgres: Postgres, ca
     ) as bank:
         live = ["--input", f"tcp://127.0.0.1:{port_of(bank)}", "--max-records", 2000, "--emit", "200ms"]
         done = here(capsys, *live, "--output", postgres.url(), "--last", "1m")
+        assert done.status == 0, done.err
         assert bank.wait(PATIENCE_SECONDS) == 0
-    assert done.status == 0, done.err
     with psycopg.connect(postgres.url()) as connection:
         rows = connection.execute("SELECT account_region, count, sum, mean, share FROM credit WHERE final").fetchall()
         ranks = connection.execute("SELECT account_region FROM credit_ranks WHERE ranking = 'volume'").fetchall()
