@@ -27,7 +27,7 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop flink-jars flink flink-stop clean
+.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ help: ## list the targets
 demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
 	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
 
-test: setup prism jars flink-jars ## set up everything, then lint, type-check and test
+test: setup prism jars flink-jars s3-server ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
 	@$(MAKE) types
 	@$(BIN)/python -m pytest -m "not soak" -n $(AT_ONCE) --dist worksteal --durations=5 $(ARGS)
@@ -55,10 +55,10 @@ format: setup ## put the code in the house's format, and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
-docs: setup prism jars flink-jars ## run every command and snippet of the README and docs/
+docs: setup prism jars flink-jars s3-server ## run every command and snippet of the README and docs/
 	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
 
-bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and print their tables (half an hour)
+bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
 	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) $(ROWS)
 	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
@@ -72,12 +72,13 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars ## run the benchmarks and 
 	@$(BIN)/python -m benchmarks.kafka_throughput
 	@$(BIN)/python -m benchmarks.kafka_latency
 	@$(BIN)/python -m benchmarks.smoothies
+	@$(BIN)/python -m benchmarks.object_store --rows $(ROWS)
 
-soak: setup prism jars flink-jars ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
+soak: setup prism jars flink-jars s3-server ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 	@$(BIN)/python -m tests.kills --kills $(KILLS)
 
-flakes: setup prism jars flink-jars ## run the tests RUNS times beside three busy loops, and print which failed how often
+flakes: setup prism jars flink-jars s3-server ## run the tests RUNS times beside three busy loops, and print which failed how often
 	@$(BIN)/python -m tests.flakes --runs $(RUNS) --at-once $(AT_ONCE) $(TESTS)
 
 prism: $(VENV)/.ready ## get Prism, the runner of live streams, where there is Go
@@ -94,6 +95,9 @@ kafka-stop: ## stop that broker
 
 flink-jars: ## get Flink and Beam's job server, where there is Java and Maven
 	@scripts/flink.sh get
+
+s3-server: ## get the S3 server that tests and benchmarks start, where there is Go
+	@scripts/get_versitygw.sh
 
 flink: $(VENV)/.ready flink-jars ## start a Flink cluster; its page is http://127.0.0.1:8081
 	@scripts/flink.sh start

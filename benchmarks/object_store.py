@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.measure import OUT, count_rows, free_port, is_listened_on, make_tape, measure, tape_of
@@ -76,8 +77,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of tape (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each (default: %(default)s)")
     options = parser.parse_args(argv)
-    if not PROGRAM.exists():
-        parser.error("no S3 server here: scripts/get_versitygw.sh builds one with Go")
+    if not PROGRAM.exists() or find_spec("obstore") is None:
+        print("left out: it needs an S3 server (make s3-server, with Go) and obstore (pip install '.[s3]')")
+        return 0
     tape = make_tape(tape_of(options.rows), options.rows)
     count_rows(tape)
     seconds: dict[tuple[str, str], list[float]] = {}
