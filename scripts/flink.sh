@@ -135,10 +135,15 @@ go() {
   disown "$!" 2>/dev/null
 }
 
+# What is killed is started again, as whoever runs a cluster sees to; what ends by itself has told why.
+keep='trap "kill \$child 2>/dev/null; wait \$child; exit" TERM
+  while :; do "$@" & child=$!; wait $child; [ $? -gt 128 ] || exit 1; sleep 1; done'
+
 go_java() {
-  local name=$1
+  local name=$1 kept=()
   shift
-  go "$name" java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Xmx$heap" -XX:MaxDirectMemorySize=256m \
+  case $name in taskmanager-*) kept=(bash -c "$keep" "$folder/$name") ;; esac
+  go "$name" ${kept[@]+"${kept[@]}"} java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "-Xmx$heap" -XX:MaxDirectMemorySize=256m \
     "-Djava.io.tmpdir=$folder/tmp" -Dorg.slf4j.simpleLogger.showDateTime=true \
     '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss' "${opens[@]}" "$@"
 }
@@ -219,7 +224,7 @@ project_python() { PYTHONPATH=$project${PYTHONPATH:+:$PYTHONPATH} "$python" "$@"
 
 pool() {
   PYTHONPATH=$project${PYTHONPATH:+:$PYTHONPATH} TMPDIR=$folder/tmp go "pool-$1" \
-    "$python" -m pipelines.runtime.flink.worker_pool --host "$2" --port "$pool_port" --log "$folder/log/workers-$1.log"
+    bash -c "$keep" "$folder/pool-$1" "$python" -m pipelines.runtime.flink.worker_pool --host "$2" --port "$pool_port" --log "$folder/log/workers-$1.log"
 }
 
 # Where users find it.
@@ -237,7 +242,8 @@ stop_all() {
   done
   for part in $parts; do
     while pid=$(running "$part"); do
-      [ $((SECONDS - begun)) -ge 5 ] && kill -9 "$pid" 2>/dev/null
+      # With what it has started, which is in its session.
+      [ $((SECONDS - begun)) -ge 5 ] && { kill -9 -- "-$pid" || kill -9 "$pid"; } 2>/dev/null
       sleep 0.05
     done
   done

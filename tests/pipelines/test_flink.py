@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.runtime.flink.rest import ENDED
 from simulators.registers import write_tape
 from tests.clusters import Cluster, running_cluster
 from tests.patience import wait_for
@@ -56,8 +55,14 @@ def rows_in(folder: Path) -> int:
     return sum(json.loads(line)["rows"] for path in windows_in(folder) for line in path.read_text().splitlines())
 
 
-def _job_ended(cluster: Cluster, job: str) -> bool:
-    return cluster.rest.state(job) in ENDED
+def processes_beneath(parent: int) -> list[str]:
+    """Return the command lines of the children of a process."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(place.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append((place.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 def lines_of(path: Path) -> int:
@@ -156,6 +161,39 @@ def test_a_killed_worker_is_replaced_and_no_line_is_lost_or_doubled(cluster, tor
         done = program.finish()
     assert done.status == 0, done.err
     assert out.read_bytes() == torn_tape.read_bytes()
+
+
+@pytest.mark.soak
+def test_a_job_server_is_started_where_there_is_none_and_ends_with_the_run(
+    cluster, capsys, monkeypatch, torn_tape, tmp_path
+):
+    from pipelines.runtime.flink import job
+
+    monkeypatch.setattr(job, "find_registration", lambda _: None)
+    options = on(cluster, "--input", torn_tape, "--output", tmp_path / "t.jsonl")
+    done = run_here(capsys, *options, f"--environment_config=localhost:{cluster.ports['pool-port']}")
+    assert done.status == 0, done.err
+    assert done.balance.read == 3_000
+    ours = [text for text in processes_beneath(os.getpid()) if "FlinkJobServerDriver" in text]
+    assert not ours
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("what", ["worker_pool", "TaskManagerRunner"])
+def test_a_killed_part_of_the_cluster_is_started_again(cluster, torn_tape, tmp_path, what):
+    out = tmp_path / "out.txt"
+    with started(
+        *on(cluster, "--input", torn_tape, "--rate=100", "--output", out), program="pipelines.relay"
+    ) as program:
+        wait_for(lambda: lines_of(out) > 100)
+        # The shells that start it again stay.
+        for number in cluster.processes(what):
+            if Path(f"/proc/{number}/comm").read_text().strip() != "bash":
+                os.kill(number, signal.SIGKILL)
+        done = program.finish()
+    assert done.status == 0, done.err
+    assert out.read_bytes() == torn_tape.read_bytes()
+    assert cluster.run("status").returncode == 0
 
 
 def test_what_cannot_be_written_fails_at_once_with_its_reason(cluster, torn_tape, tmp_path):
