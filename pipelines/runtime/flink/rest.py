@@ -20,6 +20,8 @@ _ANSWER_SECONDS = 10.0
 #: So much of an answer is read.
 _MOST_BYTES = 64 << 20
 _LOOK_SECONDS = 0.2
+#: Their names are part of an address.
+_METRICS_AT_ONCE = 20
 #: The watermark of what has come to its end.
 END_OF_TIME = (1 << 63) - 1
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
@@ -137,9 +139,10 @@ class FlinkCluster:
         return found
 
     def is_read_to_its_end(self, job: str) -> bool:
-        """Tell whether all tasks of a job run, and the watermark of each of them is at the end of time.
+        """Tell whether all tasks of a job run, and what each of them gives has come to the end of time.
 
-        Then all windows are closed, and what is left are sources that have nothing to give.
+        Then all windows are closed, and what is left are sources that have nothing to give. What tasks take in tells
+        nothing: that of a reader, and of all that is fused with it, is at the end of time when it begins.
 
         Raises:
             FlinkError: as :meth:`state`.
@@ -147,17 +150,24 @@ class FlinkCluster:
         found = self._ask(f"/jobs/{job}")
         if found["state"] != "RUNNING":
             return False
-        marks: list[str] = []
-        for vertex in found["vertices"]:
-            if vertex["status"] not in ("RUNNING", "FINISHED"):
+        vertices = [vertex for vertex in found["vertices"] if not vertex["name"].startswith("Source:")]
+        return bool(vertices) and all(
+            vertex["status"] == "FINISHED"
+            or (vertex["status"] == "RUNNING" and self._is_at_its_end(job, vertex["id"], vertex["parallelism"]))
+            for vertex in vertices
+        )
+
+    def _is_at_its_end(self, job: str, vertex: str, parallelism: int) -> bool:
+        place = f"/jobs/{job}/vertices/{vertex}/metrics"
+        names = [name for metric in self._ask(place) if (name := metric["id"]).endswith(".currentOutputWatermark")]
+        if {name.partition(".")[0] for name in names} != {str(subtask) for subtask in range(parallelism)}:
+            return False  # one has not told yet
+        for first in range(0, len(names), _METRICS_AT_ONCE):
+            wanted = [urllib.parse.quote(name, safe="") for name in names[first : first + _METRICS_AT_ONCE]]
+            told = self._ask(f"{place}?get={','.join(wanted)}")
+            if len(told) < len(wanted) or any(int(mark["value"]) < END_OF_TIME for mark in told):
                 return False
-            if vertex["status"] == "RUNNING":
-                told = self._ask(f"/jobs/{job}/vertices/{vertex['id']}/watermarks")
-                is_source = vertex["name"].startswith("Source:")
-                if not is_source and len(told) < vertex["parallelism"]:
-                    return False  # it has not told yet
-                marks += [mark["value"] for mark in told]
-        return bool(marks) and all(int(mark) >= END_OF_TIME for mark in marks)
+        return True
 
     def cancel(self, job: str, patience_seconds: float = 60.0) -> str:
         """Have a job end at once, wait until it has, and return its state: CANCELED, if it had not ended before.
