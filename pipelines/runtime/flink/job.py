@@ -27,6 +27,7 @@ _TELL_SECONDS = 2.0
 _START_SECONDS = 120.0
 #: What fails for good, however often it is tried.
 _PERMANENT = re.compile(r"^(?:\w+\.)*(?:SinkError|BrokerError|RegistryError): ", re.MULTILINE)
+_TRACEBACK = "Traceback (most recent call last)"
 #: A job that has failed so often for the same reason fails for good.
 _SAME_FAILURES = 3
 
@@ -169,7 +170,9 @@ class FlinkJobWatch:
             reason = explain(RuntimeError(stack))
             moments = self._failures.setdefault(reason, set())
             moments.add(moment)
-            if _PERMANENT.search(stack) or len(moments) >= _SAME_FAILURES:
+            # A worker that was killed is no error of the pipeline's, however often it is told of.
+            is_ours = _TRACEBACK in stack
+            if _PERMANENT.search(stack) or (is_ours and len(moments) >= _SAME_FAILURES):
                 self._failure = reason
 
     def _end(self) -> None:
