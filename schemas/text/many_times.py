@@ -13,16 +13,19 @@ _SECONDS = "%Y-%m-%d %H:%M:%S"
 #: Where a time such as ``2019-05-06 17:24:53.250000`` has what is no digit; and how long it is up to the seconds.
 _DASHES, _MIDDLE, _COLONS, _POINT, _MOST = (4, 7), 10, (13, 16), 19, 26
 _ZERO, _NINE, _FIRST_YEAR = ord("0"), 9, 1_000
+#: With an offset the end of the year 9999 would be no time.
+_LAST_YEAR, _MOST_YEAR = 9_899, 9_999
 _UTC = ord("Z")
 _HOURS, _MINUTES = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
 _LEAP_YEAR = r"(?:[1-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)"
 _DATE_IN_YEAR = r"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 #: Every time from the year 1000 to 9899 that :func:`schemas.times.read_iso_time` takes: what matches needs no other
-#: check. With an offset the end of the year 9999 would be no time.
+#: check.
 _USUAL = (
     rf"^(?:(?:[1-8][0-9]{{3}}|9[0-8][0-9]{{2}})-{_DATE_IN_YEAR}|{_LEAP_YEAR}-02-29)[T ]{_HOURS}:{_MINUTES}:[0-5][0-9]"
     rf"(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_HOURS}:?{_MINUTES})?$"
 )
+_ZONE = re.compile(rf"([+-])({_HOURS}):?({_MINUTES})$")
 #: So many digits of a number of microseconds lie within the years that there are.
 _MOST_DIGITS = 16
 
@@ -147,7 +150,7 @@ def _by_name(names: pl.Series, values: dict[str, str]) -> pl.Series:
 
 
 def _read_alike(texts: pl.Series) -> pl.Series | None:
-    """Return the times of texts that are all as long, have no zone but Z, and are all right; None for any others.
+    """Return the times of texts that are all as long, have the same zone or none, and are all right; None for others.
 
     A program writes all its times alike, and numpy reads such texts faster than polars does.
     """
@@ -155,8 +158,14 @@ def _read_alike(texts: pl.Series) -> pl.Series | None:
     if not len(texts) or texts.null_count() or lengths.min() != lengths.max() or lengths[0] <= _MIDDLE:
         return None
     data = np.frombuffer(texts.str.join("")[0].encode(), np.uint8).reshape(len(texts), lengths[0]).T
+    offset, same = 0, np.ones(1, bool)
     if (data[-1] == _UTC).all():
         data = data[:-1]
+    elif zone := _ZONE.search(texts[0]):
+        tail = len(zone[0])
+        same = data[-tail:] == data[-tail:, :1]
+        data = data[:-tail]
+        offset = int(f"{zone[1]}1") * (int(zone[2]) * 60 + int(zone[3])) * 60
     if len(data) != _POINT and not _POINT + 1 < len(data) <= _MOST:
         return None
     data = np.ascontiguousarray(data)
@@ -166,17 +175,24 @@ def _read_alike(texts: pl.Series) -> pl.Series | None:
         marks.append(data[_POINT] == ord("."))
     places = [at for at in range(len(data)) if at not in {*_DASHES, _MIDDLE, *_COLONS, _POINT}]
     digits = data[places] - np.uint8(_ZERO)  # what is below zero becomes great
-    if digits.max() > _NINE or not all(mark.all() for mark in marks):
+    if digits.max() > _NINE or not all(mark.all() for mark in (*marks, same)):
         return None
     year, month, day, hour, minute, second = (
         _number(digits[first:stop]) for first, stop in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
     )
     months = 12 * (year - 1970) + month - 1
     first, behind = (number.astype("M8[M]").astype("M8[D]").astype(np.int64) for number in (months, months + 1))
-    is_right = (year >= _FIRST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= behind - first)  # noqa: PLR2004
+    is_right = (
+        (year >= _FIRST_YEAR)
+        & (year <= (_LAST_YEAR if offset else _MOST_YEAR))
+        & (month >= 1)
+        & (month <= 12)  # noqa: PLR2004
+        & (day >= 1)
+        & (day <= behind - first)
+    )
     if not (is_right & (hour < 24) & (minute < 60) & (second < 60)).all():  # noqa: PLR2004
         return None
-    seconds = (((first + day - 1) * 24 + hour) * 60 + minute) * 60 + second
+    seconds = (((first + day - 1) * 24 + hour) * 60 + minute) * 60 + second - offset
     fraction = _number(digits[14:]) * 10 ** (20 - len(digits))
     return pl.Series(texts.name, seconds * 1_000_000 + fraction).cast(pl.Datetime("us"))
 

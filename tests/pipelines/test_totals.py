@@ -274,3 +274,15 @@ def test_wrong_usage_is_one_line(orders, options, reason, capsys):
     (line,) = done.err.splitlines()
     assert reason in line
     assert not Path("no.db").exists()
+
+
+def test_times_are_read_as_they_are_written_and_as_one_says(tmp_path, capsys):
+    moments = ["2024-05-06T10:10:00.5+02:00", "1714983000", "2024-05-06 08:20", "06/05/2024 08:30"]
+    (tmp_path / "t.csv").write_text("".join(f"{moment},{n}\n" for n, moment in enumerate(["when", *moments])))
+    asked = ("--input", tmp_path / "t.csv", "--names", "when,n", "--time", "when", "--window", "1h", "--count")
+    for format_, used in ((), 3), (("--time-format", "%d/%m/%Y %H:%M"), 1):
+        out = tmp_path / f"{used}.jsonl"
+        done = here(capsys, *asked, *format_, "--output", out)
+        assert (done.status, done.balance.used) == (0, used)
+        rows = [row for path in tmp_path.glob(f"{used}-*.jsonl") for row in rows_of(path)]
+        assert [(row["window_start"][:13], row["count"]) for row in rows] == [("2024-05-06T08", used)]
