@@ -27,10 +27,10 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-stop flink-jars flink flink-stop s3-server clean
+.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
 	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
@@ -89,6 +89,9 @@ jars: ## get the Kafka broker, where there is Java and Maven
 
 kafka: jars ## start a Kafka broker on 127.0.0.1:9092; its messages are in out/kafka
 	@scripts/kafka.sh start
+
+kafka-topics: $(VENV)/.ready ## list the topics of that broker; TOPICS="a b" describes some, DELETE="a b" deletes them
+	@$(BIN)/python scripts/kafka_topics.py $(if $(DELETE),--delete $(DELETE),$(TOPICS))
 
 kafka-stop: ## stop that broker
 	@scripts/kafka.sh stop

@@ -169,3 +169,18 @@ def test_classes_are_kept_for_later_starts_and_damaged_ones_stop_none(kafka: Bro
         broker.stop()
         assert kept.stat().st_size > whole // 2
         assert [path.name for path in cache.iterdir() if path.suffix not in (".jar", ".xml")] == [kept.name]
+
+
+def test_topics_are_listed_described_and_deleted(kafka: Broker):
+    def topics(*arguments: str) -> subprocess.CompletedProcess[str]:
+        asked = [sys.executable, str(SCRIPT.parent / "kafka_topics.py"), "--brokers", kafka.servers, *arguments]
+        return subprocess.run(asked, capture_output=True, text=True, check=False)
+
+    name = kafka.create_topic(partitions=2)
+    kafka.produce(name, ["a", "b", "c"], partition=1)
+    assert f"{name}: 2 partitions, 3 messages\n" in topics().stdout
+    described = topics(name).stdout
+    assert described == f"{name}: 2 partitions, 3 messages\n  [0] offsets 0 to 0\n  [1] offsets 0 to 3\n"
+    assert topics("--delete", name).stdout == f"deleted {name}\n"
+    missing = topics(name)
+    assert (missing.returncode, missing.stderr.startswith(f"kafka: no topic {name!r}, only ")) == (1, True)
