@@ -27,7 +27,7 @@ class AddShare(beam.PTransform):
 
     A share is the exact quotient, rounded once, halves to the even neighbour: so the shares of a result add up to 1
     only as far as their places allow. Where the whole is 0, shares are missing; where there are negative values, they
-    may be below 0 and above 1. The whole is that of one result, so ``shards`` of one window would each be a whole.
+    may be below 0 and above 1.
 
     Attributes:
         of: the column, of decimals or whole numbers.

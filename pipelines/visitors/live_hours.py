@@ -88,7 +88,7 @@ class LiveHours(Live):
 
     def _result(self, rows: pl.DataFrame, settled: Frames, pane: int) -> Result:
         rows = self._results(rows, settled).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
-        return Result(None, None, 0, 1, pane, pane == FINAL_PANE, rows)
+        return Result(None, None, pane, pane == FINAL_PANE, rows)
 
 
 def _ends() -> pl.Expr:

@@ -165,7 +165,7 @@ _UNREAD, _UNUSABLE, _UNWANTED = -3, -2, -1
 def _no_result(pane: int) -> Result:
     reduction = FrameCombine((HOUR_START,), {"visitors": Max("visitors")})
     rows = no_hours(reduction).select(*edges(pl.lit(None), pl.lit(None)), pl.all())
-    return Result(None, None, 0, 1, pane, pane != _UNUSABLE, rows)
+    return Result(None, None, pane, pane != _UNUSABLE, rows)
 
 
 def _result_of_tally(tally: Tally) -> Result:

@@ -55,13 +55,11 @@ class Batch(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The totals of one window, or of one shard of its keys.
+    """The totals of one window.
 
     Attributes:
         window_start: microseconds of event time, or None where the window is all time.
         window_end: the same, exclusive.
-        shard: which part of the keys this is, of ``shards``.
-        shards: into how many parts the keys are split; usually 1.
         pane: a number that rises each time the window is given; a higher one replaces a lower one.
         final: whether it is the window's last word.
         rows: a row per key: ``window_start`` and ``window_end`` (Datetime us UTC, null for all time), the key
@@ -72,8 +70,6 @@ class Result(NamedTuple):
 
     window_start: int | None
     window_end: int | None
-    shard: int
-    shards: int
     pane: int
     final: bool
     rows: pl.DataFrame

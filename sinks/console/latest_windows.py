@@ -53,20 +53,20 @@ class PrintNewest(beam.PTransform):
 
 
 class Newest:
-    """The newest windows, and how they are painted: of each shard of a window its newest result."""
+    """The newest windows, and how they are painted: of each window its newest result."""
 
     def __init__(self, options: PrintNewest) -> None:
         """Begin with none."""
         self.name = options.name
         self._options = options
-        self._results: dict[tuple[int, int, int], Result] = {}
+        self._results: dict[tuple[int, int], Result] = {}
         self._pane = 0
 
     def take(self, results: Sequence[Result]) -> list[Result]:
         """Take results; return those that are shown from now on and were not, the newest first."""
         changed = {}
         for result in results:
-            key = (result.window_end or 0, result.window_start or 0, -result.shard)
+            key = (result.window_end or 0, result.window_start or 0)
             known = self._results.get(key)
             if known is None or result.pane > known.pane:
                 self._results[key] = result
@@ -84,7 +84,7 @@ class Newest:
         """Return all that is shown as one result, newer than the one before."""
         self._pane += 1
         rows = pl.concat([result.rows for result in self._results.values()])
-        return Result(None, None, 0, 1, self._pane, False, rows)
+        return Result(None, None, self._pane, False, rows)
 
     def __call__(self, shown: Result, before: Result | None, width: int, color: bool) -> str:  # noqa: ARG002
         """Paint them all."""
@@ -96,7 +96,7 @@ class Newest:
         return "\n".join(render(result, options.top, options.by, width, color, options.name) for result in results)
 
 
-#: By pipeline and name: the shards of a table are one on the terminal, which is one for the whole process.
+#: By pipeline and name: the windows of a table are one on the terminal, which is one for the whole process.
 _newest: dict[tuple[str, str], Newest] = {}
 
 

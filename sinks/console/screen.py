@@ -277,6 +277,5 @@ class _ShowFn(beam.DoFn):
         self._token, self._paint, self._place = token, paint, place
 
     def process(self, element: Result) -> Iterator[Result]:
-        # The shards of a window stand in areas of their own.
-        screen_of(self._token).show(f"{self._paint.name}/{element.shard}", element, self._paint, self._place)
+        screen_of(self._token).show(self._paint.name, element, self._paint, self._place)
         yield element

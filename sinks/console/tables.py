@@ -250,10 +250,9 @@ def best_table(
 
 def title_of(result: Result) -> str:
     """Return the window in words, and whether this is its last word: ``2011-04-01 10:00 – 10:10 UTC, final``."""
-    part = f", part {result.shard + 1} of {result.shards}" if result.shards > 1 else ""
     state = "final" if result.final else "early"
     if result.window_start is None or result.window_end is None:
-        return f"all time{part}, {state}"
+        return f"all time, {state}"
     start, end = to_datetime(result.window_start), to_datetime(result.window_end)
     spec = "minutes"
     if start.second or end.second:
@@ -261,7 +260,7 @@ def title_of(result: Result) -> str:
     if start.microsecond or end.microsecond:
         spec = "microseconds"
     until = f"{end.time().isoformat(spec)}" if end.date() == start.date() else _moment(end, spec)
-    return f"{_moment(start, spec)} – {until} UTC{part}, {state}"
+    return f"{_moment(start, spec)} – {until} UTC, {state}"
 
 
 def _moment(moment: datetime, spec: str) -> str:

@@ -33,15 +33,15 @@ class WriteFiles(beam.PTransform):
     """Write each final result as one file, and yield a :class:`Written` for each; early ones are left out.
 
     The totals of all time go to the very path given. Those of a window go to ``stem-<window>.ending`` beside it, e.g.
-    ``totals-20110401T000000Z-20110402T000000Z.jsonl``, and where the keys are split into shards, ``-00000-of-00004``
-    stands before the ending. A result is one element and makes one file, so windows cannot mix.
+    ``totals-20110401T000000Z-20110402T000000Z.jsonl``. A result is one element and makes one
+    file, so windows cannot mix.
 
     A file appears under its name when it is whole. Doing it again writes the same bytes over it.
 
     The shape ``rows`` has a row per key: ``window_start``, ``window_end``, and the columns of the result. The shape
     ``by_key`` is a single JSON object in one line, ``{"4011":["BANANAS",3,2.66,2.37]}``.
 
-    >>> hour = Result(0, 3_600_000_000, shard=0, shards=1, pane=0, final=True, rows=pl.DataFrame())
+    >>> hour = Result(0, 3_600_000_000, pane=0, final=True, rows=pl.DataFrame())
     >>> WriteFiles("out/totals.parquet").path_of(hour)
     'out/totals-19700101T000000Z-19700101T010000Z.parquet'
 
@@ -53,8 +53,7 @@ class WriteFiles(beam.PTransform):
         values: what ``by_key`` writes of a row, in order.
 
     Raises:
-        ValueError: when made, the ending is not known or does not go with the shape; when run, a column is missing, or
-            ``by_key`` meets shards.
+        ValueError: when made, the ending is not known or does not go with the shape; when run, a column is missing.
         SinkError: when run, a file cannot be written.
     """
 
@@ -83,23 +82,16 @@ class WriteFiles(beam.PTransform):
 
     def path_of(self, result: Result) -> str:
         """Return the path of the file that the result goes to."""
-        parts = [] if result.label == "all" else [result.label]
-        if result.shards > 1:
-            parts.append(f"{result.shard:05d}-of-{result.shards:05d}")
-        if not parts:
-            return self.path
-        return inserted(self.path, "".join(f"-{part}" for part in parts))
+        return self.path if result.label == "all" else inserted(self.path, f"-{result.label}")
 
     def encode(self, result: Result) -> bytes:
         """Return the bytes of the file that the result goes to.
 
         Raises:
-            ValueError: a column is missing, or the shape cannot hold this result.
+            ValueError: a column is missing.
         """
         if self.shape == "rows":
             return _encode_rows(lay_out(result, (self.key,) if isinstance(self.key, str) else self.key), self._format)
-        if result.shards > 1:
-            raise ValueError(f"shape by_key is one document a window, so it needs one shard, got {result.shards}")
         key = cast(str, self.key)
         require(result.rows, self.values)
         return json_by_key(lay_out(result, (key,)), key, self.values)

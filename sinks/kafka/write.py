@@ -215,10 +215,8 @@ def document_message(result: Result, key: str, columns: tuple[str, ...]) -> Mess
     """Return the one message of a result that is a document.
 
     Raises:
-        ValueError: a column is missing, or this is not all of the window.
+        ValueError: a column is missing.
     """
-    if result.shards > 1:
-        raise ValueError(f"a document has all of a window, so it needs one shard, got {result.shards}")
     require(result.rows, columns)
     document = json_by_key(lay_out(result, (key,)), key, columns)
     return Messages([document.rstrip(b"\n")], [result.label.encode()])

@@ -51,7 +51,7 @@ class WriteTable(beam.PTransform):
 
     Raises:
         ValueError: when made, the address or the table's name is wrong, or the key is no tuple; when run, a column is
-            missing or has a type that no table has, or ``replace_window`` meets shards.
+            missing or has a type that no table has.
         SinkError: when run, it cannot be written; the message is one line, and without the password.
     """
 
@@ -140,8 +140,6 @@ class _UpsertFn(beam.DoFn):
         self._results, self._rows = [], 0
 
     def process(self, element: Result) -> Iterator[Written]:
-        if self._options.replace_window and element.shards > 1:
-            raise ValueError(f"replace_window needs all rows of a window at once, so one shard, got {element.shards}")
         self._results.append(element)
         self._rows += element.rows.height
         if self._rows >= MOST_ROWS:

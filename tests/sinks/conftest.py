@@ -39,7 +39,7 @@ def totals(*rows: tuple[str | None, str | None, str, str, str]) -> pl.DataFrame:
 
 
 def result(rows: pl.DataFrame, window: tuple[int | None, int | None] = (None, None), **fields: object) -> Result:
-    whole = Result(window[0], window[1], shard=0, shards=1, pane=0, final=True, rows=rows)
+    whole = Result(window[0], window[1], pane=0, final=True, rows=rows)
     return whole._replace(**fields)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -72,12 +71,12 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
 
 @st.composite
 def results(draw: st.DrawFn) -> list[Result]:
-    """The results of one window, early ones and the final one, in one shard or in two, in any order."""
-    rows, shards, early = draw(frames()), draw(st.integers(1, 2)), draw(st.integers(0, 2))
+    """The results of one window, early ones and the final one, in any order."""
+    rows, early = draw(frames()), draw(st.integers(0, 2))
     found = []
-    for shard, pane in itertools.product(range(shards), range(early + 1)):
-        part, final = rows[shard::shards], pane == early
+    for pane in range(early + 1):
+        part, final = rows, pane == early
         if not final:  # keys come, and values change
             part = part.head(draw(st.integers(0, 6))).with_columns(pl.lit(pane, pl.Int64).alias("count"))
-        found.append(Result(0, HOUR, shard, shards, pane, final, part))
+        found.append(Result(0, HOUR, pane, final, part))
     return draw(st.permutations(found))

@@ -30,7 +30,7 @@ def flow_of(*history: dict[str, int]) -> Flow:
 
 def result(pane: int = 0, final: bool = False, **totals: int) -> Result:
     rows = pl.DataFrame({"region": list(totals), "sum": [Decimal(value) for value in totals.values()]})
-    return Result(None, None, 0, 1, pane, final, rows)
+    return Result(None, None, pane, final, rows)
 
 
 def texts_of(svg: bytes) -> str:

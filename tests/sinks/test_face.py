@@ -17,7 +17,7 @@ from schemas.elements.frames import RECORD, Batch, Result
 from sinks import WriteLines, WriteRecords, WriteResults
 
 ROWS = pl.DataFrame({"region": ["Paris", "Oslo"], "flow": [1, 2]})
-TOTALS = Result(None, None, 0, 1, 0, True, ROWS)
+TOTALS = Result(None, None, 0, True, ROWS)
 
 
 def test_the_names_of_the_face_are_there_and_sorted():

@@ -64,7 +64,7 @@ class FrameCombine:
     def result(self, accumulators: pl.DataFrame, bounds: tuple[int | None, int | None], pane: int) -> Result:
         """Return the result of a window from all its accumulators; the pane tells whether it is the final one."""
         rows = self.results(accumulators).select(*edges(*map(pl.lit, bounds)), pl.all())
-        return Result(*bounds, 0, 1, pane, pane == FINAL_PANE, rows)
+        return Result(*bounds, pane, pane == FINAL_PANE, rows)
 
     def results_by_window(
         self, accumulators: pl.DataFrame, start: str, length: int, pane: int = FINAL_PANE
@@ -89,5 +89,5 @@ class FrameCombine:
         for height, bucket in runs.rows():
             begin, end = (bucket, bucket + length) if length else (None, None)
             part = rows.slice(first, height)
-            yield Result(begin, end, 0, 1, pane, pane == FINAL_PANE, part, times.get(bucket))
+            yield Result(begin, end, pane, pane == FINAL_PANE, part, times.get(bucket))
             first += height

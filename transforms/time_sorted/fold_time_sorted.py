@@ -138,7 +138,7 @@ def _results(fold: Fold, pieces: list[FoldOutput], pane: int) -> Iterator[Any]:
     main = fold.outputs[0]
     for output, start, end, rows in pieces:
         whole = rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all())
-        result = Result(start, end, 0, 1, pane, pane == FINAL_PANE, whole)
+        result = Result(start, end, pane, pane == FINAL_PANE, whole)
         yield result if output == main else TaggedOutput(output, result)
 
 

@@ -183,7 +183,7 @@ def test_fields_out_of_range_are_refused(fields, why):
 
 def result_of(window: str, rows: pl.DataFrame) -> Result:
     start, end = to_micros(START), to_micros(START) + Windows.parse(window).length
-    return Result(start, end, 0, 1, 0, True, rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all()))
+    return Result(start, end, 0, True, rows.select(*edges(pl.lit(start), pl.lit(end)), pl.all()))
 
 
 def test_totals_that_are_not_of_an_hour_or_not_of_whole_numbers_are_refused():

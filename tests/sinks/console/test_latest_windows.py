@@ -13,7 +13,7 @@ MINUTE = 60 * 10**6
 def result(minute: int, pane: int = FINAL_PANE, spend: int = 1) -> Result:
     bounds = (minute * MINUTE, (minute + 10) * MINUTE)
     rows = pl.DataFrame({"key": ["a", "b", "c"], "spend": [spend, spend + 2, spend + 1]})
-    return Result(*bounds, 0, 1, pane, pane == FINAL_PANE, rows.select(*edges(*map(pl.lit, bounds)), pl.all()))
+    return Result(*bounds, pane, pane == FINAL_PANE, rows.select(*edges(*map(pl.lit, bounds)), pl.all()))
 
 
 def starts(results: list[Result]) -> list[int]:

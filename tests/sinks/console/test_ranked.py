@@ -23,7 +23,7 @@ def paint(width: int = 60, color: bool = False, names: list[str] = NAMES, rows: 
     ).head(rows)
     options = PaintRanked("now", key="region", rankings=RANKINGS, by="count", places={"mean": 2})
     painted = pickle.loads(pickle.dumps(options))
-    return painted(Result(None, None, 0, 1, 0, False, frame), None, width, color)
+    return painted(Result(None, None, 0, False, frame), None, width, color)
 
 
 def test_the_ranks_stand_below_the_table_and_go_on_in_the_next_line_where_there_is_no_room():

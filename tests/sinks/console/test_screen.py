@@ -269,7 +269,7 @@ def test_the_steps_of_a_pipeline_share_a_screen_and_pipelines_do_not():
 
 
 def test_results_are_printed_as_tables_and_handed_on(fn_api, capsys):
-    results = [counted(1, 0), counted(1, 1), counted(5, 2, shard=0), counted(5, FINAL)]
+    results = [counted(1, 0), counted(1, 1), counted(5, 2), counted(5, FINAL)]
     with beam.Pipeline(options=fn_api) as pipeline:
         made = pipeline | beam.Create([0]) | beam.FlatMap(lambda _: results)
         handed_on = made | ShowLive(PaintTable("since the start", top=1, by="sum", columns=("region", "sum")))

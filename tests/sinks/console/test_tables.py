@@ -101,7 +101,6 @@ def test_a_result_without_rows_says_so():
         ((micros(2011, 4, 1), micros(2011, 4, 2)), {}, "2011-04-01 00:00 – 2011-04-02 00:00 UTC, final"),
         ((0, 30_000_000), {}, "1970-01-01 00:00:00 – 00:00:30 UTC, final"),
         ((0, 500_000), {}, "1970-01-01 00:00:00.000000 – 00:00:00.500000 UTC, final"),
-        ((None, None), {"shard": 1, "shards": 4}, "all time, part 2 of 4, final"),
     ],
 )
 def test_the_title_tells_the_window(window, fields, title):

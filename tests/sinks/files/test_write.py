@@ -39,13 +39,6 @@ def test_a_window_is_named():
     assert path == "out/totals-20110401T000000Z-20110402T000000Z.parquet"
 
 
-def test_shards_are_numbered():
-    sharded = result(ROWS, shard=2, shards=4)
-    assert WriteFiles("x.avro").path_of(sharded) == "x-00002-of-00004.avro"
-    labelled = sharded._replace(window_start=DAY[0], window_end=DAY[1])
-    assert WriteFiles("x.avro").path_of(labelled) == "x-20110401T000000Z-20110402T000000Z-00002-of-00004.avro"
-
-
 def test_rows_as_json_lines():
     assert WriteFiles("x.jsonl").encode(result(ROWS, DAY)).decode() == (
         '{"window_start":"2011-04-01T00:00:00Z","window_end":"2011-04-02T00:00:00Z",'
@@ -87,11 +80,6 @@ def test_parquet_has_wide_decimals_and_utc_microseconds():
 def test_what_does_not_go_together_is_refused_when_made(options, message):
     with pytest.raises(ValueError, match=message):
         WriteFiles(**options)
-
-
-def test_by_key_refuses_shards():
-    with pytest.raises(ValueError, match="needs one shard, got 4"):
-        WriteFiles("x.json", shape="by_key").encode(result(ROWS, shards=4))
 
 
 def test_by_key_names_the_value_that_is_missing():

@@ -56,7 +56,7 @@ def result(hour: int, rows: int, pane: int = 0, *, final: bool = True) -> Result
         },
         schema_overrides={"spend": pl.Decimal(38, 9), "upc": pl.String},
     )
-    return Result(*bounds, 0, 1, pane, final, frame)
+    return Result(*bounds, pane, final, frame)
 
 
 def batch(*values: str) -> Batch:
@@ -67,7 +67,7 @@ def batch(*values: str) -> Batch:
 
 @given(frames())
 def test_each_row_is_a_message_with_what_files_have_and_when_it_was_given(rows: pl.DataFrame) -> None:
-    given_early = Result(0, HOUR, 0, 1, 3, False, rows)
+    given_early = Result(0, HOUR, 3, False, rows)
     values, keys = result_messages(NOWHERE, [given_early], ("upc",))
     marked = lay_out(given_early, ("upc",)).with_columns(
         pl.lit(3, pl.Int64).alias("pane"), pl.lit(value=False).alias("final")
@@ -83,7 +83,7 @@ def test_a_key_of_several_columns_has_them_in_order() -> None:
     rows = pl.DataFrame(
         {"rank": [1, 2], "ranking": ["count", None], "at": [None, None]}, schema_overrides={"at": pl.Date}
     )
-    found = result_messages(NOWHERE, [Result(None, None, 0, 1, 0, True, rows)], ("ranking", "rank", "at"))
+    found = result_messages(NOWHERE, [Result(None, None, 0, True, rows)], ("ranking", "rank", "at"))
     assert found.keys is not None
     assert set(found.keys) == {b"count|1|", b"|2|"}
 
@@ -92,11 +92,6 @@ def test_a_document_is_one_message_by_window() -> None:
     values, keys = document_message(result(0, 2), "upc", ("spend",))
     assert [json.loads(value) for value in values] == [{"0000000000000": [0.5], "0000000000001": [1.5]}]
     assert keys == [b"19700101T000000Z-19700101T010000Z"]
-
-
-def test_a_document_of_a_part_of_a_window_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs one shard, got 2"):
-        document_message(result(0, 2)._replace(shards=2), "upc", ("spend",))
 
 
 def test_a_missing_column_is_named() -> None:

@@ -125,14 +125,6 @@ def test_an_empty_result_empties_its_window_if_that_was_asked_for(url):
     assert set(standing(url, "t")) == {(1, "a")}
 
 
-def test_replacing_a_window_refuses_shards(tmp_path):
-    with (
-        writers(1, f"sqlite:///{tmp_path}/x.db", "t", replace_window=True) as (writer,),
-        pytest.raises(ValueError, match="so one shard, got 2"),
-    ):
-        write(writer, [values(0, 0, {"a": 1}, shards=2)])
-
-
 def test_a_later_run_counts_its_panes_from_the_start(url):
     with writers(1, url, "t", run=1) as (first,), writers(1, url, "t", run=2) as (second,):
         write(first, [values(0, 9, {"a": 1})])

@@ -213,7 +213,7 @@ def check_results(name: str, rows: list[dict]):
                 assert (edges, key) not in found, "a key was given twice"
                 found[edges, key] = tuple(values)
         assert found == expected
-        assert len({(result.label, result.shard) for result in finals}) == len(finals)
+        assert len({result.label for result in finals}) == len(finals)
         for result in results:
             if not result.final:
                 assert result.pane < FINAL_PANE
