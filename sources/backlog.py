@@ -6,6 +6,7 @@ it keeps pieces of whole records as they were cut, and reads the event time of t
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import threading
@@ -22,6 +23,8 @@ from sources.watermark import Stream, Watermark, plausible_micros
 if TYPE_CHECKING:
     from sources.line_cutter import Piece
 
+_LOGGER = logging.getLogger(__name__)
+
 Sniff = Callable[[bytes, RecordType], Dialect]
 
 #: What a waiting piece costs beside its bytes, so that the bound holds for a flood of tiny packets too.
@@ -36,8 +39,9 @@ class Backlog:
     """The pieces that wait, between one receiving thread and one reader.
 
     The thread calls :meth:`open`, :meth:`listened`, :meth:`receive`, :meth:`close` and :meth:`wait_for_room`; the
-    reader calls :meth:`take`. Memory: the thread is asked to stop receiving at ``max_waiting_bytes``; on top of those
-    come one packet, and up to a record's limit for each open stream, as unfinished records have to be waited for.
+    reader calls :meth:`take`. Memory: ``max_waiting_bytes`` hold all that waits, whole and unfinished records of all
+    streams together; on top of those comes one packet. The thread is asked to stop receiving there. Unfinished records
+    may have half of it: beyond, that of the stream with the longest one is given up, and becomes a faulty one.
 
     Attributes:
         scope: the scope of its blocks (see :class:`schemas.elements.block.Block`): what was received here cannot be
@@ -76,6 +80,9 @@ class Backlog:
         self._wall_clock = wall_clock
         self._arrivals = arrivals
         self._waiting_bytes = 0
+        #: The streams that have begun a record, by their identity, with its bytes so far; and all of these.
+        self._unfinished: dict[int, tuple[Stream, int]] = {}
+        self._unfinished_bytes = 0
         self._room = threading.Condition()
         self._streams: dict[int, Stream] = {}
         self._queue: deque[Stream] = deque()
@@ -89,7 +96,8 @@ class Backlog:
     @property
     def is_full(self) -> bool:
         """Whether receiving has to stop for now."""
-        return self._waiting_bytes >= self._max_waiting_bytes
+        unfinished = min(self._unfinished_bytes, self._max_waiting_bytes // 2)
+        return self._waiting_bytes >= self._max_waiting_bytes - unfinished
 
     def meet(self, address: str) -> None:
         """Note that somebody is at an address."""
@@ -120,10 +128,26 @@ class Backlog:
     def receive(self, stream: Stream, packet: bytes) -> None:
         """Add bytes of one stream, just as they came."""
         self._add(stream, stream.cutter.feed(packet))
+        self._note_unfinished(stream)
+        most = self._max_waiting_bytes // 2
+        while self._unfinished_bytes > most and len(self._unfinished) > 1:
+            longest, size = max(self._unfinished.values(), key=_size_of)
+            _LOGGER.warning("%s has sent %d bytes without a line end: given up", longest.origin, size)
+            fault = f"record without an end given up, as those of all peers have more than {most} bytes"
+            self._add(longest, longest.cutter.give_up(fault))
+            self._note_unfinished(longest)
+
+    def _note_unfinished(self, stream: Stream) -> None:
+        """Take down how much of a record a stream has that is not whole."""
+        self._unfinished_bytes -= self._unfinished.pop(id(stream), (stream, 0))[1]
+        if size := stream.cutter.unfinished_bytes:
+            self._unfinished[id(stream)] = (stream, size)
+            self._unfinished_bytes += size
 
     def close(self, stream: Stream, torn: str = "") -> None:
         """End a stream. Its unfinished record is a whole one, or a faulty one where ``torn`` says why."""
         self._add(stream, stream.cutter.end(torn))
+        self._note_unfinished(stream)
         with self._room:
             stream.is_open = False
 
@@ -279,6 +303,10 @@ class Backlog:
             scope=self.scope,
         )
         return TimedBlock(block, first_time)
+
+
+def _size_of(unfinished: tuple[Stream, int]) -> int:
+    return unfinished[1]
 
 
 def _cut(data: bytes, max_bytes: int, max_records: int, *, at_least_one: bool) -> tuple[int, int]:

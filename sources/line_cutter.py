@@ -73,6 +73,21 @@ class LineCutter:
             self._skipping = True
         return pieces
 
+    @property
+    def unfinished_bytes(self) -> int:
+        """How many bytes of a record wait for its line end."""
+        return len(self._tail)
+
+    def give_up(self, fault: str) -> list[Piece]:
+        """Make a fault of the record that has begun, whose rest is passed over when it comes."""
+        if not self._tail:
+            return []
+        piece = self._overlong(self._tail, self._position)._replace(fault=fault)
+        self._position += len(self._tail)
+        self._tail = bytearray()  # clearing it would keep its memory
+        self._skipping = True
+        return [piece]
+
     def end(self, torn: str = "") -> list[Piece]:
         r"""End the stream: bytes without a ``\n`` are a last record, or a faulty one where ``torn`` says why."""
         if not self._tail:

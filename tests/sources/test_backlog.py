@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime, timezone
 
@@ -344,3 +345,47 @@ def test_a_wall_clock_that_jumps_costs_nothing_where_records_happen_when_they_ar
         assert found.block.arrival >= found.block.watermark >= promised
         promised = backlog.watermark.value
         assert promised == found.block.arrival
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.booleans()), max_size=40))
+def test_unfinished_records_of_all_streams_are_bounded_and_each_record_is_accounted_for(
+    packets: list[tuple[int, int, bool]],
+) -> None:
+    backlog = new_backlog(max_waiting_bytes=1_000)
+    streams = [new_stream(backlog, f"peer:{number}") for number in range(4)]
+    ended = [0] * 4
+    for number, size, is_end in packets:
+        backlog.receive(streams[number], b"x" * size + b"\n" * is_end)
+        ended[number] += is_end
+        unfinished = [stream.cutter.unfinished_bytes for stream in streams]
+        assert sum(unfinished) <= 500 or sum(map(bool, unfinished)) == 1
+    for stream in streams:
+        backlog.receive(stream, b"\n")
+    found = dict.fromkeys(range(4), 0)
+    while taken := backlog.take(1 << 20):
+        number = int(taken.block.spans[0].origin[5:]) if taken.block.fault else None
+        if number is not None:
+            assert "given up" in taken.block.fault
+            assert len(taken.block.data) <= 4_096
+            found[number] += 1
+            continue
+        ends = [*(span.start for span in taken.block.spans[1:]), len(taken.block.data)]
+        for span, end in zip(taken.block.spans, ends):
+            found[int(span.origin[5:])] += taken.block.data.count(b"\n", span.start, end)
+    assert list(found.values()) == [count + 1 for count in ended]
+
+
+def test_the_peer_that_has_sent_most_without_an_end_is_given_up_and_goes_on_behind_it(caplog) -> None:
+    backlog = new_backlog(max_waiting_bytes=2_000)
+    small, big = new_stream(backlog, "small:1"), new_stream(backlog, "big:2")
+    backlog.receive(small, b"s" * 300)
+    with caplog.at_level(logging.WARNING):
+        backlog.receive(big, b"b" * 900)
+    backlog.receive(big, b"b" * 50 + b"\n" + tick(1))
+    backlog.receive(small, b"s\n")
+    assert "big:2 has sent 900 bytes without a line end: given up" in caplog.text
+    blocks = [taken.block for _ in range(3) if (taken := backlog.take(1 << 20))]
+    assert [(block.fault[:11], block.data[-8:]) for block in blocks if block.fault] == [("record with", b"b" * 8)]
+    assert sorted(b"".join(block.data for block in blocks if not block.fault).split()) == sorted(
+        [*tick(1).split(), b"s" * 301]
+    )
