@@ -106,8 +106,9 @@ class RecordType:
 
     def __post_init__(self) -> None:
         """Check that the typed columns and the event time are among the names."""
+        known = set(self.names)
         for column in (*(c.name for c in self.columns), self.event_time):
-            if column not in self.names and column:
+            if column not in known and column:
                 raise ValueError(f"{self.name} has no column {column!r}, only {', '.join(self.names)}")
 
     @property

@@ -72,8 +72,9 @@ class BlockParser(ABC):
         self._windows = tuple(windows)
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         #: The event time and what the filter reads; the other columns are read of the records that stay.
-        self._first = tuple(map(record_type.column, first))
-        self._then = tuple(map(record_type.column, then))
+        typed = record_type.typed  # made once: tables may be wide
+        self._first = tuple(typed.get(name, Column(name)) for name in first)
+        self._then = tuple(typed.get(name, Column(name)) for name in then)
         self._output = (RECORD, *dict.fromkeys((EVENT_TIME, *(self._name(name) for name in wanted))))
 
     def __call__(self, block: Block) -> Parsed:
