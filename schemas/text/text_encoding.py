@@ -17,6 +17,10 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BEYOND_ASCII = 0x80
+#: Bytes that are in no text, and separate no fields: a line that has one was damaged, and tells of no encoding.
+_NO_TEXT = re.compile(b"[\x00\x04-\x08\x0e-\x1a\x7f]")
+#: If fewer lines are in no encoding that is known, they are damaged, as far as anybody can tell: records to reject.
+_LEAST_OTHERS = 0.01
 _WORD = re.compile(b"[\xa1-\xff]{4,}")
 _PRINTABLE = bytes([*b"\t\n\r", *range(32, 127)])
 #: Characters that no text has.
@@ -66,10 +70,12 @@ def find_encoding(lines: Iterable[str]) -> str:
     """Return the encoding of lines, whose bytes were read as Latin-1.
 
     It is UTF-8, unless of the lines beyond ASCII more are none than are, and ANSI, then, unless more of these are not
-    even that.
+    even that. Damaged lines do not count.
     """
     utf8 = ansi = other = 0
     for raw in (line.encode("latin-1") for line in lines if not line.isascii()):
+        if _NO_TEXT.search(raw):
+            continue
         if _is_utf8(raw):
             utf8 += 1
         elif _NO_ANSI.search(raw):
@@ -83,14 +89,16 @@ def check_text(head: bytes) -> None:
     """See that the first bytes of a file may be text in an encoding that is told by its bytes.
 
     Raises:
-        ValueError: most lines beyond ASCII are in another one.
+        ValueError: most lines beyond ASCII are in another one; damaged ones do not count.
     """
     if b"\0" in head or find_wide_encoding(head):
         return
-    raws = [line for line in head.split(b"\n")[:-1] or [head] if not line.isascii()]
-    others = [raw for raw in raws if not _is_utf8(raw)]
-    odd = [raw for raw in others if _NO_ANSI.search(raw) or _is_foreign(raw)]
-    if 2 * len(odd) > len(raws):
+    lines = head.split(b"\n")[:-1] or [head]
+    beyond = [line for line in lines if not line.isascii()]
+    raws = [line for line in beyond if not _NO_TEXT.search(line)]
+    odd = [raw for raw in raws if not _is_utf8(raw) and (_NO_ANSI.search(raw) or _is_foreign(raw))]
+    is_most = 2 * len(odd) > len(raws) and len(odd) > len(beyond) - len(raws)
+    if is_most and len(odd) >= _LEAST_OTHERS * len(lines):
         raise ValueError(
             "its text is neither UTF-8 nor UTF-16, cp1252 or Latin-1, by its bytes: "
             f"say which encoding it has, as --encoding {_guess(b''.join(odd))}"
