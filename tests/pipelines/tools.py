@@ -33,6 +33,7 @@ from tests import forking
 from tests.oracle import parse, produce_totals
 from tests.patience import PATIENCE_SECONDS, wait_for
 from tests.simulators.tools import ROOT
+from tests.sinks.terminal import Emulation
 
 #: Every process of a test carries this variable, and so do those that it starts.
 _MARK = "TEST_MARK"
@@ -327,25 +328,8 @@ class Terminal:
 
 
 def screen(text: str, columns: int) -> str:
-    """Gives what a terminal shows of a text: it knows ``\\r``, ``\\n``, erasing to the end of the line, colours."""
-    rows, row, column = [[" "] * columns], 0, 0
-    for part in re.findall(r"\x1b\[[0-9;]*[A-Za-z]|[^\x1b]", text):
-        if part == "\x1b[K":
-            rows[row][column:] = [" "] * (columns - column)
-        elif part == "\r":
-            column = 0
-        elif part == "\n":
-            row += 1
-        elif part[0] != "\x1b":
-            if column == columns:  # a full line goes on in the next
-                row, column = row + 1, 0
-            rows += [[" "] * columns for _ in range(row + 1 - len(rows))]
-            rows[row][column] = part
-            column += 1
-        else:
-            assert part.endswith("m"), f"unknown control sequence {part!r}"
-        rows += [[" "] * columns for _ in range(row + 1 - len(rows))]
-    return "\n".join("".join(line).rstrip() for line in rows)
+    """Return what a terminal of 60 lines shows of a text, what has scrolled away too."""
+    return Emulation(columns, 60).feed(text).text
 
 
 def right_totals(data: bytes, window: str = "all") -> Totals:

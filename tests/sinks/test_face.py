@@ -62,7 +62,7 @@ def test_a_transform_travels_and_shows_no_password(address):
     ("make", "message"),
     [
         (lambda: WriteResults("x.xls"), "unknown ending in 'x.xls': expected .jsonl, .avro"),
-        (lambda: WriteResults(""), "expected a path ending in .jsonl, .avro, .parquet, sqlite"),
+        (lambda: WriteResults(""), "expected a path ending in .jsonl, .avro, .parquet (here or in s3:"),
         (lambda: WriteResults("x.txt"), "'x.txt' takes single records, from pipelines.relay, and no results"),
         (lambda: WriteResults("sqlite:///x.db"), "sqlite:///x.db needs to know which columns tell rows apart"),
         (lambda: WriteResults("kafka://h/t"), "kafka://h:9092/t needs to know which columns tell rows apart"),

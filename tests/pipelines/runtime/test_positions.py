@@ -112,7 +112,10 @@ def test_what_became_of_files_is_told(tmp_path, capsys, monkeypatch):
         (("--input", "a.txt", "-", "--output", "b.txt"), "- has nothing to go back to"),
         (("--input", "exec:cat a.txt", "--output", "b.txt"), "exec:cat a.txt has nothing to go back to"),
         (("--input", "a.txt", "--output", "b.txt", "--loop"), "--loop reads the same files again and again"),
-        (("--input", "a.txt", "--output", "b.txt", "--runner=FlinkRunner"), "FlinkRunner works in others"),
+        (
+            ("--input", "a.txt", "--output", "b.txt", "--runner=PortableRunner", "--job_endpoint=127.0.0.1:1"),
+            "PortableRunner works in others",
+        ),
         (("--input", "a.txt", "--output", "p.txt"), "'p.txt' is read or written"),
         (("--input", "p.txt", "--output", "b.txt"), "'p.txt' is read or written"),
     ],
