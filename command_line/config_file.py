@@ -53,6 +53,7 @@ def parse_with_file(
     translate: Translate | None = None,
     together: Collection[str] = (),
     exclusive: Sequence[Collection[str]] = (PACE,),
+    takes_first: bool = False,
 ) -> Arguments:
     """Parse a command line and, behind it, the configuration file that it names.
 
@@ -62,9 +63,10 @@ def parse_with_file(
         parser: knows the options; those of :data:`CONFIG` are among them.
         argv: the command line, without the program.
         beside: knows more options, which may stand in the file, too.
-        translate: for keys that are no options; programs that have some take the first mode where none is named.
+        translate: for keys that are no options.
         together: see :func:`read_section`.
         exclusive: names of which one replaces the others.
+        takes_first: whether the first mode is taken where none is named.
 
     Raises:
         ValueError: see :func:`read_section`; an unknown option; a value that cannot be; there is a mode and no file.
@@ -90,7 +92,7 @@ def parse_with_file(
     flags = {option_name(text.partition("=")[0]) for text in others if text.startswith("--")}
     given = flags | {name for name, (_, action) in known.items() if action.dest in typed}
     ruled_out = with_rivals(given, exclusive)
-    section = read_section(typed["config"], typed.get("mode"), exclusive, together, first=translate is not None)
+    section = read_section(typed["config"], typed.get("mode"), exclusive, together, first=takes_first)
     section = replace(section, given=frozenset(ruled_out))
     values = section.values if translate is None else translate(section)
     arguments: list[str] = []

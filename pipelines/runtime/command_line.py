@@ -80,7 +80,8 @@ def parse_command_line(
         options_type: what is made of all.
         window: where none is given.
         lateness: where none is given.
-        translate: makes options of what a configuration file has in keys of its own.
+        translate: makes options of what a configuration file has in keys of its own, of which the first mode is taken
+            where none is named.
         outputs: where its totals or records may go, for the help.
 
     Raises:
@@ -104,7 +105,9 @@ def parse_command_line(
     beside.error = parser.error  # type: ignore[method-assign]
     arguments = _joined(map(withhold, typed))
     try:
-        values, others = parse_with_file(parser, arguments, beside, translate=translate)
+        values, others = parse_with_file(
+            parser, arguments, beside, translate=translate, takes_first=translate is not None
+        )
     except ValueError as error:
         parser.error(str(error))
     runner = values.runner.rpartition(".")[2].lower()

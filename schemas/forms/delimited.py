@@ -44,6 +44,8 @@ class Delimited(Form):
         Raises:
             ValueError: there is no such column.
         """
+        if field.place < 0:
+            raise ValueError(f"no column {field.names[0]!r} for the sequence number")
         before = _before(field).encode()
         return re.compile(rb'%s"?%s\b' % (before, SEQUENCE_NUMBER), re.MULTILINE)
 

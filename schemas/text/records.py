@@ -56,7 +56,9 @@ def last_record_end(data: bytes, end: int, dialect: Dialect, limit: int, *, is_l
     if 0 <= open_from < end:
         return open_from
     count = int(np.searchsorted(lines.starts, end))
-    behind = data.find(b"\n", int(lines.stops[count - 1])) + 1 if count else 0
+    if not count:  # there are lines with nothing in them only
+        return end
+    behind = data.find(b"\n", int(lines.stops[count - 1])) + 1
     return max(end, behind or len(data))
 
 

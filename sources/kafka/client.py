@@ -25,8 +25,8 @@ _LOGGER = logging.getLogger("librdkafka")
 CLIENT_ID = "transaction-streams"
 #: After a broker has come back, the longest time until it is tried again.
 _RECONNECT_MILLISECONDS = 1_000
-#: How often a client asks who leads the partitions: while a broker comes back it may be told that nobody does, and would
-#: believe that for five minutes.
+#: How often a client asks who leads the partitions: while a broker comes back it may be told that nobody does, and
+#: would believe that for five minutes.
 _METADATA_MILLISECONDS = 5_000
 _POLL_SECONDS = 0.05
 #: So that it is our own clock that ends the wait.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -103,7 +104,10 @@ def resume_everywhere(source: Any, again: Any) -> dict[Identity, bytes]:
 
 @settings(max_examples=20)
 @given(
-    st.lists(st.lists(st.binary(max_size=12).map(lambda raw: raw.replace(b"\n", b"")), max_size=9), min_size=1),
+    # With a digit before, no file is an archive, compressed, or UTF-16.
+    st.lists(
+        st.lists(st.binary(max_size=12).map(lambda raw: b"0" + re.sub(b"[\n\r\0]", b"", raw)), max_size=9), min_size=1
+    ),
     st.integers(16, 60),
 )
 def test_records_of_files_have_the_same_identity_however_they_are_read(

@@ -55,8 +55,8 @@ def test_every_time_makes_results_that_are_dates_or_a_rejected_record(texts: lis
     if not parsed.rows.height:
         return
     reduced = COMBINE.reduce(parsed.rows, windows.bucket_start(pl.col("event_time")).alias("_bucket"))
-    parts = WindowsFn(COMBINE, windows).process((0, reduced))
-    results = [result for _, part in parts for result in ResultsFn(COMBINE, windows).process((0, [part]))]
+    parts = WindowsFn(COMBINE, windows, 1).process((0, reduced))
+    results = [r for part in parts for r in ResultsFn(COMBINE, windows).process((0, [part.value[1]]))]
     live = LiveWindows(COMBINE, windows)
     added = live.add(None, reduced)
     settled = live.settle(added.memo, added.rows, {}, None)
@@ -128,7 +128,7 @@ def test_results_tell_their_first_and_last_time_but_for_one_that_nobody_believes
     ten, ten_to, half_past = (to_micros(moment.replace(tzinfo=None)) for moment in parsed.rows["event_time"][:3])
     for each, bounds in ((windows, [(ten, ten_to), (ten, half_past), (half_past,) * 2, None, None]), (Windows(), [])):
         reduced = combine.reduce(parsed.rows, each.bucket_start(pl.col("event_time")).alias("_bucket"))
-        parts = [part for _, part in WindowsFn(combine, each).process((0, reduced))]
+        parts = [part.value[1] for part in WindowsFn(combine, each, 1).process((0, reduced))]
         results = [result for part in parts for result in ResultsFn(combine, each).process((0, [part]))]
         live = LiveWindows(combine, each)
         added = live.add(None, reduced)

@@ -334,7 +334,8 @@ def test_a_file_that_was_written_anew_while_nobody_looked_is_read_from_its_start
         assert settle(second) == tick(3) + tick(4) + tick(5)
 
 
-PARTS = [b"\n", b"\n", b"a", b"bc\n", b"0123456789", b"\r", b"\xff\x00"]
+# No UTF-16, and no lines that end in CR: neither can be followed.
+PARTS = [b"\n", b"\n", b"a", b"bc\n", b"0123456789", b"\rb\r\n", b"\xff\x01"]
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.lists(st.sampled_from(PARTS), max_size=12).map(b"".join)),
