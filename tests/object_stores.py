@@ -51,7 +51,7 @@ class S3:
 @contextlib.contextmanager
 def running_s3(*options: str, scheme: str = "http", folder: Path | None = None) -> Iterator[S3]:
     """Run a server; skip the test where there is none, or no client."""
-    pytest.importorskip("obstore", reason="obstore is not installed: pip install -e '.[test]'")
+    pytest.importorskip("obstore", reason="obstore is not installed: pip install -e '.[all]'")
     program = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / _PLACE
     if not program.exists():
         pytest.skip("no S3 server here: scripts/get_versitygw.sh builds one with Go")
