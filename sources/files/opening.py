@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
-import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import pyarrow
 from schemas.object_path import bare, is_remote
 from schemas.text.text_encoding import find_wide_encoding
 from sources.files.json_array import ArrayElements, begins_array
-from sources.files.transcoding import Ahead, LineEnds, Transcoded, has_return_ends, wrapped
+from sources.files.transcoding import Ahead, LineEnds, Transcoded, Wrapper, has_return_ends, wrapped
 from storage.place import open_bytes
 
 #: A JSON array is read as a compressed file is: from its beginning only, and as other bytes than it has.
@@ -186,24 +185,17 @@ def compression_of(head: bytes) -> Compression:
     return next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
 
 
-class _Streams(io.RawIOBase):
+class _Streams(Wrapper):
     """Decompresses the streams of a file, one behind the other, and takes nothing else for its end.
 
     Python's own modules for bzip2 and xz pass over what follows a stream and is none.
     """
 
     def __init__(self, source: str | BinaryIO, makes: Callable[[], Any]) -> None:
-        self._file = Path(source).open("rb") if isinstance(source, str) else source  # noqa: SIM115 - closed by close
+        super().__init__(Path(source).open("rb") if isinstance(source, str) else source)  # noqa: SIM115 - close does
         self._makes = makes
         self._stream = makes()
         self._is_between = True
-
-    def readable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
     def readinto(self, buffer: Any) -> int:
         """Decompress the next bytes into the buffer; return how many, 0 at the end."""

@@ -28,14 +28,12 @@ _BAD = "transaction-streams.keep-bad"
 codecs.register_error(_BAD, _keep_bad)
 
 
-class Transcoded(io.RawIOBase):
-    """Gives the text of a file in UTF-8, with its byte order mark; what is no text is not UTF-8 either."""
+class Wrapper(io.RawIOBase):
+    """Gives other bytes than those of the file in it, which it closes; ``readinto`` is for subclasses."""
 
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
+    def __init__(self, file: BinaryIO) -> None:
+        """Take the file."""
         self._file = file
-        self._decoder = codecs.getincrementaldecoder(encoding)(_BAD)
-        self._ready = b""
-        self._is_begun = self._is_ended = False
 
     def readable(self) -> bool:
         """See :class:`io.RawIOBase`."""
@@ -45,6 +43,16 @@ class Transcoded(io.RawIOBase):
         """Close the file."""
         self._file.close()
         super().close()
+
+
+class Transcoded(Wrapper):
+    """Gives the text of a file in UTF-8, with its byte order mark; what is no text is not UTF-8 either."""
+
+    def __init__(self, file: BinaryIO, encoding: str) -> None:
+        super().__init__(file)
+        self._decoder = codecs.getincrementaldecoder(encoding)(_BAD)
+        self._ready = b""
+        self._is_begun = self._is_ended = False
 
     def readinto(self, buffer: Any) -> int:
         """Put the next bytes of UTF-8 into the buffer; return how many, 0 at the end."""
@@ -60,21 +68,12 @@ class Transcoded(io.RawIOBase):
         return size
 
 
-class Ahead(io.RawIOBase):
+class Ahead(Wrapper):
     """Gives what was read of a file already, and then the rest of it."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
+        super().__init__(file)
         self._head = head
-        self._file = file
-
-    def readable(self) -> bool:
-        """See :class:`io.RawIOBase`."""
-        return True
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
     def readinto(self, buffer: Any) -> int:
         """Put the next bytes into the buffer; return how many, 0 at the end."""
@@ -84,15 +83,8 @@ class Ahead(io.RawIOBase):
         return len(data)
 
 
-class LineEnds(io.RawIOBase):
+class LineEnds(Wrapper):
     r"""Gives the bytes of a file with ``\n`` for each ``\r``; so it has a blank line, which is no record, for some."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        """See :class:`io.RawIOBase`."""
-        return True
 
     def seekable(self) -> bool:
         """See :class:`io.RawIOBase`."""
@@ -101,11 +93,6 @@ class LineEnds(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """See :class:`io.RawIOBase`."""
         return self._file.seek(offset, whence)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-        super().close()
 
     def readinto(self, buffer: Any) -> int:
         """Put the next bytes into the buffer; return how many, 0 at the end."""

@@ -157,6 +157,28 @@ def test_a_table_of_a_database_can_be_joined(orders, capsys):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("where", "used"),
+    [("CAST(customer AS INT) < 8", 3), ("CAST(ok AS INT) < 8", 4), ("amount / (amount - 1.1) > 0", 2)],
+)
+def test_a_condition_that_cannot_be_worked_out_for_a_record_does_not_hold_for_it(orders, where, used, capsys):
+    done = here(capsys, "--input", orders, "--count", "--where", where, "--output", "o.jsonl")
+    assert done.balance == Balance(4, used, 4 - used, 0, 0)
+
+
+def test_columns_may_be_called_as_ours_are_as_long_as_nobody_asks_for_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("odd.csv").write_text("_record,_odd,event_time,x,_raw_x\n1,2,3,4,5\n")
+    done = here(capsys, "--input", "odd.csv", "--sum", "x", "_raw_x", "--output", "o.jsonl")
+    assert done.status == 0
+    assert rows_of(Path("o.jsonl")) == [{"sum_x": Decimal("4.0"), "sum__raw_x": Decimal("5.0")}]
+    for name in ("_record", "_odd", "event_time"):
+        done = here(capsys, "--input", "odd.csv", "--sum", name)
+        assert done.status == 2
+        assert f"'{name}' is a column that every frame has: " in done.err
+    assert here(capsys, "--input", "odd.csv", "--sum", "x", "--time", "event_time", "--window", "1h").status == 1
+
+
 def test_one_total_of_all_is_one_row_of_a_database_however_often_it_is_given(orders, capsys):
     for _ in range(2):
         done = here(capsys, "--input", orders, "--sum", "amount", "--output", "sqlite:///t.db", "-")
@@ -254,6 +276,7 @@ def test_it_shows_itself(tmp_path, monkeypatch, capsys):
         (["--top", "0:amount"], "expected a whole number from 1, got '0'"),
         (["--window", "1h"], "--window cuts event time: say with --time which column has it"),
         (["--time", "when", "--count"], "no column 'when', only customer, amount, ok"),
+        (["--time", "customer", "--by", "customer"], "'customer' is the event time, which is no key"),
         (["--order-by", "ok"], "--order-by takes count, got 'ok'"),
         (["--by", "amount", "--sum", "amount"], "'amount' is a key, which is a text, and a number elsewhere"),
         (["--min", "amount:integer", "--max", "amount:text"], "'amount' cannot be both integer and text"),

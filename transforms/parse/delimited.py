@@ -25,10 +25,8 @@ from schemas.text.lines import (
     join_lines,
 )
 from schemas.text.records import find_records
-from transforms.parse.parser import BlockParser, Parsed, ParseRecords, decoded
+from transforms.parse.parser import ODD, RAW, BlockParser, Parsed, ParseRecords, decoded
 from transforms.parse.values import fast_type, is_missing, looks_odd, read_value
-
-_ODD = "_odd"
 
 
 @dataclass
@@ -85,9 +83,9 @@ class Parser(BlockParser):
             if not is_plain.all():
                 numbers = pl.Series(np.flatnonzero(is_plain).astype(np.uint32))
                 rows = rows.with_columns(numbers.gather(rows[RECORD]).alias(RECORD))
-            odd = rows.filter(_ODD)[RECORD].to_list()
+            odd = rows.filter(ODD)[RECORD].to_list()
             slow += odd
-            frames.append((rows.filter(~pl.col(_ODD)) if odd else rows).select(self._output))
+            frames.append((rows.filter(~pl.col(ODD)) if odd else rows).select(self._output))
         rejected: list[Rejected] = []
         if slow or not frames:
             frames.append(self._parse_slowly(block, lines, sorted(slow), rejected))
@@ -105,7 +103,7 @@ class Parser(BlockParser):
         return is_plain
 
     def _parse_plain(self, block: Block, all_lines: Lines, is_plain: Flags) -> pl.DataFrame | None:
-        """Types the columns that the filter needs, filters, types the others; rows that need a second look are _ODD.
+        """Types the columns that the filter needs, filters, types the others; rows that need a second look are ODD.
 
         None if there are no such lines. A line that polars would misread is taken out of ``is_plain``.
         """
@@ -115,7 +113,7 @@ class Parser(BlockParser):
             is_plain[number] = False  # at the beginning, polars would drop the byte order mark
         if not is_plain.any():
             return None
-        dialect = block.dialect
+        dialect, order = block.dialect, self._type.order(block.dialect)
         data = join_lines(block.data, all_lines, is_plain)
         if dialect.encoding != "utf-8" and not data.isascii():
             data = data.decode(dialect.encoding).encode()
@@ -124,12 +122,12 @@ class Parser(BlockParser):
             has_header=False,
             separator=dialect.separator,
             quote_char=dialect.quote if dialect.quoted and dialect.quote.encode() in data else None,
-            schema=dict.fromkeys(self._type.order(dialect), pl.String),
+            schema={str(place): pl.String for place in range(len(order))},  # whatever files call them
             empty_string_is_null=False,
             row_index_name=RECORD,
         )
         times = self._type.times
-        raw = {column.name: f"_raw_{column.name}" for column in (*self._first, *self._then)}
+        raw = {column.name: f"{RAW}{column.name}" for column in (*self._first, *self._then)}
         typed = {
             c.name: self._or_arrival(c, fast_type(c, raw[c.name], times), is_missing(pl.col(raw[c.name])), block)
             for c in (*self._first, *self._then)
@@ -140,13 +138,13 @@ class Parser(BlockParser):
         is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
         is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
         return (
-            lines.select(RECORD, *(pl.col(name).alias(alias) for name, alias in raw.items()))
+            lines.select(RECORD, *(pl.col(str(order.index(name))).alias(alias) for name, alias in raw.items()))
             .with_columns(*first, *self._arrived(block))
-            .with_columns(pl.any_horizontal(pl.lit(value=False), *is_odd_first).alias(_ODD))
-            .filter(pl.col(_ODD) | self._where)
+            .with_columns(pl.any_horizontal(pl.lit(value=False), *is_odd_first).alias(ODD))
+            .filter(pl.col(ODD) | self._where)
             .with_columns(then)
-            .with_columns(pl.any_horizontal(_ODD, *is_odd_then).alias(_ODD))
-            .select(*self._output, _ODD)
+            .with_columns(pl.any_horizontal(ODD, *is_odd_then).alias(ODD))
+            .select(*self._output, ODD)
             .collect()
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
@@ -28,6 +29,10 @@ from transforms.threads import ThreadedFn
 from transforms.untyped.column_counts import count_columns
 from transforms.windows import Windows
 
+#: In the plan of a parser, the column that tells which rows are read once more.
+ODD = "_odd"
+#: Before the names of columns, while they are texts: no column of anybody's is called so.
+RAW = "\0raw "
 #: From so many bytes on a block is parsed by a thread of its own.
 _BIG_BYTES = 1 << 20
 
@@ -66,10 +71,12 @@ class BlockParser(ABC):
         for name in (*columns, *reads):
             if name not in record_type.names and name != EVENT_TIME:
                 raise ValueError(f"{record_type.name} has no column {name!r}")
+        check_names((*wanted, *reads), record_type)
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
         self._type = record_type
         self._windows = tuple(windows)
+        self._is_guarded = False
         self._where = pl.lit(value=True) if where is None else where.fill_null(value=False)
         #: The event time and what the filter reads; the other columns are read of the records that stay.
         typed = record_type.typed  # made once: tables may be wide
@@ -81,7 +88,16 @@ class BlockParser(ABC):
         """Parse the records of the block."""
         if block.fault:
             return Parsed(pl.DataFrame(), [block.rejected(0, len(block.data), block.fault)], 1)
-        return self._in_windows(self.parse(block if block.arrival else block._replace(arrival=arrival_micros())), block)
+        block = block if block.arrival else block._replace(arrival=arrival_micros())
+        try:
+            parsed = self.parse(block)
+        except pl.exceptions.PolarsError:
+            if self._is_guarded or not self._where.meta.root_names():
+                raise
+            # A value spoils the condition for all, as with CAST(item AS INT); from now on each is asked by itself.
+            self._where, self._is_guarded = guarded(self._where), True
+            parsed = self.parse(block)
+        return self._in_windows(parsed, block)
 
     def _in_windows(self, parsed: Parsed, block: Block) -> Parsed:
         """Reject the records of which a window begins before the year 1 or ends after 9999, so that it is no result."""
@@ -171,6 +187,34 @@ class BlockParser(ABC):
             start, stop = int(lines.starts[number]), int(lines.stops[number])
             rejected.append(block.rejected(start, stop, faults[number]))
         return frame.filter(~pl.col(RECORD).is_in(wanted_faults)).select(self._output)
+
+
+def check_names(names: Iterable[str], record_type: RecordType) -> None:
+    """See that no column has the name of one that frames have for themselves.
+
+    Raises:
+        ValueError: one has, and is not the event time.
+    """
+    for name in names:
+        if name in (EVENT_TIME, RECORD, ODD) and name in record_type.names and name != record_type.event_time:
+            cure = "make it the event time, or " if name == EVENT_TIME else ""
+            raise ValueError(f"{name!r} is a column that every frame has: {cure}name the columns otherwise")
+
+
+def guarded(where: pl.Expr) -> pl.Expr:
+    """Return a condition that does not hold where it cannot be worked out, and spoils no other row."""
+    names = list(dict.fromkeys(where.meta.root_names()))
+    return pl.struct(names).map_batches(partial(_holds, where), return_dtype=pl.Boolean)
+
+
+def _holds(where: pl.Expr, values: pl.Series) -> pl.Series:
+    try:
+        return values.struct.unnest().select(where).to_series()
+    except pl.exceptions.PolarsError:
+        if len(values) == 1:
+            return pl.Series([False])
+        half = len(values) // 2
+        return pl.concat([_holds(where, values[:half]), _holds(where, values[half:])])
 
 
 def decoded(raw: bytes, encoding: str = "utf-8") -> str:

@@ -16,12 +16,12 @@ from schemas.elements.block import Block
 from schemas.elements.frames import RECORD
 from schemas.record_type import Column, Rejected
 from schemas.text.lines import Flags, Lines, are_utf8, find_lines, join_lines
-from transforms.parse.parser import BlockParser, Parsed
+from transforms.parse.parser import ODD, RAW, BlockParser, Parsed
 from transforms.parse.values import POLARS_TYPES, read_ips
 
 #: The column with the text of a line.
 LINE = "_line"
-_GROUPS, _ODD = "_groups", "_odd"
+_GROUPS = "_groups"
 #: So many lines are read one by one at once: a plan costs as much as the slow rule for about as many.
 FEW_LINES = 100
 #: How many patterns are tried on what is left of a block, and how many lines are looked at for the next one.
@@ -93,7 +93,7 @@ class PatternParser(BlockParser):
         """Return the rows that the pattern reads and the filter lets pass, and the lines that it does not read."""
         columns = (*self._first, *self._then)
         groups = pl.col(_GROUPS).struct
-        raw = {column.name: f"_raw_{column.name}" for column in columns}
+        raw = {column.name: f"{RAW}{column.name}" for column in columns}
         cut = [
             self.cut(name, groups[pattern.columns.index(name)]).alias(alias)
             if name in pattern.columns
@@ -108,16 +108,16 @@ class PatternParser(BlockParser):
         found = (
             lines.lazy()
             .with_columns(pl.col(LINE).str.extract_groups(pattern.regex).alias(_GROUPS))
-            .select(RECORD, LINE, *cut, groups[len(pattern.columns)].is_null().alias(_ODD))
+            .select(RECORD, LINE, *cut, groups[len(pattern.columns)].is_null().alias(ODD))
             .with_columns(*first, *self._arrived(block))
-            .with_columns(pl.any_horizontal(_ODD, *is_odd_first).alias(_ODD))
-            .filter(pl.col(_ODD) | self._where)
+            .with_columns(pl.any_horizontal(ODD, *is_odd_first).alias(ODD))
+            .filter(pl.col(ODD) | self._where)
             .with_columns(then)
-            .with_columns(pl.any_horizontal(_ODD, *is_odd_then).alias(_ODD))
-            .select(*self._output, LINE, _ODD)
+            .with_columns(pl.any_horizontal(ODD, *is_odd_then).alias(ODD))
+            .select(*self._output, LINE, ODD)
             .collect()
         )
-        return found.filter(~pl.col(_ODD)).select(self._output), found.filter(_ODD).select(RECORD, LINE)
+        return found.filter(~pl.col(ODD)).select(self._output), found.filter(ODD).select(RECORD, LINE)
 
     def _typed(self, column: Column, raw: pl.Expr, block: Block) -> pl.Expr:
         """Return the typed column."""

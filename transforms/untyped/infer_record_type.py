@@ -13,6 +13,7 @@ from schemas.http import ACCESS_LOG
 from schemas.record_type import Column, ColumnKind, RecordType
 from schemas.text.dialect_options import DialectOptions
 from schemas.time_formats import COMMON_TIMES, TimeFormat
+from transforms.parse.parser import check_names
 from transforms.parse.values import POLARS_TYPES
 from transforms.untyped.fields import FIELD, JSON, FieldParser
 from transforms.untyped.infer_schema import NOTHING_SAID, InputForm, Shape, find_shape, head_of
@@ -93,13 +94,18 @@ def infer_record_type(
         columns.append(Column(name, kind_for(here, kind, keeps_text=shape.form == "csv")))
     if condition:
         _check_condition(where, columns)
+    if any(use.is_key and use.column == time for use in uses):
+        raise ValueError(f"{time!r} is the event time, which is no key: windows cut it")
     if form == "log":
         return ACCESS_LOG
     timed = (Column(time, "time", required=True),) if time else ()
     if shape.form == "jsonl":
         names_of_json = (*(column.name for column in timed), *used)
-        return RecordType("record", names_of_json, (*timed, *columns), time, times, form=JSON_LINES, written=written)
-    return RecordType("record", shape.names, (*timed, *columns), time, times, separator=",", written=written)
+        found = RecordType("record", names_of_json, (*timed, *columns), time, times, form=JSON_LINES, written=written)
+    else:
+        found = RecordType("record", shape.names, (*timed, *columns), time, times, separator=",", written=written)
+    check_names(used, found)
+    return found
 
 
 def kind_for(uses: Sequence[Use], seen: ColumnKind, *, keeps_text: bool) -> ColumnKind:
