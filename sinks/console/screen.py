@@ -7,7 +7,6 @@ runners there is one, and all steps of a pipeline draw on the same screen.
 from __future__ import annotations
 
 import math
-import shutil
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,16 @@ import polars as pl
 from rich.text import Text
 
 from schemas.elements.frames import Result
-from sinks.console.tables import PLAIN_COLUMNS, PRINTING, has_color, is_last, is_terminal, print_whole, render
+from sinks.console.tables import (
+    PLAIN_COLUMNS,
+    PRINTING,
+    has_color,
+    is_last,
+    is_terminal,
+    print_whole,
+    render,
+    terminal_size,
+)
 
 #: Lines of a terminal that are left free below what is drawn: that of the cursor, and with it of the progress.
 _FREE_LINES = 1
@@ -139,7 +147,7 @@ class Screen:
                 self._draw(whole=True)
 
     def _draw(self, *, whole: bool = False) -> None:
-        size, color = shutil.get_terminal_size(), has_color()
+        size, color = terminal_size(), has_color()
         areas = sorted(self._areas.values(), key=lambda area: area.place)
         texts = [area.text(size.columns, color).splitlines() for area in areas]
         room = max(size.lines - _FREE_LINES, 1)

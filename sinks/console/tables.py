@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import os
@@ -92,9 +93,18 @@ def has_color() -> bool:
     return is_terminal() and "NO_COLOR" not in os.environ
 
 
+def terminal_size() -> os.terminal_size:
+    """Return the size of the terminal itself, where it tells; COLUMNS may say another one."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream in its place has no file
+        size = os.get_terminal_size(sys.stdout.fileno())
+        if size.columns and size.lines:
+            return size
+    return shutil.get_terminal_size()
+
+
 def width_to_fill() -> int:
     """Return the columns of the terminal, or those of plain text."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_COLUMNS
+    return terminal_size().columns if sys.stdout.isatty() else PLAIN_COLUMNS
 
 
 def before_printing(erase: Callable[[], None]) -> None:

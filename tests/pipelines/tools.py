@@ -265,7 +265,7 @@ class Terminal:
             self._process = forking.Popen(
                 command(*options),
                 cwd=ROOT,
-                env=self._environment({"TERM": "xterm", **more}),
+                env=environment(self.mark, {"TERM": "xterm", **more}),
                 stdin=side,
                 stdout=side,
                 stderr=side,
@@ -274,10 +274,6 @@ class Terminal:
         finally:
             os.close(side)
         self.status: int | None = None
-
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment, without what pytest's workers say of a terminal of theirs."""
-        return {k: v for k, v in environment(self.mark, more).items() if k not in ("COLUMNS", "LINES")}
 
     def __enter__(self) -> Terminal:
         return self

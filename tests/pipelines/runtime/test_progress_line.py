@@ -147,11 +147,15 @@ def test_the_summary_is_a_sum():
     assert summary(counts, 0.5) == text
 
 
+#: COLUMNS is wrong: the cursor moves on the terminal that is there.
+SAID = {"NO_COLOR": "1", "COLUMNS": "100"}
+
+
 @pytest.mark.parametrize("columns", [60, 132])
 def test_a_terminal_shows_tables_and_nothing_of_the_progress(columns, short_tape, prism):
     first, _, rest = short_tape.read_bytes().partition(b"\n")
     options = ("--max-records", 1_000, "--emit", "200ms", "--output", "-")
-    with Feed() as feed, Terminal("--input", feed.address, *options, columns=columns, NO_COLOR="1") as terminal:
+    with Feed() as feed, Terminal("--input", feed.address, *options, columns=columns, **SAID) as terminal:
         feed.send(first + b"\n")
         terminal.wait_for(" rows/s ", times=3)
         feed.send_in_parts(rest, 4, lambda number: terminal.has_shown("all time, early", number))
