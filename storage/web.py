@@ -68,15 +68,14 @@ class WebFile:
         with self._lock:
             if self._copy is not None:
                 return self._copied(start, stop)
-        with _ask(self._session, self._path, start, stop) as answer:
+        answer, data = _ask(self._session, self._path, start, stop)
+        with answer:
+            _check(answer, self._path)
             if answer.status_code == _PARTIAL:
-                _check(answer, self._path)
-                return bytes(answer.content)
+                return data
             with self._lock:
-                self._copy = tempfile.TemporaryFile()  # noqa: SIM115 - goes with this
-                _check(answer, self._path)
-                for part in answer.iter_content(_COPY_BYTES):
-                    self._copy.write(part)
+                if self._copy is None:
+                    self._copy = self._fetch_whole(answer)
                 return self._copied(start, stop)
 
     def close(self) -> None:
@@ -85,6 +84,17 @@ class WebFile:
         with self._lock:
             if self._copy is not None:
                 self._copy.close()
+
+    def _fetch_whole(self, answer: Any) -> IO[bytes]:
+        """Return a temporary file with what the server sends, which is as many bytes as it said."""
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - goes with this
+        try:
+            for part in answer.iter_content(_COPY_BYTES):
+                copy.write(part)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
     def _copied(self, start: int, stop: int) -> bytes:
         assert self._copy is not None  # noqa: S101 - for the type checker
@@ -96,7 +106,7 @@ def _look(path: str) -> ObjectPath:
     """Ask for the first byte: the signature of an address may be good for that, and not for its head alone."""
     import requests  # noqa: PLC0415 - few read from the web
 
-    with requests.Session() as session, _ask(session, path, 0, 1) as answer:
+    with requests.Session() as session, _ask(session, path, 0, 1)[0] as answer:
         size, version = _told(answer)
     return ObjectPath(path, size, version)
 
@@ -120,8 +130,28 @@ def _check(answer: Any, path: ObjectPath) -> None:
         raise OSError("it was replaced after it was found")
 
 
-def _ask(session: Any, path: str, start: int, stop: int) -> Any:
-    """Return the answer to a request for some bytes, of which as many were read as it has, if it is a partial one.
+def _read_range(answer: Any, start: int, stop: int) -> bytes:
+    """Return the bytes of a partial answer, and read no more than were asked for, whatever is sent.
+
+    Raises:
+        OSError: it has others.
+    """
+    size, _ = _told(answer)
+    last = min(stop, size) - 1
+    data = bytearray()
+    if answer.headers.get("Content-Range") == f"bytes {start}-{last}/{size}":
+        for part in answer.iter_content(_COPY_BYTES):
+            data += part
+            if len(data) > last + 1 - start:
+                break
+    if len(data) != last + 1 - start:
+        answer.close()
+        raise OSError("the server sends other bytes than those that it was asked for")
+    return bytes(data)
+
+
+def _ask(session: Any, path: str, start: int, stop: int) -> tuple[Any, bytes]:
+    """Return the answer to a request for some bytes, and these if it is a partial one; else it is the whole, unread.
 
     Raises:
         OSError: the server cannot be reached, refuses, or has no such file.
@@ -129,7 +159,7 @@ def _ask(session: Any, path: str, start: int, stop: int) -> Any:
     import requests  # noqa: PLC0415 - few read from the web
 
     headers = {"Range": f"bytes={start}-{stop - 1}", "Accept-Encoding": "identity"}
-    reason = ""
+    reason, data = "", b""
     for attempt in range(_RETRIES):
         if attempt:
             threading.Event().wait(_WAIT_SECONDS * 2**attempt)
@@ -137,7 +167,7 @@ def _ask(session: Any, path: str, start: int, stop: int) -> Any:
             answer = session.get(release(path), headers=headers, timeout=_TIMEOUT_SECONDS, stream=True)
             status = answer.status_code
             if status == _PARTIAL:
-                _ = answer.content  # so that what breaks off is asked for again
+                data = _read_range(answer, start, stop)  # so that what breaks off is asked for again
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             reason = f"the server cannot be reached ({_cause(error)})"
             continue
@@ -147,7 +177,7 @@ def _ask(session: Any, path: str, start: int, stop: int) -> Any:
             if not answer.url.startswith("https://"):
                 answer.close()
                 raise OSError("the server sends us on to an address without https://")
-            return answer
+            return answer, data
         answer.close()
         if status not in _BUSY:
             break

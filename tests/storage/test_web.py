@@ -6,6 +6,7 @@ import pickle
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,36 @@ def test_a_server_without_byte_ranges_is_read_too(web, tmp_path):
     (tmp_path / "empty.csv").touch()
     assert read(f"{web[0]}/a%20b.csv") == DATA
     assert read(f"{web[0]}/empty.csv") == b""
+
+
+@pytest.mark.parametrize(
+    ("shift", "extra"),
+    [(0, b""), (1, b""), (-1, b""), (0, b"x"), (0, b"x" * (64 << 20))],
+    ids=["right", "later", "earlier", "longer", "much-longer"],
+)
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_a_server_that_sends_other_bytes_than_asked_for_is_refused(web, is_counted, shift, extra):
+    """Its bytes would come at a wrong place, or more than memory holds."""
+
+    def answer(self: _Quiet) -> None:
+        start, stop = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        stop = min(stop + 1, len(DATA))
+        self.send_response(206)
+        place = 0 if (start, stop) == (0, 1) else shift
+        self.send_header("Content-Range", f"bytes {start + place}-{stop - 1 + place}/{len(DATA)}")
+        body = DATA[start:stop] + (extra if stop > 1 else b"")
+        if is_counted:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(OSError):  # the reader hangs up
+            self.wfile.write(body)
+
+    web[1].do_GET = answer
+    if shift == 0 and not extra:
+        assert read(f"{web[0]}/a.csv") == DATA
+        return
+    with pytest.raises(OSError, match="sends other bytes than those that it was asked for"):
+        read(f"{web[0]}/a.csv")
 
 
 def test_a_server_that_is_busy_is_asked_again(web, tmp_path):
