@@ -12,11 +12,12 @@ import sys
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from schemas.elements.block import NOTHING_IS_LATE, Block, Span, arrival_micros, now_micros
 from schemas.record_type import Dialect, RecordType
+from schemas.text.text_encoding import find_wide_encoding
 from sources.reader import TimedBlock
 from sources.watermark import Stream, Watermark, plausible_micros
 
@@ -179,6 +180,10 @@ class Backlog:
         """Queue new pieces of a stream, less its header row."""
         first = next((piece for piece in pieces if not piece.fault), None)
         if first is not None and stream.dialect is None:
+            # Of a line end in UTF-16, which has a low byte first, the high one comes with the next line.
+            is_cut = b"\0" in first.data and len(first.data) % 2 == 1
+            if encoding := find_wide_encoding(first.data + b"\0" * is_cut):
+                stream.fault = f"text in {encoding.upper()}, which has no lines of bytes: send UTF-8"
             stream.dialect = self._find_dialect(first.data[: first.data.find(b"\n") + 1])
             # What stands before the first record is at the beginning of the stream: it is told by its position.
             before = stream.dialect.skip
@@ -188,6 +193,8 @@ class Backlog:
                 if piece.position + len(piece.data) > before
             ]
             stream.dialect = stream.dialect._replace(skip=0)
+        if stream.fault:
+            pieces = [line for piece in pieces for line in _reject(piece, stream.fault)]
         if not pieces:
             return
         arrival = self._arrivals()
@@ -307,6 +314,18 @@ class Backlog:
 
 def _size_of(unfinished: tuple[Stream, int]) -> int:
     return unfinished[1]
+
+
+def _reject(piece: Piece, fault: str) -> Iterator[Piece]:
+    """Yield a piece's lines, each with a fault, so that they count one by one."""
+    if piece.fault:
+        yield piece
+        return
+    start = 0
+    while start < len(piece.data):
+        stop = piece.data.find(b"\n", start) + 1
+        yield piece._replace(data=piece.data[start:stop], position=piece.position + start, fault=fault)
+        start = stop
 
 
 def _cut(data: bytes, max_bytes: int, max_records: int, *, at_least_one: bool) -> tuple[int, int]:

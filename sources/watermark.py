@@ -47,6 +47,7 @@ class Stream:
         has_brought: whether a piece of it was ever there.
         promised: the greatest event time taken from it; before the first take, that of its first record.
         is_connection: whether it is one of many of its kind, that may have the same name.
+        fault: why no record of it can be used; empty where they can.
     """
 
     origin: str
@@ -58,6 +59,7 @@ class Stream:
     has_brought: bool = False
     promised: int | None = None
     is_connection: bool = False
+    fault: str = ""
 
 
 class Watermark:

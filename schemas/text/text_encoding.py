@@ -47,7 +47,7 @@ def find_wide_encoding(head: bytes) -> str:
             continue
         units = [head[at : at + 2] for at in range(0, 2 * pairs, 2)]
         others = [unit for unit in units if 0 not in unit]
-        if others and not any(unit.translate(None, _PRINTABLE) for unit in others):
+        if len(others) > zeros and not any(unit.translate(None, _PRINTABLE) for unit in others):
             continue  # ASCII with some NUL in it
         text = head[: 2 * pairs].decode(encoding, "replace")
         if ("\n" in text or "\r" in text) and not _CONTROL.search(text[:-1]):

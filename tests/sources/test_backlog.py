@@ -165,6 +165,26 @@ def test_blocks_of_any_size_hold_the_same_whole_records(brought, max_bytes: int,
     assert backlog.records == sum(count for _, count in brought)
 
 
+@given(
+    st.sampled_from(["utf-16", "utf-16-le", "utf-16-be", "utf-32"]),
+    st.lists(st.text("aZ09 ,;üé文", min_size=1), min_size=2, max_size=9).filter(lambda rows: rows[0].isascii()),
+    st.integers(1, 99),
+)
+def test_lines_of_a_stream_in_utf16_are_rejected_one_by_one(encoding: str, rows: list[str], size: int) -> None:
+    data = "".join(f"{row}\n" for row in ["id,name", *rows]).encode(encoding)
+    backlog = new_backlog()
+    stream = new_stream(backlog)
+    for start in range(0, len(data), size):
+        backlog.receive(stream, data[start : start + size])
+    backlog.close(stream)
+    taken = []
+    while (found := backlog.take(1 << 20)) is not None:
+        assert found.block.fault.startswith("text in UTF-")
+        taken.append(found.block.data)
+    assert b"".join(taken).removesuffix(b"\n") == data.removesuffix(b"\n")
+    assert len(taken) == backlog.records == data.count(b"\n") + (not data.endswith(b"\n"))
+
+
 def test_a_stream_that_fills_blocks_does_not_keep_the_others_waiting() -> None:
     backlog = new_backlog()
     busy, other = new_stream(backlog, "busy:1"), new_stream(backlog, "other:1")
