@@ -41,8 +41,12 @@ S3 = [
     *OBJECTS,
     "boto3>=1.35",
 ]
+#: How a run is doing, as Prometheus reads it: the library that its makers keep, which has no dependencies.
+METRICS = [
+    "prometheus-client>=0.21",
+]
 #: Everything that somebody may want, but for what is tested and measured with.
-ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3]
+ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *METRICS]
 
 setup(
     name="transaction-streams",
@@ -90,6 +94,7 @@ setup(
         "s3": S3,
         "gs": OBJECTS,
         "azure": OBJECTS,
+        "metrics": METRICS,
         "all": ALL,
     },
 )

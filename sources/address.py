@@ -100,6 +100,21 @@ def parse_address(text: str) -> Address:
     return Address(text, scheme, host=host, port=int(port))
 
 
+def parse_listener(text: str) -> Address:
+    """Parse ``PORT`` or ``HOST:PORT``, where a server of ours is to listen; without a host that is loopback.
+
+    Raises:
+        ValueError: a host or port that cannot be.
+
+    >>> parse_listener("9100").endpoint
+    '127.0.0.1:9100'
+    """
+    host, _, port = text.rpartition(":")
+    if not _is_port(port) or not _HOST.fullmatch(host):
+        raise ValueError(f"expected PORT or HOST:PORT with a port up to {_MAX_PORT}, got {text!r}")
+    return Address(text, "tcp-listen", host=host.strip("[]") or "127.0.0.1", port=int(port))
+
+
 def _is_port(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_PORT)) and int(text) <= _MAX_PORT
 

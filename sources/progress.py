@@ -1,15 +1,17 @@
-"""What the sources and transforms of this process have done so far, for a progress line; the real counts are metrics.
+"""What the sources and transforms of this process have done so far, for those who look on; the real counts are metrics.
 
 Workers elsewhere have boards of their own, that nobody sees, and a cluster may tell of them by :func:`set_counts`:
-nothing but the progress line may depend on this one. For failures that show at the end of the input, :func:`fail` tells
-whether somebody looks.
+nothing but the progress line and ``--metrics-port`` may depend on this one. For failures that show at the end of the
+input, :func:`fail` tells whether somebody looks.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from schemas.record_type import Rejected
 
@@ -17,6 +19,26 @@ from schemas.record_type import Rejected
 MAX_REJECTED = 3
 #: Notes that nobody has taken yet: so many of the latest.
 _MAX_NOTES = 1_000
+
+
+#: What happened: something was read, an input was asked for records, and a cluster said that it runs the job.
+MOVED, ASKED, RUNS = "moved", "asked", "runs"
+#: The counts that tell that something was read.
+_READING = ("read", "bytes")
+
+
+class Waiting(NamedTuple):
+    """What an input has for us that was not read yet, as far as it knows.
+
+    Attributes:
+        bytes: of files that grow, and of what was received.
+        messages: of topics, by topic and partition.
+    """
+
+    bytes: int = 0
+    messages: Mapping[tuple[str, int], int] = {}
+
+
 #: Globals, as the progress line of a process shows all of it; workers elsewhere have their own, which nobody looks at.
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
@@ -26,12 +48,19 @@ _failures: list[str] = []
 _rejected: list[Rejected] = []
 _head: list[bytes] = []
 _watched = threading.Event()
+_moments: dict[str, float] = {}
+#: What waits in each input that is open.
+_inputs: dict[object, Waiting] = {}
+_state: list[str] = []
+_total_bytes: list[int] = []
 
 
 def add(name: str, amount: int) -> None:
     """Add to a count, e.g. ``read`` or ``bytes``."""
     with _lock:
         _counts[name] += amount
+        if name in _READING:
+            _moments[MOVED] = time.monotonic()
 
 
 def counts() -> Counter[str]:
@@ -43,7 +72,57 @@ def counts() -> Counter[str]:
 def set_counts(known: Mapping[str, int]) -> None:
     """Take the counts of workers elsewhere, which this process is told of."""
     with _lock:
-        _counts.update({name: max(0, number - _counts[name]) for name, number in known.items()})
+        more = {name: max(0, number - _counts[name]) for name, number in known.items()}
+        _counts.update(more)
+        if any(more.values()):
+            _moments[MOVED] = time.monotonic()
+
+
+def set_moment(name: str) -> None:
+    """Note that something happens now."""
+    _moments[name] = time.monotonic()
+
+
+def moment(name: str) -> float | None:
+    """Return when something happened last, by the monotonic clock; None for never."""
+    return _moments.get(name)
+
+
+def ask_input(key: object, waiting: Waiting | None) -> None:
+    """Note that an input is asked for records, and what waits in it, if that was looked at; to be called often."""
+    _moments[ASKED] = time.monotonic()
+    if waiting is not None:
+        _inputs[key] = waiting
+
+
+def close_input(key: object) -> None:
+    """Forget an input that was read to its end, or closed."""
+    _inputs.pop(key, None)
+
+
+def inputs() -> list[Waiting]:
+    """Return what waits in each input that is open."""
+    return list(_inputs.values())
+
+
+def set_state(state: str) -> None:
+    """Note what the run is at."""
+    _state[:] = [state]
+
+
+def state() -> str:
+    """Return what the run is at; empty where nobody has told."""
+    return _state[0] if _state else ""
+
+
+def expect(total_bytes: int | None) -> None:
+    """Note how many bytes there are to read, None where nobody knows."""
+    _total_bytes[:] = [] if total_bytes is None else [total_bytes]
+
+
+def total_bytes() -> int | None:
+    """Return how many bytes there are to read, None where nobody knows."""
+    return _total_bytes[0] if _total_bytes else None
 
 
 def set_watermark(micros: int) -> None:
@@ -114,6 +193,10 @@ def reset() -> None:
         _watermark.clear()
         _rejected.clear()
         _head.clear()
+        _moments.clear()
+        _inputs.clear()
+        _state.clear()
+        _total_bytes.clear()
     _notes.clear()
     _failures.clear()
     _watched.clear()

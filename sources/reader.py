@@ -9,6 +9,7 @@ open.
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,6 +19,10 @@ from apache_beam.io.unbounded_source import UnboundedReader
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from schemas.elements.block import Block
+from sources import progress as board
+
+#: How often an input is asked what waits in it, for those who look on.
+_LOOK_SECONDS = 1.0
 
 
 class TimedBlock(NamedTuple):
@@ -62,6 +67,10 @@ class Reading(ABC):
     def close(self) -> None:
         """Close what is open; may be called again."""
 
+    def waiting(self) -> board.Waiting:
+        """Return what is there and was not taken, as far as that is known without asking anybody."""
+        return board.Waiting()
+
     def is_at(self, mark: Any) -> bool:
         """Return whether a reader may go on with this, behind the mark."""
         return bool(self.mark() == mark)
@@ -81,6 +90,7 @@ class BlockReader(UnboundedReader):
     def __init__(self, reading: Reading) -> None:
         """Take the reading over."""
         self.reading = reading
+        self._look_due = 0.0
         reading.owner = self
         _OPEN[reading.token] = reading
 
@@ -91,7 +101,15 @@ class BlockReader(UnboundedReader):
 
     def advance(self) -> bool:
         """Take the next block."""
-        return not self.reading.is_ended and self.reading.advance()
+        has_block = not self.reading.is_ended and self.reading.advance()
+        if self.reading.is_ended:
+            board.close_input(self.reading.token)
+        else:
+            now = time.monotonic()
+            is_due = now >= self._look_due
+            board.ask_input(self.reading.token, self.reading.waiting() if is_due else None)
+            self._look_due = now + _LOOK_SECONDS if is_due else self._look_due
+        return has_block
 
     def get_current(self) -> Block:
         """Return the block of the last call that was True."""
@@ -120,6 +138,7 @@ class BlockReader(UnboundedReader):
         if self.reading.owner is not self:
             return
         self.reading.close()
+        board.close_input(self.reading.token)
         if _OPEN.get(self.reading.token) is self.reading:
             del _OPEN[self.reading.token]
 

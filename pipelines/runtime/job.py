@@ -17,6 +17,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from pipelines.runtime.columns_told import tell_columns
 from pipelines.runtime.failures import explain
+from pipelines.runtime.monitoring.health import DRAINING, ENDING, RUNNING
 from pipelines.runtime.options import StreamOptions
 from pipelines.runtime.progress_line import Progress, summary
 from pipelines.runtime.runners import Runner
@@ -112,12 +113,14 @@ class Job:
         progress = self._progress
         thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
         self._signals.on_first = self._end
+        board.set_state(RUNNING)
         thread.start()
         is_noted = False
         while not self._done.wait(_LOOK_SECONDS):
             self._signals.check()
             if self._signals.count and not is_noted:
                 is_noted = True
+                board.set_state(DRAINING)
                 progress.note("draining: open windows are being written; again to stop at once")
             self._end_if_too_many_are_rejected()
             self._show_notes()
@@ -130,6 +133,7 @@ class Job:
         if death:
             self._failure = RuntimeError(death)
         self._signals.on_first = None
+        board.set_state(ENDING)
         progress.clear()
         with contextlib.suppress(SinkError):  # nobody reads it any longer, which is no failure of the job
             finish_screens()
@@ -145,6 +149,7 @@ class Job:
         if limit is None or not (self._runner.is_local and options.needs_clock) or drain.draining():
             return
         if limit.is_exceeded_for_good(board.counts()[REJECTED]):
+            board.set_state(DRAINING)
             self._progress.note(f"draining: more records were rejected than --max-rejected {limit} allows")
             drain.drain()
 

@@ -18,6 +18,7 @@ from command_line.config_file import Translate
 from command_line.option import Group, Option
 from pipelines.runtime.command_line import all_groups, parse_command_line
 from pipelines.runtime.flink.settings import settle_for_flink
+from pipelines.runtime.monitoring.monitored import monitored
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions import Keeper, keeping, status_of
 from pipelines.runtime.program import deaf_logging, run_program
@@ -137,6 +138,13 @@ class Pipeline:
 
     def _main(self, argv: Sequence[str] | None) -> int:
         options = self.parse(argv)
+        try:
+            with monitored(options):
+                return self._run(options)
+        except UsageError as error:
+            return refuse(error)
+
+    def _run(self, options: Any) -> int:
         try:
             if not options.input and self.default_input:
                 default = self.default_input

@@ -12,7 +12,7 @@ from pipelines.runtime.dialect_options import check_form, dialect_options
 from pipelines.runtime.going_on import check_going_on
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.paths import check_paths
-from pipelines.runtime.written import CountWritten
+from pipelines.runtime.written import CountResults, CountWritten
 from schemas.record_type import RecordType
 from sinks.console.output import ConsoleOutput
 from sinks.files.rejected import WriteRejected
@@ -138,6 +138,7 @@ def write_results(results: beam.PCollection, options: StreamOptions, table: Tabl
         options: what was asked for.
         table: how they are named, and printed.
     """
+    results | f"Count {table.name}" >> CountResults(table.name)
     if table.show is not None and any(isinstance(output, ConsoleOutput) for output in options.outputs):
         results | f"Show {table.name}" >> table.show
     for number, output in enumerate(options.outputs):

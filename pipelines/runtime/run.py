@@ -39,6 +39,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: For
     """
     board.reset()
     board.watch()
+    board.expect(total_bytes)
     drain.reset()
     keep_freed_memory()
     progress = Progress(quiet=options.quiet, total_bytes=total_bytes)

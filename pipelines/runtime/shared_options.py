@@ -13,7 +13,7 @@ from schemas.object_path import local_path, path_to_write
 from schemas.time_formats import parse_time_format
 from schemas.times import parse_duration, parse_range
 from sinks.address import parse_output
-from sources.address import parse_address
+from sources.address import parse_address, parse_listener
 from transforms.windows import Windows
 
 INPUT = Group(
@@ -88,6 +88,14 @@ TOLD = Group(
         is_rare=True,
     ),
     Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write, is_rare=True),
+    Option(
+        "--metrics-port",
+        "tell how the run is doing on this port of 127.0.0.1, or of another host, as Prometheus reads it (/metrics, "
+        "/health); 0 for any free one",
+        "[HOST:]PORT",
+        check=parse_listener,
+        is_rare=True,
+    ),
     Option("--quiet", "no progress and no summary", values="flag"),
 )
 #: For pipelines that are told which column has the event time.

@@ -14,7 +14,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 
 from pipelines.runtime.options import StreamOptions
-from schemas.elements.frames import Written
+from schemas.elements.frames import Result, Written
 from schemas.object_path import inserted, is_remote
 from sinks.files.atomic import SinkError
 from sinks.files.rejected import WriteRejected
@@ -25,6 +25,8 @@ from sources import progress as board
 
 #: The namespace of the metrics, each named by the path that was asked for.
 NAMESPACE = "written"
+#: Before the kind and the table of results, as the board counts them.
+GIVEN = "results "
 
 
 @beam.typehints.with_input_types(Written)
@@ -54,6 +56,26 @@ class _CountFn(beam.DoFn):
         number = element.rows if self._rows else 1
         Metrics.counter(NAMESPACE, self._path).inc(number)
         board.add(self._path, number)
+
+
+@beam.typehints.with_input_types(Result)
+@dataclass(eq=False)
+class CountResults(beam.PTransform):
+    """Count the results of a table, final and early ones, for those who look on; yield nothing."""
+
+    table: str
+
+    def expand(self, results: beam.PCollection) -> beam.PCollection:
+        """Apply the one step."""
+        return results | "CountResults" >> beam.ParDo(_CountResultsFn(self.table))
+
+
+class _CountResultsFn(beam.DoFn):
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def process(self, element: Result) -> None:
+        board.add(f"{GIVEN}{'final' if element.final else 'early'} {self._table}", 1)
 
 
 class LineFiles(PipelineVisitor):

@@ -110,6 +110,7 @@ class _TcpOutlet(Outlet):
                     sock.settimeout(_LOOK_SECONDS)
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     self._connections += 1
+                    board.add("reconnects", int(self._connections > 1))
                     board.note(f"{'connected' if self._connections == 1 else 'connected again'} to {self._peer.name}")
                     return sock
                 sock.close()

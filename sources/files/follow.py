@@ -178,6 +178,10 @@ class Following(Reading):
         board.add("bytes", len(taken.block.data))
         return True
 
+    def waiting(self) -> board.Waiting:
+        """Return what the files have behind what was handed out."""
+        return board.Waiting(sum(max(0, file.size - file.place.offset) for file in self._files))
+
     def close(self) -> None:
         """Close the files."""
         while self._files:

@@ -174,6 +174,18 @@ class PartitionConsumer(Reading):
             self.is_ended = True
         return taken
 
+    def waiting(self) -> board.Waiting:
+        """Return how many messages each partition has that were not handed out, by what the broker told last."""
+        from confluent_kafka import TopicPartition  # noqa: PLC0415 - an extra
+
+        lags: dict[tuple[str, int], int] = {}
+        if self._consumer is not None:
+            for place, partition in self._partitions.items():
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)
+                if high >= 0:  # something was fetched
+                    lags[place] = max(0, high - max(low, partition.offset))
+        return board.Waiting(messages=lags)
+
     def mark(self) -> KafkaMark:
         """Return where it is."""
         known = {place: found.offset for place, found in self._partitions.items() if found.offset != EARLIEST}

@@ -268,6 +268,7 @@ class ClusterMonitor(threading.Thread):
             if self._is_away:
                 self._is_away = False
                 self.returned = asked
+                board.add("reconnects", 1)
                 board.note(f"{self._brokers.address} answers again")
             self._refused_since = None
             self.answered = asked

@@ -247,6 +247,10 @@ class LineReading(Reading):
         if not self.is_ended and (log.connections or log.met or log.open_streams()):
             _park(self.token, self._backlog)
 
+    def waiting(self) -> board.Waiting:
+        """Return what was received and not taken."""
+        return board.Waiting(self._backlog.waiting_bytes)
+
     def is_at(self, mark: LineMark) -> bool:  # noqa: ARG002
         """Return True: what waits is the next reader's, wherever the mark was taken."""
         return True

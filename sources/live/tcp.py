@@ -120,6 +120,7 @@ class _Dial:
     places: list[SocketAddress] = field(default_factory=list)
     sock: socket.socket | None = None
     is_connected: bool = False
+    has_lost: bool = False
     due: float = 0.0
     pause: float = 0.0
     failing_since: float | None = None
@@ -261,6 +262,7 @@ class TcpReceiver(Receiver):
         """Begin to receive from a connection."""
         assert self._selector is not None  # noqa: S101
         self.backlog.meet(address.text)
+        board.add("connections", 1)
         with contextlib.suppress(OSError):  # it may be gone already, which the first read tells
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         stream = Stream(origin, LineCutter(self._source.max_record_bytes), is_connection=True)
@@ -292,6 +294,7 @@ class TcpReceiver(Receiver):
         if line.dial is not None:
             line.dial.sock = None
             line.dial.is_connected = False
+            line.dial.has_lost = True
             if line.stream.cutter.received:
                 line.dial.pause, line.dial.due = 0.0, now
             else:
@@ -349,6 +352,8 @@ class TcpReceiver(Receiver):
         self._selector.unregister(dial.sock)
         dial.is_connected, dial.failing_since, dial.has_warned = True, None, False
         dial.places.clear()
+        if dial.has_lost:
+            board.add("reconnects", 1)
         self._connect(dial.sock, dial.address.endpoint, dial.address, dial)
 
     def _fail(self, dial: _Dial, now: float, reason: str) -> None:

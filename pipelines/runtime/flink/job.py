@@ -130,8 +130,11 @@ class FlinkJobWatch:
             try:
                 if not self.id and not self._find():
                     continue
-                if self._cluster.state(self.id) in ENDED:
+                state = self._cluster.state(self.id)
+                if state in ENDED:
                     return
+                if state == "RUNNING":
+                    board.set_moment(board.RUNS)
                 self._look_for_failures()
                 if self._failure is not None:
                     self._cluster.cancel(self.id)
@@ -162,6 +165,7 @@ class FlinkJobWatch:
         found = [job for job in self._cluster.jobs() if job.name == self._name and job.id not in self._known]
         if found:
             self.id = found[0].id
+            board.set_moment(board.RUNS)
             self._found.set()
         return bool(found)
 
