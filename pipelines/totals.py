@@ -33,7 +33,11 @@ def build(records: beam.PCollection, options: TotalsOptions) -> Built:
     )
     enriched = parsed["records"] | "Join" >> planned.join if planned.join else parsed["records"]
     timely = enriched | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
-    return Built({planned.table: timely["records"] | "Total" >> planned.total}, parsed["rejected"], timely["late"])
+    late = [timely["late"]]
+    if planned.deduplicate:
+        timely = timely["records"] | planned.deduplicate
+        late.append(timely["late"])
+    return Built({planned.table: timely["records"] | "Total" >> planned.total}, parsed["rejected"], late)
 
 
 PIPELINE = Pipeline(

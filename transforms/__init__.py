@@ -19,6 +19,7 @@ from transforms.aggregate.aggregations import (
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
 from transforms.counting import CountUsed
+from transforms.deduplicate import Deduplicate
 from transforms.filter import KeepRows
 from transforms.from_rows import FromRows
 from transforms.join_table import JoinTable
@@ -47,6 +48,7 @@ __all__ = [
     "CountDistinctAbout",
     "CountDistinctAddresses",
     "CountUsed",
+    "Deduplicate",
     "First",
     "Fold",
     "FoldOutput",

@@ -18,10 +18,10 @@ from sources import progress as board
 #: So much of a block is kept to tell what an input is of which no record can be used.
 HEAD_BYTES = 4_096
 
-#: The namespace of the metrics, and their names: read = used + filtered + rejected + late.
+#: The namespace of the metrics, and their names: read = used + filtered + duplicate + rejected + late.
 NAMESPACE = "records"
-READ, USED, FILTERED, REJECTED, LATE = "read", "used", "filtered", "rejected", "late"
-COUNTS = (READ, USED, FILTERED, REJECTED, LATE)
+READ, USED, FILTERED, DUPLICATE, REJECTED, LATE = "read", "used", "filtered", "duplicate", "rejected", "late"
+COUNTS = (READ, USED, FILTERED, DUPLICATE, REJECTED, LATE)
 
 
 def count(name: str, amount: int) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from command_line.arguments import positive
 from command_line.option import Group, Option
+from pipelines.runtime.deduplicate import DEDUPLICATE, deduplicate
 from pipelines.runtime.demo import demo_trips
 from pipelines.runtime.dialect_options import dialect_options
 from pipelines.runtime.lookup import read_lookup
@@ -22,7 +23,21 @@ from schemas.record_type import Column, ColumnKind, RecordType
 from sinks.console.tables import PrintResults
 from sinks.output import Table
 from sources.files.chunks import find_files
-from transforms import Aggregate, Aggregation, Count, CountDistinct, First, JoinTable, Last, Max, Mean, Min, Sum, TopN
+from transforms import (
+    Aggregate,
+    Aggregation,
+    Count,
+    CountDistinct,
+    Deduplicate,
+    First,
+    JoinTable,
+    Last,
+    Max,
+    Mean,
+    Min,
+    Sum,
+    TopN,
+)
 from transforms.join_table import How
 from transforms.untyped.infer_record_type import TypedForm, Use, infer_record_type, kind_for, kind_of
 from transforms.untyped.sql_allowed import sql_expression
@@ -87,6 +102,7 @@ OPTIONS = (
         Option("--time", "the column with the event time (default: none, but that of an access log)", "COLUMN"),
         TIME_FORMAT,
         Option("--where", 'only the records that meet a condition, as "fare > 0"', "SQL"),
+        *DEDUPLICATE,
     ),
     Group(
         "totals: what is totalled, of columns such as fare or fare:decimal (default: --count)",
@@ -129,6 +145,7 @@ class Plan:
     total: Aggregate
     table: Table
     order: str
+    deduplicate: Deduplicate | None = None
 
 
 class TotalsOptions(StreamOptions):
@@ -157,6 +174,9 @@ def plan(options: StreamOptions) -> Plan:
             Use(join.on, is_key=True)
         ]
     where, time = options.where or "", options.time or ""
+    # What is looked at for copies alone is compared as it is written.
+    used = {time, *(use.column for use in uses)}
+    uses += [Use(name, is_key=True) for name in options.deduplicate if name not in used]
     form = _form(options, paths)
     record_type = infer_record_type(
         paths,
@@ -183,7 +203,10 @@ def plan(options: StreamOptions) -> Plan:
             raise ValueError(f"both the records and the table to join have {column.name!r}: rename one of them")
     columns = tuple(dict.fromkeys(use.column for use in uses if use.column != time))
     table = Table("totals", by, show=PrintResults(options.limit, order))
-    return Plan(record_type, columns, sql_expression(where) if where else None, join, total, table, order)
+    wanted = sql_expression(where) if where else None
+    same = [EVENT_TIME if name == time else name for name in options.deduplicate]
+    once = deduplicate(options, same, [options.windows]) if same else None
+    return Plan(record_type, columns, wanted, join, total, table, order, once)
 
 
 def _form(options: StreamOptions, paths: list[str]) -> TypedForm | None:

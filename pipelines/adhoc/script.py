@@ -26,7 +26,7 @@ import apache_beam as beam
 with beam.Pipeline({runner}) as pipeline:
     blocks = pipeline | Read({read})
     parsed = blocks | parse_as({parse})
-    records = parsed["records"]{join}{late}
+    records = parsed["records"]{join}{late}{once}
     totals = records | Aggregate({total})
     {outputs}"""
 _HOMES = {
@@ -63,6 +63,7 @@ def script(options: TotalsOptions) -> str:
         "late": f'\n    records = (records | SplitLate({windows}, {total.lateness_micros}))["records"]'
         if is_live
         else "",
+        "once": f'\n    records = (records | {_code(planned.deduplicate)})["records"]' if planned.deduplicate else "",
         "total": ", ".join([_code(total.by), "VALUES", windows, *times]),
         "outputs": "\n    ".join(_output(path, planned.table, options.limit, planned.order) for path in options.output),
     }

@@ -13,6 +13,7 @@ from schemas.text.readable import readable_lines
 from schemas.times import FIRST_MICROS, to_datetime
 from sinks.console.tables import PRINTING, before_printing, something_stays
 from sources import progress as board
+from transforms.counting import COUNTS, DUPLICATE, READ
 
 _TERMINAL_SECONDS = 0.25
 _PLAIN_SECONDS = 5.0
@@ -113,6 +114,7 @@ def _columns() -> int:
 
 def summary(counts: Mapping[str, int], seconds: float) -> str:
     """Return the balance of a run in one line."""
-    used = " + ".join(f"{counts[name]:,} {name}" for name in ("used", "filtered", "rejected", "late"))
+    told = [name for name in COUNTS if name != READ and (counts[name] or name != DUPLICATE)]
+    used = " + ".join(f"{counts[name]:,} {name}" for name in told)
     rate = counts["read"] / max(seconds, 1e-9)
     return f"{counts['read']:,} read = {used}, in {seconds:.1f} s ({rate:,.0f} rows/s)"

@@ -8,10 +8,11 @@ from typing import Any
 import apache_beam as beam
 import polars as pl
 
+from pipelines.runtime.deduplicate import deduplicate
 from pipelines.runtime.lines_out import write_rows
 from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
-from schemas.elements.frames import Batch
+from schemas.elements.frames import EVENT_TIME, Batch
 from schemas.smoothies import OTHER_TYPES, PRODUCTS_AS_TOLD, TELLING, TOPICS
 from transforms import HOUR, Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
 from transforms.aggregate.live import is_live
@@ -31,9 +32,13 @@ def read_kinds(
     for kind, names in columns.items():
         parsed = _parsed(blocks[kind], kind, names, [options.windows, HOUR])
         timely = parsed["records"] | f"SplitLate {kind}" >> SplitLate(options.windows_of(kind), options.lateness_micros)
-        kinds[kind] = timely["records"] | f"CountUsed {kind}" >> CountUsed()
         rejected.append(parsed["rejected"])
         late.append(timely["late"])
+        if kind == "purchases" and options.same:
+            same = [EVENT_TIME if name == TOPICS[kind][1].event_time else name for name in options.same]
+            timely = timely["records"] | deduplicate(options, same, [options.windows, HOUR])
+            late.append(timely["late"])
+        kinds[kind] = timely["records"] | f"CountUsed {kind}" >> CountUsed()
     return kinds, rejected, late
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from command_line.arguments import positive
 from command_line.option import Group, Option
+from pipelines.runtime.deduplicate import DEDUPLICATE
 from pipelines.runtime.lines_out import check_line_outputs, read_rows_output
 from pipelines.runtime.options import StreamOptions
 from pipelines.smoothies.earnings import PRODUCT, PRODUCT_COLUMNS, PURCHASE_COLUMNS
@@ -76,6 +77,7 @@ OPTIONS = Group(
         default="1m",
     ),
     Option("--low-level", "stock is low below (default: 10)", "N", type=positive, default=10),
+    *DEDUPLICATE,
 )
 
 
@@ -129,7 +131,17 @@ class SalesOptions(StreamOptions):
             wanted += PRODUCT_COLUMNS
         if "stock" in self.parts:
             wanted += (*SHELF, *STOCK_COLUMNS[kind])
+        if kind == "purchases" and wanted:
+            wanted += self.same
         return tuple(dict.fromkeys(wanted))
+
+    @property
+    def same(self) -> tuple[str, ...]:
+        """The columns that copies of a purchase have in common; none for no look at copies.
+
+        A basket has a purchase for each product in it, so the product is always one of them.
+        """
+        return (*self.deduplicate, PRODUCT) if self.deduplicate else ()
 
     def windows_of(self, kind: str) -> Windows:
         """Return the windows for which a message of a kind is late, if it is of no use to anything else either."""
@@ -154,7 +166,12 @@ def settle(options: SalesOptions) -> None:
 
     Raises:
         UsageError: purchases with their products cannot be written.
+        ValueError: purchases have no such column to know copies by.
     """
+    known = TOPICS["purchases"][1].names
+    for name in options.deduplicate:
+        if name not in known:
+            raise ValueError(f"purchases have no column {name!r} to know copies by, only {', '.join(known)}")
     topics = list(options.names.values())
     options.input = [with_topics(address, topics) for address in options.input]
     if options.emit is None and options.needs_clock and any(output.takes_early for output in options.outputs):

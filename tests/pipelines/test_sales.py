@@ -168,6 +168,18 @@ def test_plain_purchases_in_any_file_have_their_totals_without_costs(shop: Path,
     assert (category["category"], category["cost"], category["profit"]) == ("(unknown)", None, None)
 
 
+def test_purchases_that_are_sent_twice_count_once(shop: Path, tmp_path: Path, capsys) -> None:
+    simulate("--rows", ROWS, "--seed", 3, "--duplicates", 0.1, "--output", f"{tmp_path}/twice/")
+    once, options = tmp_path / "once.jsonl", ["--tables", "products", "windows", "--deduplicate", "transaction_id"]
+    done = here(capsys, "--input", tmp_path / "twice", "--output", once, *options)
+    purchases, twice = messages(shop, "purchases"), read(tmp_path / "twice" / "demo.purchases.jsonl")
+    assert done.duplicates == done.balance.read - sum(done.balance[1:]) == len(twice) - len(purchases) > 100
+    # Baskets of several products are no copies.
+    assert len({row["transaction_id"] for row in purchases}) < len(purchases)
+    assert totals_of(tmp_path / "once-products.jsonl") == right_totals(purchases, messages(shop, "products"))
+    assert windows_of([*tmp_path.glob("once-2*.jsonl")]) == right_windows(purchases)
+
+
 def test_other_kinds_are_filtered_where_only_windows_are_wanted(shop: Path, tmp_path: Path, capsys) -> None:
     done = here(
         capsys, "--input", shop / "kinds", "--tables", "windows", "--window", "1h", "--output", tmp_path / "x.jsonl"
@@ -289,6 +301,8 @@ def test_garbage_is_rejected_with_its_origin(garbage: Path, tmp_path: Path, caps
         ("--low-level", "0"),
         ("--input", "nowhere/*.jsonl"),
         ("--lowlevel", "3"),
+        ("--deduplicate", "coffee"),
+        ("--within", "0s"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(

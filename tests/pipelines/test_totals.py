@@ -224,10 +224,24 @@ def test_the_same_command_totals_a_live_stream(tmp_path):
     ]
 
 
+def test_copies_in_a_live_stream_count_once_and_ids_are_compared_as_written(tmp_path):
+    output = tmp_path / "o.jsonl"
+    with Feed() as feed, started(
+        "--input", feed.address, "--names", "id,price", "--sum", "price", "--deduplicate", "id", "--within", "1h",
+        "--idle-timeout", "2s", "--output", output,
+    ) as program:  # fmt: skip
+        feed.send(b"7,0.10\n8,2\n7,0.10\n")
+        feed.send(b"007,0.20\n8,2\n,1\n,1\n")
+        done = program.finish()
+    assert (done.balance, done.duplicates) == (Balance(7, 5, 0, 0, 0), 2)
+    assert rows_of(output) == [{"sum_price": Decimal("4.3")}]
+
+
 def test_what_it_explains_does_the_same(orders, tmp_path, capsys):
     options = [
         "--input", orders, "--join", "customers.csv", "--on", "customer", "--by", "city", "ok", "--sum", "amount",
         "--mean", "discount", "--where", "amount > 1.2 or ok = 'true'", "--top", "2:amount", "--output", "-", "o.jsonl",
+        "--deduplicate", "customer", "ok",
     ]  # fmt: skip
     explained = here(capsys, *options, "--explain")
     assert explained.status == 0

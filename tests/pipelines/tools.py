@@ -37,7 +37,10 @@ from tests.sinks.terminal import Emulation
 
 #: Every process of a test carries this variable, and so do those that it starts.
 _MARK = "TEST_MARK"
-_BALANCE = re.compile(r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ ([\d,]+) rejected \+ ([\d,]+) late, in ")
+_BALANCE = re.compile(
+    r"([\d,]+) read = ([\d,]+) used \+ ([\d,]+) filtered \+ (?:([\d,]+) duplicate \+ )?"
+    r"([\d,]+) rejected \+ ([\d,]+) late, in "
+)
 _SALE = (("trans_type", "department"), lambda row: row["trans_type"] in ("I", "D") and row["department"] == 2)
 
 #: What Linux calls a socket of TCP that listens, and one of UDP that takes datagrams from anybody.
@@ -68,9 +71,16 @@ class Finished:
         """The summary, which has to be there once, and to balance."""
         found = _BALANCE.findall(self.err)
         assert len(found) == 1, self.err
-        balance = Balance(*(int(number.replace(",", "")) for number in found[0]))
-        assert balance.read == sum(balance[1:]), self.err
+        read, used, filtered, duplicate, *others = (int(number.replace(",", "") or 0) for number in found[0])
+        balance = Balance(read, used, filtered, *others)
+        assert balance.read == sum(balance[1:]) + duplicate, self.err
         return balance
+
+    @property
+    def duplicates(self) -> int:
+        """How many of the records were copies."""
+        found = re.search(r" ([\d,]+) duplicate ", self.err)
+        return int(found[1].replace(",", "")) if found else 0
 
     @property
     def lines(self) -> list[str]:

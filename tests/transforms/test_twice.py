@@ -22,6 +22,7 @@ from tests.transforms.time_sorted.test_fold_time_sorted import Listing
 from tests.transforms.tools import as_known
 from transforms.aggregate.aggregate import Aggregate
 from transforms.aggregate.aggregations import Count
+from transforms.deduplicate import Deduplicate
 from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
 from transforms.windows import Windows
 
@@ -103,6 +104,10 @@ def _enriched(batches: beam.PCollection) -> beam.PCollection:
     return joined | beam.Map(lambda batch: batch.rows.height)
 
 
+def _deduplicated(batches: beam.PCollection) -> beam.PCollection:
+    return (batches | Deduplicate(("ip",), "1d"))["records"] | beam.Map(lambda batch: batch.rows.height)
+
+
 def _counted(batches: beam.PCollection) -> beam.PCollection:
     return batches | beam.Map(lambda batch: (0, batch.rows)) | beam.ParDo(_CountFn())
 
@@ -114,6 +119,7 @@ TRANSFORMS: dict[str, tuple[Callable[[beam.PCollection], beam.PCollection], int]
     "visitors": (_visitors, 200),
     "fold": (_folded, ROWS),
     "enriched": (_enriched, ROWS),
+    "deduplicated": (_deduplicated, 200),
     "somebody's own": (_counted, ROWS),
 }
 

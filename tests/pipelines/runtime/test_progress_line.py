@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -142,9 +143,11 @@ def test_our_warnings_are_shown_and_those_of_others_only_if_asked_for():
 
 
 def test_the_summary_is_a_sum():
-    counts = {"read": 1_100, "used": 1_000, "filtered": 70, "rejected": 20, "late": 10}
+    counts = Counter({"read": 1_100, "used": 1_000, "filtered": 70, "rejected": 20, "late": 10})
     text = "1,100 read = 1,000 used + 70 filtered + 20 rejected + 10 late, in 0.5 s (2,200 rows/s)"
     assert summary(counts, 0.5) == text
+    text = "1,100 read = 995 used + 70 filtered + 5 duplicate + 20 rejected + 10 late, in 0.5 s (2,200 rows/s)"
+    assert summary(counts | {"used": 995, "duplicate": 5}, 0.5) == text
 
 
 #: COLUMNS is wrong: the cursor moves on the terminal that is there.
