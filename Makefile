@@ -2,7 +2,7 @@
 #
 # Everything runs from .venv, which is made once, and again when setup.py changes. Variables that may be given:
 #   PYTHON=python3.12   the interpreter that .venv is made with (3.10 or newer)
-#   ARGS="..."          more options for the pipeline of `make demo`, or for pytest in `make test` and `make soak`
+#   ARGS="..."          more options for the pipeline of `make demo`, for `make page`, or for pytest in `make test` and `make soak`
 #   ROWS=1000000        for `make bench`: how many rows of tape instead of ten million
 #   KILLS=10            for `make soak`: how often each program and server is killed instead of a hundred times
 #   AT_ONCE=1           for `make test` and `make flakes`: how many tests side by side instead of three
@@ -27,13 +27,16 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test lint types format docs bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
+.PHONY: help demo page setup test lint types format docs bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready prism ## set up .venv and run the main job on 100,000 rows of simulated register tape
 	@$(BIN)/python -m pipelines.produce --runner=DirectRunner $(ARGS)
+
+page: $(VENV)/.ready-page prism ## open the live page: start and stop every pipeline, and see what it gives
+	@$(BIN)/python -m pages $(ARGS)
 
 test: setup prism jars flink-jars s3-server ## set up everything, then lint, type-check and test
 	@$(MAKE) lint
@@ -118,6 +121,10 @@ $(VENV)/bin/python:
 $(VENV)/.ready: setup.py | $(VENV)/bin/python
 	@echo "installing the project into $(VENV), once; it takes a minute"
 	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.ready-page: setup.py | $(VENV)/.ready
+	@$(PIP) install --editable '.[page]'
 	@touch $@
 
 $(VENV)/.ready-test: setup.py pyproject.toml | $(VENV)/.ready

@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 #: The top level folders; what is in them comes along.
-PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "storage", "transforms")
+PACKAGES = ("command_line", "pages", "pipelines", "schemas", "simulators", "sinks", "sources", "storage", "transforms")
 POSTGRESQL = [
     "psycopg[binary]>=3.2",
 ]
@@ -45,8 +45,14 @@ S3 = [
 METRICS = [
     "prometheus-client>=0.21",
 ]
+#: The live page (docs/architecture.md says what it was weighed against).
+PAGE = [
+    *METRICS,
+    "starlette>=1.0",
+    "uvicorn>=0.40",
+]
 #: Everything that somebody may want, but for what is tested and measured with.
-ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *METRICS]
+ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE]
 
 setup(
     name="transaction-streams",
@@ -71,7 +77,7 @@ setup(
     entry_points={"console_scripts": ["transaction-streams = command_line.main:main"]},
     python_requires=">=3.10",
     packages=find_packages(include=[f"{name}*" for name in PACKAGES]),
-    package_data={name: ["py.typed"] for name in PACKAGES},
+    package_data={name: ["py.typed", "static/*", "static/*/*"] for name in PACKAGES},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "fastavro>=1.12",
@@ -95,6 +101,7 @@ setup(
         "gs": OBJECTS,
         "azure": OBJECTS,
         "metrics": METRICS,
+        "page": PAGE,
         "all": ALL,
     },
 )

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "storage", "transforms")
+PACKAGES = ("command_line", "pages", "pipelines", "schemas", "simulators", "sinks", "sources", "storage", "transforms")
 
 
 def is_program(package: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("command_line", "pipelines", "schemas", "simulators", "sinks", "sources", "transforms")
+PACKAGES = ("command_line", "pages", "pipelines", "schemas", "simulators", "sinks", "sources", "transforms")
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for package in PACKAGES

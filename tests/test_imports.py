@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: From the ground up: a folder may import those before it.
-FOLDERS = ("schemas", "storage", "sources", "command_line", "transforms", "sinks", "simulators", "pipelines")
-APPLICATIONS = ("pipelines", "simulators")
+FOLDERS = ("schemas", "storage", "sources", "command_line", "transforms", "sinks", "simulators", "pipelines", "pages")
+APPLICATIONS = ("pages", "pipelines", "simulators")
 
 
 def imports() -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = "schemas|sources|command_line|transforms|sinks|simulators|pipelines"
+PACKAGES = "schemas|sources|command_line|transforms|sinks|simulators|pipelines|pages"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/results/*.md")])
 
 

@@ -1,0 +1,1 @@
+"""Jobs: pipelines that the page runs, each a process of its own."""

@@ -1,0 +1,176 @@
+"""A job of the page: one pipeline that is started and stopped, any number of times."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pages.jobs.balance import Balance, read_balance
+from pages.jobs.demo import with_demo
+from pages.jobs.form import fill_in, place_of
+from pages.jobs.process import Process
+from pipelines.runtime.pipeline import Pipeline
+
+State = Literal["stopped", "starting", "running", "draining", "done", "failed"]
+#: What a run of its own has in its folder.
+DATABASE, REJECTED, LATE = "job.db", "rejected.jsonl", "late.jsonl"
+_REASONS = ("failed: ", "wrong usage: ")
+_DRAINED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+class JobError(Exception):
+    """What was asked for cannot be done now; the message is one line.
+
+    Attributes:
+        errors: what is wrong with the form, by flag; see :class:`pages.jobs.form.Filled`.
+    """
+
+    def __init__(self, message: str, errors: Mapping[str, str] = {}) -> None:
+        super().__init__(message)
+        self.errors = dict(errors)
+
+
+class Job:
+    """One pipeline, its last run, and what is known of it.
+
+    Attributes:
+        name: of the pipeline.
+        folder: what the run writes besides what was asked for.
+        values: the form as it was last filled in.
+    """
+
+    def __init__(self, pipeline: Pipeline, folder: Path, values: Mapping[str, Any]) -> None:
+        """Take the pipeline, a folder for its runs, and the values that its form begins with."""
+        self.pipeline = pipeline
+        self.name = pipeline.name
+        self.folder = folder
+        self.values = dict(values)
+        self._process: Process | None = None
+        self._arguments: list[str] = []
+        self._runs = 0
+        self._began = 0.0
+        self._ended: float | None = None
+        self._signals = 0
+        self._balance = Balance()
+        self._reason = ""
+
+    @property
+    def database(self) -> Path:
+        """The SQLite database that the last run writes its tables to."""
+        return self.folder / DATABASE
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.status is None
+
+    @property
+    def state(self) -> State:
+        """What it is at."""
+        if self._process is None:
+            return "stopped"
+        status = self._process.status
+        if status is None:
+            return "draining" if self._signals else "running" if self._balance.read is not None else "starting"
+        if self._ended is None:
+            self._ended = time.time()
+        if status in _DRAINED and self._signals:
+            return "stopped"
+        return "failed" if status else "done"
+
+    def check(self, values: Mapping[str, Any], *, is_demo: bool = False) -> list[str]:
+        """Return the command line that a form equals, without the program.
+
+        Raises:
+            JobError: it says something that cannot be.
+        """
+        filled = fill_in(self.pipeline, with_demo(self.name, values) if is_demo else values)
+        if filled.errors:
+            raise JobError("the options cannot be used as they are", filled.errors)
+        given = {argument.partition("=")[0] for argument in filled.arguments}
+        kept = {"--rejected": self.folder / REJECTED, "--late": self.folder / LATE}
+        more = [f"{flag}={path}" for flag, path in kept.items() if flag not in given]
+        return [*filled.arguments, f"--output=sqlite:///{self.database}", *more]
+
+    def start(self, values: Mapping[str, Any], *, is_demo: bool = False) -> None:
+        """Start a run; what the one before has left in the folder goes.
+
+        Raises:
+            JobError: it runs, or the form says something that cannot be.
+            OSError: the folder cannot be written, or the process not be started.
+        """
+        if self.is_alive:
+            raise JobError(f"{self.name} is {self.state} already")
+        arguments = self.check(values, is_demo=is_demo)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.name.startswith(DATABASE) or path.name in (REJECTED, LATE):
+                path.unlink()
+        self.values, self._arguments = dict(values), arguments
+        self._balance, self._reason, self._signals = Balance(), "", 0
+        self._began, self._ended, self._runs = time.time(), None, self._runs + 1
+        command = [sys.executable, "-m", f"pipelines.{self.name}", *arguments]
+        self._process = Process(command, self._read_line)
+
+    def stop(self) -> None:
+        """Drain the run; the second time, stop it at once; the third time, kill it."""
+        if self._process is not None and self.is_alive:
+            self._signals += 1
+            self._process.send(signal.SIGKILL if self._signals > 2 else signal.SIGINT)  # noqa: PLR2004
+
+    def close(self) -> None:
+        """Kill what runs."""
+        if self._process is not None:
+            self._process.close()
+
+    def command_line(self, arguments: list[str]) -> str:
+        """Return what a person types for the same."""
+        return shlex.join(["python", "-m", f"pipelines.{self.name}", *arguments])
+
+    def told(self) -> dict[str, Any]:
+        """Return what there is to say of it, as JSON can have it."""
+        state = self.state
+        balance = self._balance
+        return {
+            "name": self.name,
+            "state": state,
+            "run": self._runs,
+            "process": self._process.id if self._process is not None and self.is_alive else None,
+            "reason": self._why() if state == "failed" else "",
+            "seconds": round((self._ended or time.time()) - self._began) if self._process is not None else None,
+            "balance": vars(balance),
+            "command": self.command_line(self._arguments) if self._arguments else "",
+        }
+
+    def log(self, after: int) -> list[tuple[int, str]]:
+        """Return the lines of its log after a number."""
+        return [] if self._process is None else list(map(tuple, self._process.lines(after)))  # type: ignore[arg-type]
+
+    def errors(self) -> dict[str, str]:
+        """Return what a run that has failed says of its options, by flag."""
+        if self.state != "failed" or not self._reason.startswith("wrong usage: "):
+            return {}
+        flags = [option.flag for group in self.pipeline.all_groups for option in group.options]
+        return {place_of(self._reason, flags): self._reason.removeprefix("wrong usage: ")}
+
+    def _why(self) -> str:
+        status = self._process.status if self._process is not None else None
+        if self._reason:
+            return self._reason.removeprefix("failed: ")
+        if status is not None and status < 0:
+            return f"ended by {signal.Signals(-status).name}"
+        lines = self._process.lines() if self._process is not None else []
+        return f"exit status {status}" + (f": {lines[-1].text}" if lines else "")
+
+    def _read_line(self, line: str) -> bool:
+        balance = read_balance(line, self._balance)
+        if balance is not None:
+            self._balance = balance
+        if line.startswith(_REASONS):
+            self._reason = line
+        return balance is None or balance.is_final
