@@ -128,7 +128,7 @@ def sniff_table(head: bytes, record_type: RecordType) -> Table:
             has_header = False
     if not has_header:
         return Table(tuple(f"column_{number}" for number in range(1, width + 1)), has_header=False)
-    again = next((name for name in names if names.count(name) > 1), None)
+    again = next((name for name, count in Counter(names).items() if count > 1), None)
     if again is not None:
         raise ValueError(f"has {again!r} twice")
     return Table(names, has_header=True)
@@ -349,7 +349,8 @@ def _names_in(
     if not fields or not record_type.names:
         return ()
     words = clean_names(read_words(fields, encoding))
-    if all(words.count(name) == 1 for name in record_type.names):
+    counts = Counter(words)
+    if all(counts[name] == 1 for name in record_type.names):
         return words
     if not record_type.tells_words:
         return ()

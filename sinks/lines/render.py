@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -148,9 +149,10 @@ def _guarded(text: pl.Expr) -> pl.Expr:
 
 
 def _members(rows: pl.DataFrame, layout: Layout) -> Iterator[pl.Expr]:
+    present = set(rows.columns)
     for name in layout.columns:
-        value = pl.col(JSON + name) if JSON + name in rows.columns else _value(name, layout)
-        yield pl.concat_str(json_text(pl.lit(name), pl.String()), pl.lit(":"), value)
+        value = pl.col(JSON + name) if JSON + name in present else _value(name, layout)
+        yield pl.concat_str(pl.lit(f"{json.dumps(name, ensure_ascii=False)}:"), value)
 
 
 def _value(name: str, layout: Layout) -> pl.Expr:

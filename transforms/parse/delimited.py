@@ -126,6 +126,7 @@ class Parser(BlockParser):
             empty_string_is_null=False,
             row_index_name=RECORD,
         )
+        places = {name: str(place) for place, name in reversed(list(enumerate(order)))}
         times = self._type.times
         raw = {column.name: f"{RAW}{column.name}" for column in (*self._first, *self._then)}
         typed = {
@@ -138,7 +139,7 @@ class Parser(BlockParser):
         is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
         is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
         return (
-            lines.select(RECORD, *(pl.col(str(order.index(name))).alias(alias) for name, alias in raw.items()))
+            lines.select(RECORD, *(pl.col(places[name]).alias(alias) for name, alias in raw.items()))
             .with_columns(*first, *self._arrived(block))
             .with_columns(pl.any_horizontal(pl.lit(value=False), *is_odd_first).alias(ODD))
             .filter(pl.col(ODD) | self._where)

@@ -68,8 +68,9 @@ class BlockParser(ABC):
         time = record_type.event_time
         wanted = columns or tuple(column.name for column in record_type.columns)
         reads = where.meta.root_names() if where is not None else []
+        known = {*record_type.names, EVENT_TIME}
         for name in (*columns, *reads):
-            if name not in record_type.names and name != EVENT_TIME:
+            if name not in known:
                 raise ValueError(f"{record_type.name} has no column {name!r}")
         check_names((*wanted, *reads), record_type)
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
