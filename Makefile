@@ -7,6 +7,7 @@
 #   KILLS=10            for `make soak`: how often each program and server is killed instead of a hundred times
 #   AT_ONCE=1           for `make test` and `make flakes`: how many tests side by side instead of three
 #   RUNS=5              for `make flakes`: how often the tests run instead of 20 times
+#   PICTURES=sales      for `make pictures`: these instead of all
 #   TESTS=tests/docs    for `make flakes`: these tests instead of the whole suite
 
 MAKEFLAGS += --no-print-directory
@@ -27,7 +28,7 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo page setup test lint types format docs bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
+.PHONY: help demo page setup test lint types format docs pictures bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ format: setup ## put the code in the house's format, and mend what ruff can mend
 
 docs: setup prism jars flink-jars s3-server ## run every command and snippet of the README and docs/
 	@$(BIN)/python -m pytest -q tests/docs $(ARGS)
+
+pictures: setup ## draw the pictures of the README and the docs from seeded data, into docs/pictures
+	@$(BIN)/python -m scripts.pictures $(PICTURES)
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)

@@ -11,13 +11,26 @@ by each. A transfer without a time happened when it arrived.
 import apache_beam as beam
 
 from pipelines.runtime.pipeline import Built, Pipeline, Table, run_program
+from pipelines.transfers.flow_chart import FLOW, FlowChart
 from pipelines.transfers.options import KEY, OPTIONS, CreditOptions, settle, tables, tables_of, words_of
 from schemas.bank import TRANSFERS
-from sinks.chart import DrawFlow
-from transforms import AddShare, Aggregate, Count, Mean, Rank, RejectUnknown, SplitLate, Sum, parse_as
+from transforms import (
+    AddShare,
+    Aggregate,
+    AggregateOverTime,
+    Count,
+    Mean,
+    Rank,
+    RejectUnknown,
+    SplitLate,
+    Sum,
+    parse_as,
+)
 from transforms.counting import CountUsed
 
 COLUMNS = ("account_id", KEY, "transaction_value")
+#: So many stretches of time are drawn at most.
+MOST_STRETCHES = 240
 TOTALS = {"count": Count(), "sum": Sum("transaction_value"), "mean": Mean("transaction_value")}
 
 
@@ -40,9 +53,13 @@ def build(transfers: beam.PCollection, options: CreditOptions) -> Built:
         )
         totals = timely["records"] | f"Total {words}" >> total | f"AddShare {words}" >> AddShare("sum")
         results |= {table: totals, ranks: totals | f"Rank {words}" >> Rank(KEY, options.rankings)}
-        if options.plot and not windows.length:
-            totals | "DrawFlow" >> DrawFlow(options.plot, KEY)
-    return Built(results, rejected, late)
+    drawn = {}
+    if options.plot:
+        flow = AggregateOverTime(
+            (KEY,), {"sum": TOTALS["sum"]}, emit_micros=options.plot_emit_micros, most=MOST_STRETCHES
+        )
+        drawn = {FLOW: records | "FlowOverTime" >> flow}
+    return Built(results, rejected, late, drawn)
 
 
 PIPELINE = Pipeline(
@@ -55,7 +72,7 @@ PIPELINE = Pipeline(
     default_input="tcp://127.0.0.1:9999",
     default_output=("-", "out/credit.jsonl"),
     settle=settle,
-    others=lambda options: [options.plot] if options.plot else [],
+    chart=lambda _: FlowChart(KEY),
     options_type=CreditOptions,
 )
 main = PIPELINE.main

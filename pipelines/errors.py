@@ -14,6 +14,7 @@ from command_line.script_mode import script_mode
 from pipelines.runtime.demo import demo_responses
 from pipelines.runtime.lines_out import write_rows
 from pipelines.runtime.pipeline import Built, Pipeline, Table, run_program
+from pipelines.visitors.heat_map import HOURS, HeatMap
 from pipelines.visitors.hour_board import PaintBoard
 from pipelines.visitors.options import FORMATS, OPTIONS, WEEKDAYS, VisitorsOptions, settle
 from pipelines.visitors.visitors import CountVisitors, ListVisitors, SumByHourOfDay
@@ -47,7 +48,7 @@ def build(responses: beam.PCollection, options: VisitorsOptions) -> Built:
     visitors = CountDistinctAbout("ip") if options.approximate else CountDistinctAddresses("ip")
     hours = wanted | "CountVisitors" >> CountVisitors(visitors, options.emit_micros, options.lateness_micros)
     results = {BY_DATE: hours, BY_HOUR: hours | "SumByHourOfDay" >> SumByHourOfDay()}
-    return Built(results, parsed["rejected"], timely["late"])
+    return Built(results, parsed["rejected"], timely["late"], {HOURS: hours} if options.plot else {})
 
 
 PIPELINE = Pipeline(
@@ -60,6 +61,7 @@ PIPELINE = Pipeline(
     default_input=demo_responses,
     default_output=("-", "out/errors.jsonl"),
     settle=settle,
+    chart=lambda options: HeatMap(WEEKDAYS[options.weekdays]),
     options_type=VisitorsOptions,
     translate=script_mode,
 )

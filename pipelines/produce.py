@@ -15,10 +15,13 @@ import polars as pl
 
 from pipelines.runtime.demo import demo_tape
 from pipelines.runtime.pipeline import Built, Group, Option, Pipeline, StreamOptions, Table, run_program
+from pipelines.runtime.shared_options import PLOT
+from pipelines.tape.sellers_chart import SELLERS, SPEND, SellersChart
 from schemas.tape import PRODUCE, SALE_TYPES, TAPE, check_department
 from sinks.console.latest_windows import PrintNewest
 from sinks.console.tables import PrintResults, is_terminal
-from transforms import Aggregate, Count, Last, ParseDelimited, SplitLate, Sum
+from transforms import Aggregate, AggregateOverTime, Count, Last, ParseDelimited, SplitLate, Sum
+from transforms.counting import CountUsed
 
 COLUMNS = ("upc", "description", "quantity", "scale", "total")
 TOTALS = {
@@ -28,6 +31,8 @@ TOTALS = {
     "spend": Sum("total"),
     "rows": Count(),
 }
+#: So many stretches of time are drawn at most.
+MOST_STRETCHES = 240
 DOCUMENT = ("description", "quantity", "scale", "spend")
 TABLE = Table("produce", key=("upc",), show=PrintResults(by="spend"))
 SHAPES = {"rows": TABLE, "by-upc": Table("produce", ("upc",), document=DOCUMENT, show=TABLE.show)}
@@ -59,21 +64,32 @@ def build(tape: beam.PCollection, options: StreamOptions) -> Built:
     """Parse, split off what is late, total."""
     parsed = tape | "ParseTape" >> ParseDelimited(TAPE, COLUMNS, sold(options.department), windows=[options.windows])
     timely = parsed["records"] | "SplitLate" >> SplitLate(options.windows, options.lateness_micros)
-    totals = timely["records"] | "TotalPerUpc" >> Aggregate(
+    records = timely["records"] | "CountUsed" >> CountUsed()
+    totals = records | "TotalPerUpc" >> Aggregate(
         ("upc",), TOTALS, options.windows, options.emit_micros, options.lateness_micros
     )
-    return Built({table_of(options): totals}, parsed["rejected"], timely["late"])
+    drawn = drawn_of(records, options.plot_emit_micros) if options.plot else {}
+    return Built({table_of(options): totals}, parsed["rejected"], timely["late"], drawn)
+
+
+def drawn_of(records: beam.PCollection, emit_micros: int) -> dict[str, beam.PCollection]:
+    """Return what the chart is made of: totals since the start, per UPC and over time."""
+    values = {"description": TOTALS["description"], "spend": TOTALS["spend"]}
+    over_time = AggregateOverTime((), {"spend": TOTALS["spend"]}, emit_micros=emit_micros, most=MOST_STRETCHES)
+    sellers = records | "SpendPerUpc" >> Aggregate(("upc",), values, emit_micros=emit_micros)
+    return {SELLERS: sellers, SPEND: records | "SpendOverTime" >> over_time}
 
 
 PIPELINE = Pipeline(
     name="produce",
     doc=__doc__,
-    options=(Group("produce", DEPARTMENT, SHAPE),),
+    options=(Group("produce", DEPARTMENT, SHAPE, PLOT),),
     records=TAPE,
     build=build,
     tables=lambda options: [table_of(options)],
     default_input=demo_tape,
     default_output=("-", "out/produce.jsonl"),
+    chart=lambda _: SellersChart(),
 )
 main = PIPELINE.main
 

@@ -16,7 +16,8 @@ from pipelines.smoothies import options as declared
 from pipelines.smoothies.anomalies import FindAnomalies
 from pipelines.smoothies.earnings import PRODUCT, SumByCategory, TotalEarnings
 from pipelines.smoothies.enrich import EnrichPurchases
-from pipelines.smoothies.messages import read_kinds, total_sold, write_enriched
+from pipelines.smoothies.messages import read_kinds, sold_over_time, total_sold, write_enriched
+from pipelines.smoothies.sales_chart import ANOMALIES, PRODUCTS, SOLD, SalesChart
 from pipelines.smoothies.stock import CONTRADICTIONS, LEVELS, TrackStock
 from schemas.smoothies import MESSAGES
 from transforms import HOUR, SplitLate
@@ -26,7 +27,7 @@ def build(messages: beam.PCollection, options: declared.SalesOptions) -> Built:
     """Parse the kinds of messages, and work out what is asked for."""
     kinds, rejected, late = read_kinds(messages, options)
     emit, lateness = options.emit_micros, options.lateness_micros
-    results = {}
+    results, drawn = {}, {}
     if "windows" in options.tables:
         timely = kinds["purchases"] | "TimelyForWindows" >> SplitLate(options.windows, lateness)
         results[declared.WINDOWS] = timely["records"] | "SumWindows" >> total_sold(options, options.windows, emit)
@@ -36,6 +37,8 @@ def build(messages: beam.PCollection, options: declared.SalesOptions) -> Built:
         results |= {declared.PRODUCTS: totals} if "products" in options.tables else {}
         if "categories" in options.tables:
             results[declared.CATEGORIES] = totals | "SumByCategory" >> SumByCategory()
+        if options.plot:
+            drawn = {SOLD: kinds["purchases"] | "SoldOverTime" >> sold_over_time(options), PRODUCTS: totals}
     if "stock" in options.tables:
         track = TrackStock(declared.SHELF, options.low_level, lateness_micros=lateness, emit_micros=emit)
         stock = kinds | "TrackStock" >> track
@@ -45,9 +48,10 @@ def build(messages: beam.PCollection, options: declared.SalesOptions) -> Built:
         timely = kinds["purchases"] | "TimelyForHours" >> SplitLate(HOUR, lateness)
         hours = timely["records"] | "SumHours" >> total_sold(options, HOUR, 0)
         results[declared.ANOMALIES] = hours | "FindAnomalies" >> FindAnomalies((PRODUCT,), lateness_micros=lateness)
+        drawn |= {ANOMALIES: results[declared.ANOMALIES]} if options.plot else {}
     if options.enriched_output is not None:
         write_enriched(kinds | "Enrich" >> EnrichPurchases(options.enriched_wait_micros), options)
-    return Built(results, rejected, late)
+    return Built(results, rejected, late, drawn)
 
 
 PIPELINE = Pipeline(
@@ -62,6 +66,7 @@ PIPELINE = Pipeline(
     window="10m/5m",
     lateness="10m",
     settle=declared.settle,
+    chart=lambda _: SalesChart(),
     options_type=declared.SalesOptions,
 )
 main = PIPELINE.main

@@ -26,6 +26,9 @@ TRANSFERS = RecordType(
 )
 
 
+#: In which all values are, so that sums are meaningful.
+CURRENCY = "USD"
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:

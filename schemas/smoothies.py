@@ -11,6 +11,7 @@ from datetime import datetime
 from schemas.forms.json_lines import JSON_LINES
 from schemas.record_type import Column, RecordType
 
+CURRENCY = "$"
 #: ``{"event_time": "2022-08-30 07:00:00.000000", "product_id": "CS01", "category": "Classic Smoothies", "item":
 #: "Sunrise Sunset", "size": "24 oz.", "cogs": 1.50, "price": 4.99, "inventory": 75, "contains_fruit": true,
 #: "contains_veggies": false, "contains_nuts": false, "contains_caffeine": false, "propensity_to_buy": 3}``: a product

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from schemas.record_type import Column, RecordType
 
+#: In which all amounts are.
+CURRENCY = "$"
 #: Every column of a tape row, in order (the ``transArchive`` table of the CORE point-of-sale system).
 COLUMNS = (
     "datetime",

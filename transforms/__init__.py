@@ -18,6 +18,7 @@ from transforms.aggregate.aggregations import (
 )
 from transforms.aggregate.combine import FrameCombine
 from transforms.aggregate.distinct import CountDistinctAbout, CountDistinctAddresses
+from transforms.aggregate.over_time import AggregateOverTime
 from transforms.counting import CountUsed
 from transforms.deduplicate import Deduplicate
 from transforms.filter import KeepRows
@@ -42,6 +43,7 @@ __all__ = [
     "HOUR",
     "AddShare",
     "Aggregate",
+    "AggregateOverTime",
     "Aggregation",
     "Count",
     "CountDistinct",

@@ -106,6 +106,16 @@ class StreamOptions(KafkaOptions):
         return parse_duration(text) / MICROS_PER_SECOND if text else None
 
     @property
+    def plot_path(self) -> str:
+        """The file of the chart; empty for none."""
+        return getattr(self, "plot", None) or ""
+
+    @property
+    def plot_emit_micros(self) -> int:
+        """How often the chart gets early totals: those of a live stream each second, if nothing else is said."""
+        return self.emit_micros or (MICROS_PER_SECOND if self.needs_clock else 0)
+
+    @property
     def is_following(self) -> bool:
         """Whether files are followed as they grow, which makes them live."""
         return bool(self.follow)

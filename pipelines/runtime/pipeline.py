@@ -22,11 +22,12 @@ from pipelines.runtime.monitoring.monitored import monitored
 from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.positions import Keeper, keeping, status_of
 from pipelines.runtime.program import deaf_logging, run_program
-from pipelines.runtime.results_out import check_outputs, open_input, write_records, write_results
+from pipelines.runtime.results_out import check_outputs, draw_chart, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from pipelines.runtime.shared_options import RECORDS, RESULTS
 from schemas.forms.form import Form
 from schemas.record_type import RecordType
+from sinks.charts.draw import Chart
 from sinks.output import Table
 
 __all__ = ["Built", "Group", "Option", "Pipeline", "Ready", "StreamOptions", "Table", "run_program"]
@@ -39,11 +40,13 @@ class Built(NamedTuple):
         results: the totals of each table, as PCollection of :class:`schemas.elements.frames.Result`.
         rejected: the records that cannot be used, in one PCollection or several.
         late: the records that came too late, likewise.
+        drawn: the parts of the chart by name, where there is a ``--plot``.
     """
 
     results: Mapping[Table, beam.PCollection]
     rejected: Sequence[beam.PCollection] | beam.PCollection = ()
     late: Sequence[beam.PCollection] | beam.PCollection = ()
+    drawn: Mapping[str, beam.PCollection] = {}
 
 
 class Ready(NamedTuple):
@@ -77,7 +80,7 @@ class Pipeline:
         default_output: addresses, likewise.
         window: the default of ``--window``; ``lateness`` likewise.
         settle: fills in what depends on other options; raises a ValueError where they do not go together.
-        others: more files that are written.
+        chart: makes of the options what ``--plot`` draws, if that is among them.
         translate: makes options of keys of a configuration file that are none.
         options_type: has more properties of the options.
         prepare: takes the place of all that where records are not totalled.
@@ -94,7 +97,7 @@ class Pipeline:
     window: str = "all"
     lateness: str = "0s"
     settle: Callable[[Any], object] = id
-    others: Callable[[Any], Sequence[str]] = lambda _: ()
+    chart: Callable[[Any], Chart] | None = None
     translate: Translate | None = None
     options_type: type[StreamOptions] = StreamOptions
     prepare: Callable[[Any], Ready] | None = None
@@ -167,12 +170,14 @@ class Pipeline:
         records = self.records if isinstance(self.records, RecordType) else self.records(options)
         tables = self.tables(options) if callable(self.tables) else self.tables
         read = open_input(options, records)
-        check_outputs(options, *tables, others=self.others(options))
+        check_outputs(options, *tables)
 
         def build(pipeline: beam.Pipeline) -> None:
             built = transform(pipeline | "Read" >> read, options)
             for table, results in built.results.items():
                 write_results(results, options, table)
+            if self.chart is not None and built.drawn:
+                draw_chart(built.drawn, options.plot_path, self.chart(options))
             write_records(_together(built.rejected, "AllRejected"), options.rejected, "WriteRejected", options)
             write_records(_together(built.late, "AllLate"), options.late, "WriteLate", options)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from pipelines.runtime.options import StreamOptions, UsageError
 from pipelines.runtime.paths import check_paths
 from pipelines.runtime.written import CountResults, CountWritten
 from schemas.record_type import RecordType
+from sinks.charts.draw import Chart, DrawChart
+from sinks.charts.figure import check_plot
 from sinks.console.output import ConsoleOutput
 from sinks.files.rejected import WriteRejected
 from sinks.kafka.producer import make_topics
@@ -73,25 +75,27 @@ def open_input(options: StreamOptions, record_type: RecordType) -> Read:
         raise UsageError(str(error)) from None
 
 
-def check_outputs(options: StreamOptions, *tables: Table, others: Sequence[str] = ()) -> None:
+def check_outputs(options: StreamOptions, *tables: Table) -> None:
     """Check that everything can be written, before a record is read; change no file that is there.
 
     Args:
         options: what was asked for.
         tables: what the pipeline is going to give.
-        others: more files that it is going to write.
 
     Raises:
         UsageError: something cannot be written.
     """
     records = [path for path in (options.rejected, options.late) if path]
+    charts = [options.plot_path] if options.plot_path else []
     try:
         for output in options.outputs:
             for table in tables:
                 output.result_writer(table, options)
-        check_paths(options, [*(path for output in options.outputs for path in output.files(tables)), *others])
+        check_paths(options, [*(path for output in options.outputs for path in output.files(tables)), *charts])
         for output in options.outputs:
             output.check(tables)
+        for path in charts:
+            check_plot(path)
         for path in records:
             check_lines(path)
         check_topics(options, [topic for output in options.outputs for topic in output.topics(tables, options)])
@@ -145,6 +149,12 @@ def write_results(results: beam.PCollection, options: StreamOptions, table: Tabl
         if not isinstance(output, ConsoleOutput):
             written = results | f"Write {table.name} {number}" >> output.result_writer(table, options)
             written | f"Count {table.name} {number}" >> CountWritten.of(output, table)
+
+
+def draw_chart(parts: Mapping[str, beam.PCollection], path: str, chart: Chart) -> None:
+    """Draw the chart of a pipeline, early and final totals, and count what is final."""
+    drawn = parts | "DrawChart" >> DrawChart(path, chart)
+    drawn | "Count charts" >> CountWritten(path)
 
 
 def write_records(records: beam.PCollection, path: str | None, label: str, options: StreamOptions) -> None:

@@ -67,6 +67,13 @@ PACE = Group(
     is_one=True,
     is_rare=True,
 )
+#: Of pipelines that have a chart.
+PLOT = Option(
+    "--plot",
+    "draw a chart over event time into this .png or .svg file, anew with each totals (needs the extra 'plot')",
+    "PATH",
+    check=local_path,
+)
 #: What takes totals, and what takes single records.
 RESULTS = (
     "files (.jsonl, .avro, .parquet; one per window), sqlite:///PATH, postgresql://..., kafka://host:port/topic, "

@@ -184,6 +184,8 @@ def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
         place = Path(path).parent if options.windows.length else Path(path)
         if not place.exists():
             raise SinkError(f"{place} was removed after results were written to it")
+    if files.get(options.plot_path) and not Path(options.plot_path).exists():
+        raise SinkError(f"{options.plot_path} was removed after it was drawn")
 
 
 def where_written(
@@ -228,12 +230,16 @@ def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]
             yield f"wrote {number} {inserted(path, '-*')}"
         else:
             yield f"wrote {path}"
-    others = files.keys() - asked.keys() - told
+    others = files.keys() - asked.keys() - told - {options.plot_path}
     for path in sorted(path for path in others if not path.startswith("kafka://")):
         if files[path] > 1:
             yield f"wrote {files[path]:,} files {inserted(path, '-*')}"
         else:
             yield f"wrote {path}"
+    if files.get(options.plot_path):
+        yield f"drew {options.plot_path}"
+    elif options.plot_path:
+        yield f"drew nothing in {options.plot_path}: there are no totals{_older(options.plot_path)}"
 
 
 def thrown_away(counts: Mapping[str, int], options: StreamOptions) -> str:

@@ -14,10 +14,12 @@ from pipelines.smoothies.earnings import PRODUCT
 from pipelines.smoothies.options import SalesOptions
 from schemas.elements.frames import EVENT_TIME, Batch
 from schemas.smoothies import OTHER_TYPES, PRODUCTS_AS_TOLD, TELLING, TOPICS
-from transforms import HOUR, Aggregate, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
+from transforms import HOUR, Aggregate, AggregateOverTime, SplitByType, SplitLate, Sum, TypeRules, Windows, parse_as
 from transforms.aggregate.live import is_live
 from transforms.counting import CountUsed
 
+#: So many hours are drawn at most: as many as there are in ten weeks.
+MOST_HOURS = 1_680
 SOLD = {"sales": Sum("total_purchase"), "drinks": Sum("quantity")}
 
 
@@ -63,6 +65,13 @@ def total_sold(options: SalesOptions, windows: Windows, emit_micros: int) -> bea
     """Return what totals per product and window."""
     return Aggregate(
         (PRODUCT,), SOLD, windows, emit_micros, options.lateness_micros, newest_only=True, tells_times=True
+    )
+
+
+def sold_over_time(options: SalesOptions) -> beam.PTransform:
+    """Return what totals per product and hour, or more hours of a long stream, since the start."""
+    return AggregateOverTime(
+        (PRODUCT,), SOLD, emit_micros=options.plot_emit_micros, finest=HOUR.length, most=MOST_HOURS
     )
 
 

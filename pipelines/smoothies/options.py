@@ -9,6 +9,7 @@ from command_line.option import Group, Option
 from pipelines.runtime.deduplicate import DEDUPLICATE
 from pipelines.runtime.lines_out import check_line_outputs, read_rows_output
 from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.shared_options import PLOT
 from pipelines.smoothies.earnings import PRODUCT, PRODUCT_COLUMNS, PURCHASE_COLUMNS
 from pipelines.smoothies.low_stock import PrintShortage
 from pipelines.smoothies.stock import COLUMNS as STOCK_COLUMNS
@@ -78,6 +79,7 @@ OPTIONS = Group(
     ),
     Option("--low-level", "stock is low below (default: 10)", "N", type=positive, default=10),
     *DEDUPLICATE,
+    PLOT,
 )
 
 
@@ -117,8 +119,8 @@ class SalesOptions(StreamOptions):
 
     @property
     def is_total(self) -> bool:
-        """Whether there are running totals."""
-        return not {"products", "categories"}.isdisjoint(self.parts)
+        """Whether there are running totals; the chart has its categories from them."""
+        return bool(self.plot) or not {"products", "categories"}.isdisjoint(self.parts)
 
     def columns(self, kind: str) -> tuple[str, ...]:
         """Return which columns of a kind of messages are read; none where nobody wants it."""
@@ -174,7 +176,8 @@ def settle(options: SalesOptions) -> None:
             raise ValueError(f"purchases have no column {name!r} to know copies by, only {', '.join(known)}")
     topics = list(options.names.values())
     options.input = [with_topics(address, topics) for address in options.input]
-    if options.emit is None and options.needs_clock and any(output.takes_early for output in options.outputs):
+    takes_early = bool(options.plot) or any(output.takes_early for output in options.outputs)
+    if options.emit is None and options.needs_clock and takes_early:
         options.emit = EMIT
     if options.enriched_output is not None:
         check_line_outputs(options, [options.enriched_output])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from command_line.arguments import positive
 from command_line.option import Group, Option
 from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.shared_options import PLOT
 from schemas.bank import read_regions
-from schemas.object_path import local_path
 from schemas.times import format_duration, parse_duration
-from sinks.chart import check_plot
 from sinks.console.ranked import PaintRanked
 from sinks.console.screen import ShowLive
 from sinks.output import Table
@@ -54,7 +53,7 @@ OPTIONS = Group(
         "FILE.toml",
         check=read_regions,
     ),
-    Option("--plot", "draw a chart into this .png or .svg file, anew with each totals", "PATH", check=local_path),
+    PLOT,
 )
 
 
@@ -78,17 +77,15 @@ class CreditOptions(StreamOptions):
 
 
 def settle(options: CreditOptions) -> None:
-    """Have a live stream, and a chart, give early results, and check what goes together.
+    """Have a live stream give early results, and check what goes together.
 
     Raises:
         ValueError: it does not; the message is one line.
     """
     if options.windows.length:
         raise ValueError(f"totals are since the start; for the last minutes say --last, got --window {options.windows}")
-    if options.emit is None and (options.needs_clock or options.plot):
+    if options.emit is None and options.needs_clock:
         options.emit = EMIT
-    if options.plot:
-        check_plot(options.plot)
 
 
 def words_of(windows: Windows) -> str:

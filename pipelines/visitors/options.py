@@ -5,6 +5,7 @@ from __future__ import annotations
 from command_line.option import Group, Option
 from pipelines.runtime.lines_out import check_line_outputs, read_rows_output
 from pipelines.runtime.options import StreamOptions
+from pipelines.runtime.shared_options import PLOT
 from schemas.http import ACCESS_LOG, RESPONSES
 from sinks.output import Output
 from transforms.aggregate.distinct import DEFAULT_LG_K, require_sketches, standard_error
@@ -36,6 +37,7 @@ OPTIONS = Group(
         "ADDRESS",
         check=read_rows_output,
     ),
+    PLOT,
 )
 
 

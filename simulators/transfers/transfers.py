@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from schemas.bank import REGIONS, check_regions
+from schemas.bank import CURRENCY, REGIONS, check_regions
 from schemas.times import MICROS_PER_SECOND
 from simulators.engine.batch import Batch, Facts, Times
 from simulators.engine.byte_layout import Ints, Piece, Texts, lay_out, table
@@ -36,7 +36,6 @@ _MOST_CENTS = 9_999_999_999
 _CHANNELS = ("online", "mobile", "branch", "atm", "standing order")
 _CHANNEL_SHARES = np.cumsum([0.42, 0.33, 0.08, 0.05, 0.12])
 _PEOPLE = 8_192
-_CURRENCY = "USD"
 # What scatters neighbouring accounts over regions and people, always the same way (Knuth's multiplicative hash).
 _SCATTER, _SCATTER_BITS = 2_654_435_769, 32
 _STREAM = 9_041
@@ -188,7 +187,7 @@ class _RowEncoder:
             pieces = ['"transfer_id": ', *number, ', "transfer_time": "', *moment, '", ', *pieces]
             pieces += [', "from_account": ', *account, ', "to_account": ', *padded(made.other, 7)]
             pieces += [', "from_name": ', self._name(made.account), ', "to_name": ', self._name(made.other)]
-            pieces += [', "channel": ', (self._channels, made.channel), f', "currency": "{_CURRENCY}"']
+            pieces += [', "channel": ', (self._channels, made.channel), f', "currency": "{CURRENCY}"']
         return lay_out(["{", *pieces, "}\n"], len(made.account))
 
     def _name(self, account: Ints) -> Piece:

@@ -89,9 +89,13 @@ class Aggregate(beam.PTransform):
             if name in EDGES:
                 raise ValueError(f"{name!r} is the name of a column of every result")
 
+    def combine(self) -> FrameCombine:
+        """Return what is done to frames."""
+        return FrameCombine(tuple(self.by), dict(self.values), self.tells_times)
+
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduce, shuffle, merge."""
-        reduction = FrameCombine(tuple(self.by), dict(self.values), self.tells_times)
+        reduction = self.combine()
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())

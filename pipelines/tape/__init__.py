@@ -1,0 +1,1 @@
+"""What is the produce pipeline's own."""
