@@ -54,6 +54,20 @@ def sold(departments: list[str]) -> pl.Expr:
     return is_sale if "all" in departments else is_sale & pl.col("department").is_in(list(map(int, departments)))
 
 
+def settle(options: StreamOptions) -> None:
+    """Have each window be a file where it is one document.
+
+    Raises:
+        ValueError: they are all to be in one.
+    """
+    if options.shape == "by-upc" and options.windows.length:
+        if options.files not in (None, "per-window"):
+            raise ValueError(
+                f"--shape by-upc is a document per window: expected --files per-window, got {options.files}"
+            )
+        options.files = "per-window"
+
+
 def table_of(options: StreamOptions) -> Table:
     """Return the table that is given."""
     table = SHAPES[options.shape]
@@ -90,6 +104,7 @@ PIPELINE = Pipeline(
     default_input=demo_tape,
     default_output=("-", "out/produce.jsonl"),
     chart=lambda _: SellersChart(),
+    settle=settle,
 )
 main = PIPELINE.main
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import apache_beam as beam
 
+from sinks.files.formats import Files
 from sinks.lines.render import Layout, renderer, style_of
 from sinks.lines.write import Destination, WriteLines
 from transforms.untyped.infer_schema import Shape
@@ -42,6 +43,14 @@ class OutputSettings(Protocol):
     @property
     def tries_again(self) -> bool:
         """Whether bundles that have failed are tried again, on workers elsewhere."""
+
+    @property
+    def works_here(self) -> bool:
+        """Whether all steps are in this process, so that one may leave files for another."""
+
+    @property
+    def files_as(self) -> Files | None:
+        """How results become files; None for one where they have an end, else one per window."""
 
     @property
     def security(self) -> KafkaSecurity:
@@ -145,7 +154,7 @@ class Output:
         """Return the name under which is counted what was written of a table."""
         return self.path
 
-    def check(self, tables: Sequence[Table]) -> None:
+    def check(self, tables: Sequence[Table], settings: OutputSettings) -> None:
         """See that results can be written; change no file that is there.
 
         Raises:

@@ -10,7 +10,7 @@ from schemas.avro.wire_format import ValueFormat
 from schemas.elements.frames import Batch, Result, Written
 from schemas.passwords import withhold
 from sinks.address import parse_output
-from sinks.files.formats import LINE_FORMATS
+from sinks.files.formats import LINE_FORMATS, Files
 from sinks.kafka.producer import Compression
 from sinks.lines import write as lines
 from sinks.lines.render import Layout
@@ -28,6 +28,9 @@ class WriteSettings:
         reads_again: whether lines take the place of those of an earlier run, and are not appended.
         ends_here: whether lines are one object of a store, made by a run of ``pipelines.runtime``.
         tries_again: whether bundles that have failed are tried again, on workers that all see the same files.
+        works_here: whether all steps are in this process, so that large results may go through temporary files.
+        files_as: how results become files: ``single``, ``per-window`` or ``hive``, a folder of partitions; by default
+            one file of results that have an end, and one per window of others.
         security: how to get in at brokers of Kafka.
         kafka_compression: how messages are compressed.
         kafka_transactional: whether readers see the messages of a bundle together or not at all.
@@ -37,6 +40,8 @@ class WriteSettings:
     reads_again: bool = False
     ends_here: bool = False
     tries_again: bool = False
+    works_here: bool = False
+    files_as: Files | None = None
     security: KafkaSecurity = KafkaSecurity()
     kafka_compression: Compression = "lz4"
     kafka_transactional: bool = False
@@ -46,9 +51,11 @@ class WriteSettings:
 @beam.typehints.with_input_types(Result)
 @dataclass(eq=False)
 class WriteResults(beam.PTransform):
-    """Write results to a file per window, a table, a topic, or the console; give what was written.
+    """Write results to a file, a table, a topic, or the console; give what was written.
 
-    Files take final results; the others early ones, too, and keep or show the newest of each window and key.
+    Results that have an end are one file, in the order of windows and keys; others one per window (see
+    :class:`WriteSettings`). Files take final results; the others early ones, too, and keep or show the newest of each
+    window and key.
 
     >>> WriteResults("totals.xls")
     Traceback (most recent call last):

@@ -12,6 +12,7 @@ from pipelines.runtime.verdict import MaxRejected
 from schemas.time_formats import COMMON_TIMES, TimeFormat, parse_time_format
 from schemas.times import MICROS_PER_SECOND, parse_duration, parse_range
 from sinks.address import parse_output
+from sinks.files.formats import Files
 from sinks.output import Output
 from sources.address import Address, parse_address
 from sources.pacing import Pace
@@ -22,6 +23,8 @@ from transforms.windows import Windows
 DEFAULT_DISORDER = "1h"
 DEFAULT_LIVE_DISORDER = "0s"
 
+#: What is at its end some time, though it may be live.
+_ENDING = ("file", "-", "exec")
 _View = TypeVar("_View", bound=PipelineOptions)
 
 
@@ -78,6 +81,18 @@ class StreamOptions(KafkaOptions):
     def windows(self) -> Windows:
         """How event time is cut."""
         return Windows.parse(self.window or self.default_window, many=self.many_windows)
+
+    @property
+    def files_as(self) -> Files:
+        """How results become files: of a replay all in one, of what takes its time each window as it ends."""
+        found: Files | None = getattr(self, "files", None)
+        return found or ("per-window" if self.is_live or self.pace.is_paced else "single")
+
+    @property
+    def may_never_end(self) -> bool:
+        """Whether nobody has said when the input ends."""
+        goes_on = any(address.scheme not in _ENDING for address in self.inputs)
+        return (self.is_following or goes_on) and not (self.max_records or self.idle_timeout)
 
     @property
     def pace(self) -> Pace:
@@ -164,5 +179,9 @@ class StreamOptions(KafkaOptions):
     @property
     def needs_clock(self) -> bool:
         """Whether results are due while records still come, so that the runner must not hold them back."""
-        is_live = self.is_following or any(address.is_live for address in self.inputs)
-        return bool(self.emit_micros) or self.pace.is_paced or is_live
+        return bool(self.emit_micros) or self.pace.is_paced or self.is_live
+
+    @property
+    def is_live(self) -> bool:
+        """Whether records come as they happen."""
+        return self.is_following or any(address.is_live for address in self.inputs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipelines.runtime.options import StreamOptions, UsageError
-from schemas.paths import is_among
+from schemas.paths import is_among, real_path
 from sinks.console.output import ConsoleOutput
 from sources.files.chunks import find_files
 
@@ -34,7 +34,9 @@ def check_paths(options: StreamOptions, files: Sequence[str]) -> None:
     for path in (*files, *records, *shared):
         if is_among(path, read):
             raise UsageError(f"{path!r} is read, so it cannot be written")
-        if options.windows.length and (window := _window_of(path, read)):
+        if options.files_as == "hive" and (inside := _inside(path, read)):
+            raise UsageError(f"{inside!r} is read, so its folder {path!r} cannot be written")
+        if options.files_as == "per-window" and options.windows.length and (window := _window_of(path, read)):
             raise UsageError(f"{window!r} is read, and {path!r} with --window would write to it")
     if any(isinstance(output, ConsoleOutput) for output in options.destinations) and is_among(_STDOUT, read):
         raise UsageError("the standard output goes to a file that is read")
@@ -52,6 +54,12 @@ def _read(options: StreamOptions) -> Iterator[str | int]:
     for name in _READ:
         value = getattr(options, name, None)
         yield from [value] if isinstance(value, str) else value or ()
+
+
+def _inside(folder: str, read: Iterable[str | int]) -> str:
+    """Return a file that is read and is in a folder, or nothing."""
+    start = real_path(folder)
+    return next((path for path in read if isinstance(path, str) and real_path(path).startswith(f"{start}/")), "")
 
 
 def _window_of(path: str, read: Iterable[str | int]) -> str:

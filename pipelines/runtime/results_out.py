@@ -87,13 +87,18 @@ def check_outputs(options: StreamOptions, *tables: Table) -> None:
     """
     records = [path for path in (options.rejected, options.late) if path]
     charts = [options.plot_path] if options.plot_path else []
+    if options.files_as == "single" and options.may_never_end:
+        raise UsageError(
+            "--files single is written when the input ends, which this one need not do: expected --files per-window "
+            "or hive, or an end by --max-records or --idle-timeout"
+        )
     try:
         for output in options.outputs:
             for table in tables:
                 output.result_writer(table, options)
         check_paths(options, [*(path for output in options.outputs for path in output.files(tables)), *charts])
         for output in options.outputs:
-            output.check(tables)
+            output.check(tables, options)
         for path in charts:
             check_plot(path)
         for path in records:

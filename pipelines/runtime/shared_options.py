@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from command_line.arguments import period, positive, positive_duration, positive_number
 from command_line.config_file import CONFIG
 from command_line.option import Group, Option
@@ -13,6 +15,7 @@ from schemas.object_path import local_path, path_to_write
 from schemas.time_formats import parse_time_format
 from schemas.times import parse_duration, parse_range
 from sinks.address import parse_output
+from sinks.files.formats import Files
 from sources.address import parse_address, parse_listener
 from transforms.windows import Windows
 
@@ -76,12 +79,19 @@ PLOT = Option(
 )
 #: What takes totals, and what takes single records.
 RESULTS = (
-    "files (.jsonl, .avro, .parquet; one per window), sqlite:///PATH, postgresql://..., kafka://host:port/topic, "
+    "files (.jsonl, .avro, .parquet), sqlite:///PATH, postgresql://..., kafka://host:port/topic, "
     "- for the console; several may be given"
 )
 RECORDS = (
     "files (.jsonl, .csv, .txt), tcp://host:port, udp://host:port, sqlite:///PATH, postgresql://..., "
     "kafka://host:port/topic, - for the console; several may be given"
+)
+FILES = Option(
+    "--files",
+    "how results become files: single for one with all windows, in their order, when the input ends; per-window for "
+    "one each, with its bounds in the name; hive for a folder of partitions, window_start=.../part.parquet "
+    "(default: single, of live and paced input per-window)",
+    choices=get_args(Files),
 )
 TOLD = Group(
     "what is told",
@@ -121,7 +131,8 @@ def _read_any_window(text: str) -> Windows:
 
 def shared_options(window: str, lateness: str, outputs: str = RESULTS) -> tuple[Group, ...]:
     """Return the options of every pipeline, for one that has these defaults and takes these outputs."""
-    output = Group("output", Option("--output", outputs, "ADDRESS", check=parse_output, values="several, added"))
+    output = Option("--output", outputs, "ADDRESS", check=parse_output, values="several, added")
+    written = Group("output", output, *([FILES] if outputs == RESULTS else []))
     windows = Group(
         "windows",
         Option(
@@ -151,4 +162,4 @@ def shared_options(window: str, lateness: str, outputs: str = RESULTS) -> tuple[
             is_rare=True,
         ),
     )
-    return INPUT, DIALECT, PACE, windows, output, KAFKA, TOLD, CONFIG
+    return INPUT, DIALECT, PACE, windows, written, KAFKA, TOLD, CONFIG

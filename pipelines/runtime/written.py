@@ -17,6 +17,7 @@ from pipelines.runtime.options import StreamOptions
 from schemas.elements.frames import Result, Written
 from schemas.object_path import inserted, is_remote
 from sinks.files.atomic import SinkError
+from sinks.files.formats import Files
 from sinks.files.rejected import WriteRejected
 from sinks.lines.object_lines import LineKeeper, OpenLines, shown_lines
 from sinks.lines.write import OUTLETS, WriteLines
@@ -181,7 +182,8 @@ def check_results(options: StreamOptions, files: Mapping[str, int]) -> None:
     for path in (output.path for output in options.outputs if output.unit == "file" and files.get(output.path)):
         if is_remote(path):
             continue
-        place = Path(path).parent if options.windows.length else Path(path)
+        is_one = options.files_as != "per-window" or not options.windows.length
+        place = Path(path) if is_one else Path(path).parent
         if not place.exists():
             raise SinkError(f"{place} was removed after results were written to it")
     if files.get(options.plot_path) and not Path(options.plot_path).exists():
@@ -225,21 +227,22 @@ def _files_told(options: StreamOptions, files: Mapping[str, int], told: set[str]
     for path in (path for path, unit in asked.items() if unit == "file" and path not in told):
         if not files.get(path):
             yield f"wrote nothing to {path}: there are no totals{_older(path)}"
-        elif options.windows.length:
-            number = "1 file" if files[path] == 1 else f"{files[path]:,} files"
-            yield f"wrote {number} {inserted(path, '-*')}"
         else:
-            yield f"wrote {path}"
+            yield _file_told(path, files[path], options.files_as, has_windows=bool(options.windows.length))
     others = files.keys() - asked.keys() - told - {options.plot_path}
     for path in sorted(path for path in others if not path.startswith("kafka://")):
-        if files[path] > 1:
-            yield f"wrote {files[path]:,} files {inserted(path, '-*')}"
-        else:
-            yield f"wrote {path}"
+        yield _file_told(path, files[path], options.files_as, has_windows=files[path] > 1)
     if files.get(options.plot_path):
         yield f"drew {options.plot_path}"
     elif options.plot_path:
         yield f"drew nothing in {options.plot_path}: there are no totals{_older(options.plot_path)}"
+
+
+def _file_told(path: str, number: int, files: Files, *, has_windows: bool) -> str:
+    several = "1 file" if number == 1 else f"{number:,} files"
+    if files == "hive":
+        return f"wrote {several} in {path}/"
+    return f"wrote {several} {inserted(path, '-*')}" if files == "per-window" and has_windows else f"wrote {path}"
 
 
 def thrown_away(counts: Mapping[str, int], options: StreamOptions) -> str:

@@ -166,9 +166,14 @@ class _FieldsCoder(Coder):
         return self._of
 
 
+def register_fields(of: Any) -> None:
+    """Register a NamedTuple type that has frames, so that each field is encoded by the coder of its type."""
+    registry.register_coder(of, _FieldsCoder)
+
+
 registry.register_coder(pl.DataFrame, FrameCoder)
-for _element in (Batch, Result):
-    registry.register_coder(_element, _FieldsCoder)
+register_fields(Batch)
+register_fields(Result)
 
 
 #: The name that the event time has in every frame, whatever it was called in the record.

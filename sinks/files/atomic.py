@@ -6,10 +6,12 @@ import errno
 import fcntl
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from schemas.object_path import is_remote
 from schemas.paths import is_stream
@@ -54,12 +56,16 @@ def temporary_beside(target: Path) -> Path:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[int]:
+def whole_file(target: Path, beside: Path | None = None) -> Iterator[int]:
     """Open a file under a hidden name beside ``target``, and give it that name once all is written.
 
     A file that is there already is replaced, and what fails leaves nothing. The hidden file is locked, and the lock
     ends with the process: so what a process that was killed leaves is told from what another one is writing just now,
     and :func:`remove_left_behind` takes it away.
+
+    Args:
+        target: the file.
+        beside: where the hidden file is beside instead, on the same disk.
 
     Yields:
         The descriptor to write to.
@@ -67,7 +73,7 @@ def whole_file(target: Path) -> Iterator[int]:
     Raises:
         OSError: as opening, writing and renaming do.
     """
-    temporary, descriptor = _make_temporary(target)
+    temporary, descriptor = _make_temporary(beside or target)
     try:
         yield descriptor
         os.replace(temporary, target)  # noqa: PTH105 (the one call that everybody knows to be atomic)
@@ -109,13 +115,18 @@ def _remove_if_left(path: str) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: str, data: bytes) -> None:
+def write_whole(path: str, data: bytes, beside: str = "") -> None:
     """Write the file under another name in the same folder, then rename it, so that nobody sees half of it.
 
     An object of a store is there when all of it is.
 
     A file that is there already is replaced. Missing folders are made. What a process that is killed leaves behind is a
     hidden file, and the next run of that output removes it.
+
+    Args:
+        path: where to.
+        data: all of it.
+        beside: a path beside which the hidden file is, if not beside the very path.
 
     Raises:
         SinkError: it cannot be written; nothing is left of it then, and the old file is as it was.
@@ -127,14 +138,37 @@ def write_whole(path: str, data: bytes) -> None:
     target = Path(path)
     with one_line_errors(path):
         make_folder(target.parent)
-        with whole_file(target) as descriptor:
+        with whole_file(target, Path(beside) if beside else None) as descriptor:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
 
 
-def check_writable(path: str) -> None:
+@contextmanager
+def open_whole(path: str) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name when the context ends, as :func:`write_whole` does for what is in memory.
+
+    Raises:
+        SinkError: it cannot be written; nothing is left of it then, and the old file is as it was.
+    """
+    with one_line_errors(path):
+        if is_remote(path):
+            with tempfile.TemporaryFile() as file:
+                yield file
+                place_of(path).write(path, file)
+            return
+        target = Path(path)
+        make_folder(target.parent)
+        with whole_file(target) as descriptor, open(descriptor, "wb", closefd=False) as file:
+            yield file
+
+
+def check_writable(path: str, *, is_folder: bool = False) -> None:
     """Find out, before anything runs, whether a file could be written there; make its folder, and tidy up there.
+
+    Args:
+        path: where to.
+        is_folder: whether it is going to be a folder of files.
 
     Raises:
         SinkError: it could not; the message is one line.
@@ -146,8 +180,9 @@ def check_writable(path: str) -> None:
     target = Path(path)
     probe = temporary_beside(target)
     with one_line_errors(path):
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and target.is_dir() != is_folder:
+            code = errno.ENOTDIR if is_folder else errno.EISDIR
+            raise OSError(code, os.strerror(code))
         if is_stream(path):
             raise SinkError(f"cannot write {path}: it is a pipe or a device, and this is written as a whole file")
         make_folder(target.parent)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+from collections.abc import Iterable
+from itertools import chain
+from typing import IO
 
 import fastavro
 import polars as pl
@@ -14,16 +16,14 @@ from schemas.avro.columns import avro_records, frame_schema
 _SYNC_BYTES = 16
 
 
-def encode_avro(rows: pl.DataFrame, name: str = "Result") -> bytes:
-    """Return the container file, its blocks deflated; the same rows give the same bytes.
+def write_avro(schema: pl.Schema, parts: Iterable[pl.DataFrame], sink: IO[bytes], name: str = "Result") -> None:
+    """Write a container file, its blocks deflated; the same rows give the same bytes, in whatever parts they come.
 
     Raises:
         ValueError: Avro has no type for a column, or cannot use its name.
     """
-    schema = frame_schema(rows.schema, name).text
+    text = frame_schema(schema, name).text
     # The marker between blocks is random by custom; nothing asks more of it than to be rare in the data.
-    marker = hashlib.blake2b(schema.encode(), digest_size=_SYNC_BYTES).digest()
-    sink = io.BytesIO()
-    records = avro_records(rows)
-    fastavro.writer(sink, json.loads(schema), records, codec="deflate", sync_marker=marker, strict=True)
-    return sink.getvalue()
+    marker = hashlib.blake2b(text.encode(), digest_size=_SYNC_BYTES).digest()
+    records = chain.from_iterable(map(avro_records, parts))
+    fastavro.writer(sink, json.loads(text), records, codec="deflate", sync_marker=marker, strict=True)

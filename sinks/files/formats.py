@@ -7,6 +7,8 @@ from typing import Literal
 
 Format = Literal["jsonl", "json", "avro", "parquet", "ndjson", "txt", "csv"]
 
+#: How results become files: all in one, one for each window, or those of windows in a folder that is read as a table.
+Files = Literal["single", "per-window", "hive"]
 
 #: The formats by ending; ``.json`` is for the ``by_key`` shape only, which is one document.
 FORMATS: dict[str, Format] = {".jsonl": "jsonl", ".json": "json", ".avro": "avro", ".parquet": "parquet"}

@@ -27,7 +27,8 @@ def json_lines(rows: pl.DataFrame) -> bytes:
         ValueError: JSON has no way to write values of some type.
     """
     lines = rows.select(_object((name, json_text(pl.col(name), dtype)) for name, dtype in rows.schema.items()))
-    return b"".join(line.encode() + b"\n" for line in lines.to_series())
+    text = lines.to_series().str.join("\n").item() if rows.height else ""
+    return f"{text}\n".encode() if text else b""
 
 
 def json_by_key(rows: pl.DataFrame, key: str, values: tuple[str, ...]) -> bytes:

@@ -44,12 +44,12 @@ def lay_out_all(results: Sequence[Result], key: tuple[str, ...]) -> tuple[pl.Dat
     """Return the rows of several results, one after the other as :func:`lay_out` has them, and of which one each is.
 
     Raises:
-        ValueError: a key column is missing.
+        ValueError: a key column is missing, or the columns of two results do not go together.
     """
     place = np.repeat(np.arange(len(results)), [result.rows.height for result in results])
     first = results[0].rows
     if len(results) == 1 or any(result.rows.schema != first.schema for result in results[1:]):
-        return pl.concat([lay_out(result, key) for result in results]), place
+        return concat_alike([lay_out(result, key) for result in results]), place
     require(first, key)
     rows = pl.concat([result.rows for result in results])
     window = (
@@ -83,6 +83,24 @@ def require(rows: pl.DataFrame, names: Iterable[str]) -> None:
     for name in names:
         if name not in rows.columns:
             raise ValueError(f"results have no column {name!r}, only {', '.join(rows.columns)}")
+
+
+def concat_alike(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of several frames with the same columns; where one has no values its type does not matter.
+
+    Raises:
+        ValueError: the columns do not go together.
+    """
+    kinds = [{_kind(frame.schema[name]) for frame in frames if name in frame.columns} for name in frames[0].columns]
+    if any(frame.columns != frames[0].columns for frame in frames) or any(len(kind - {pl.Null}) > 1 for kind in kinds):
+        schemas = dict.fromkeys(", ".join(f"{name} {of}" for name, of in frame.schema.items()) for frame in frames)
+        raise ValueError(f"results of one table have different columns: {'; '.join(list(schemas)[:2])}")
+    return pl.concat(frames, how="vertical_relaxed")
+
+
+def _kind(dtype: pl.DataType) -> DataTypeClass | str:
+    """Return what types have to have in common."""
+    return "number" if dtype.is_numeric() else dtype.base_type()
 
 
 def portable(dtype: pl.DataType) -> pl.DataType:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Literal, cast, get_args
+from urllib.parse import quote
 
 import apache_beam as beam
-import polars as pl
 
 from schemas.elements.coders import register_row
 from schemas.elements.frames import Result, Written
-from schemas.object_path import inserted
-from sinks.files.atomic import write_whole
-from sinks.files.avro import encode_avro
-from sinks.files.formats import FORMATS, Format, format_of
-from sinks.files.json_text import json_by_key, json_lines
-from sinks.files.table_layout import lay_out, require
+from schemas.object_path import inserted, is_remote
+from schemas.times import to_datetime
+from sinks.files.atomic import SinkError, one_line_errors, write_whole
+from sinks.files.encode import encode_table
+from sinks.files.formats import FORMATS, format_of
+from sinks.files.json_text import json_by_key
+from sinks.files.table_layout import WINDOW_COLUMNS, lay_out, require
+from storage.place import find_objects
 from transforms.threads import ThreadedFn
 
 Shape = Literal["rows", "by_key"]
+_PARTITIONED = WINDOW_COLUMNS[0]
 
 
 register_row(Written)
@@ -41,9 +44,15 @@ class WriteFiles(beam.PTransform):
     The shape ``rows`` has a row per key: ``window_start``, ``window_end``, and the columns of the result. The shape
     ``by_key`` is a single JSON object in one line, ``{"4011":["BANANAS",3,2.66,2.37]}``.
 
+    In a folder of partitions, as Hive and Spark make them, a window is a folder of its own:
+    ``totals.parquet/window_start=2011-04-01T00%3A00%3A00Z/part.parquet``, without the column that its name tells.
+
+    >>> import polars as pl
     >>> hour = Result(0, 3_600_000_000, pane=0, final=True, rows=pl.DataFrame())
     >>> WriteFiles("out/totals.parquet").path_of(hour)
     'out/totals-19700101T000000Z-19700101T010000Z.parquet'
+    >>> WriteFiles("totals.parquet", hive=True).path_of(hour)
+    'totals.parquet/window_start=1970-01-01T00%3A00%3A00Z/part.parquet'
 
     Attributes:
         path: where to, on this machine or in an object store (``s3://bucket/key``); its ending tells the format:
@@ -51,6 +60,7 @@ class WriteFiles(beam.PTransform):
         shape: ``rows`` or ``by_key``.
         key: the column, or columns, that tell the rows apart; the rows are sorted by it.
         values: what ``by_key`` writes of a row, in order.
+        hive: whether the path is a folder of partitions.
 
     Raises:
         ValueError: when made, the ending is not known or does not go with the shape; when run, a column is missing.
@@ -61,6 +71,7 @@ class WriteFiles(beam.PTransform):
     shape: Shape = "rows"
     key: str | tuple[str, ...] = "upc"
     values: tuple[str, ...] = ("description", "quantity", "scale", "spend")
+    hive: bool = False
 
     def __post_init__(self) -> None:
         """Check that ending and shape go together."""
@@ -70,6 +81,8 @@ class WriteFiles(beam.PTransform):
         self._format = format_of(self.path)
         if self.shape == "by_key" and self._format not in ("json", "jsonl"):
             raise ValueError(f"shape by_key is JSON: expected a path ending in .json or .jsonl, got {self.path!r}")
+        if self.shape == "by_key" and self.hive:
+            raise ValueError("a folder of partitions is a table, and shape by_key is one document")
         if self.shape == "by_key" and not isinstance(self.key, str):
             raise ValueError(f"shape by_key has one key column, got {self.key!r}")
         if self.shape == "rows" and self._format == "json":
@@ -82,7 +95,21 @@ class WriteFiles(beam.PTransform):
 
     def path_of(self, result: Result) -> str:
         """Return the path of the file that the result goes to."""
+        if self.hive:
+            return f"{self.path}/{_partition(result.window_start)}/part{PurePath(self.path).suffix}"
         return self.path if result.label == "all" else inserted(self.path, f"-{result.label}")
+
+    def write(self, result: Result) -> str:
+        """Write the file of the result, and return its path.
+
+        Raises:
+            ValueError: a column is missing.
+            SinkError: it cannot be written.
+        """
+        path = self.path_of(result)
+        # A folder of partitions has no other files in it, not even hidden ones, which some readers take for parts.
+        write_whole(path, self.encode(result), beside=self.path)
+        return path
 
     def encode(self, result: Result) -> bytes:
         """Return the bytes of the file that the result goes to.
@@ -91,7 +118,8 @@ class WriteFiles(beam.PTransform):
             ValueError: a column is missing.
         """
         if self.shape == "rows":
-            return _encode_rows(lay_out(result, (self.key,) if isinstance(self.key, str) else self.key), self._format)
+            rows = lay_out(result, (self.key,) if isinstance(self.key, str) else self.key)
+            return encode_table(self._format, rows.drop(_PARTITIONED) if self.hive else rows)
         key = cast(str, self.key)
         require(result.rows, self.values)
         return json_by_key(lay_out(result, (key,)), key, self.values)
@@ -101,14 +129,25 @@ def _is_final(result: Result) -> bool:
     return result.final
 
 
-def _encode_rows(rows: pl.DataFrame, kind: Format) -> bytes:
-    if kind == "avro":
-        return encode_avro(rows)
-    if kind == "parquet":
-        sink = io.BytesIO()
-        rows.write_parquet(sink, compression="zstd")
-        return sink.getvalue()
-    return json_lines(rows)
+def check_no_partitions(folder: str) -> None:
+    """See that a folder has no partitions yet: those of windows that a new run has not would be read with its own.
+
+    Raises:
+        SinkError: it has some, or cannot be looked into.
+    """
+    pattern = f"{_PARTITIONED}=*/part{PurePath(folder).suffix}"
+    with one_line_errors(folder):
+        found = find_objects(f"{folder}/{pattern}") if is_remote(folder) else [*Path(folder).glob(pattern)]
+        if found:
+            raise SinkError(f"{folder} has the windows of an earlier run: remove it, or choose another folder")
+
+
+def _partition(start: int | None) -> str:
+    """Return the folder of a window, as Hive names those of a value: with its signs in percent, and of none so."""
+    value = "__HIVE_DEFAULT_PARTITION__"
+    if start is not None:
+        value = quote(f"{to_datetime(start).replace(tzinfo=None).isoformat()}Z")
+    return f"{_PARTITIONED}={value}"
 
 
 class _WriteFn(ThreadedFn[Result, str]):
@@ -116,9 +155,7 @@ class _WriteFn(ThreadedFn[Result, str]):
         self._options = options
 
     def work(self, element: Result) -> str:
-        path = self._options.path_of(element)
-        write_whole(path, self._options.encode(element))
-        return path
+        return self._options.write(element)
 
     def outputs(self, done: str, element: Result) -> Iterator[Written]:
         yield Written(done, element.rows.height)

@@ -70,14 +70,14 @@ class SqlOutput(Output):
         """The table that the address names."""
         return self.table
 
-    def check(self, tables: Sequence[Table]) -> None:
+    def check(self, tables: Sequence[Table], settings: OutputSettings) -> None:
         """See that the tables can be written."""
         for table in tables:
             check_sql(self.url, self._table(table))
 
     def check_records(self) -> None:
         """See that the table of records can be written."""
-        self.check([RECORDS])
+        check_sql(self.url, self._table(RECORDS))
 
     def result_writer(self, table: Table, settings: OutputSettings) -> beam.PTransform:
         """Return the transform that keeps the newest row of each window and key; it is that of a new run."""

@@ -113,7 +113,9 @@ def kill_final_write(folder: Path, kills: int, seed: int, progress: Progress) ->
     while toll.kills < kills:
         for path in ground.folder.glob("totals*"):
             path.unlink()
-        produce = ground.start("pipelines.produce", "--input", tape, "--window", "1h", "--output", "totals.jsonl")
+        produce = ground.start(
+            "pipelines.produce", "--input", tape, "--window", "1h", "--files", "per-window", "--output", "totals.jsonl"
+        )
         while produce.poll() is None and not any(ground.folder.glob("totals*")):
             time.sleep(0.001)
         time.sleep(ground.random.uniform(0.0, 0.05))
@@ -135,7 +137,7 @@ def kill_final_write(folder: Path, kills: int, seed: int, progress: Progress) ->
 
 
 def _totals(ground: Ground, tape: Path, toll: Toll) -> dict[str, bytes]:
-    options = ("--input", tape, "--window", "1h", "--output", "totals.jsonl")
+    options = ("--input", tape, "--window", "1h", "--files", "per-window", "--output", "totals.jsonl")
     ground.finish(ground.start("pipelines.produce", *options), toll)
     return {path.name: path.read_bytes() for path in ground.folder.glob("totals*")}
 

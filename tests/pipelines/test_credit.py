@@ -158,14 +158,13 @@ def test_the_last_minutes_equal_a_count_by_hand(tmp_path, capsys):
         for row in rows_of(path)
     ]
     for name, seconds in (("50s", 50), ("3m", 180)):
-        files = list(tmp_path.glob(f"x-last-{name}-2*.jsonl"))
+        file = tmp_path / f"x-last-{name}.jsonl"
         found = {
             (to_micros_of(row["window_start"]), row["account_region"]): (row["count"], Decimal(row["sum"]))
-            for file in files
             for row in rows_of(file)
         }
         assert found == brute_force(sent, seconds * 10**6, seconds * 10**5)
-        assert f"wrote {len(files)} files {tmp_path}/x-last-{name}-*.jsonl" in done.lines
+        assert f"wrote {file}" in done.lines
 
 
 @settings(max_examples=5)

@@ -50,7 +50,7 @@ def digest(*paths: Path) -> str:
 
 
 def windows_in(folder: Path) -> list[Path]:
-    return sorted(folder.glob("t-*.jsonl"))
+    return sorted(folder.glob("t*.jsonl"))
 
 
 def rows_in(folder: Path) -> int:

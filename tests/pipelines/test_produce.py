@@ -10,6 +10,7 @@ import socket
 import threading
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import fastavro
 import polars as pl
@@ -48,19 +49,18 @@ def test_a_file_is_totalled_to_the_last_digit_in_every_format(runner, window, ta
     assert done.status == 0, done.err
     assert done.balance.read == ROWS
     right = right_totals(tape.read_bytes(), window)
-    files = {path.suffix: sorted(tmp_path.glob(f"*{path.suffix}")) for path in outputs}
-    assert totals_of(files[".jsonl"]) == right
-    assert _avro_totals(files[".avro"]) == right
-    assert _parquet_totals(files[".parquet"]) == right
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["totals.avro", "totals.jsonl", "totals.parquet"]
+    jsonl, avro, parquet = outputs
+    assert totals_of([jsonl]) == right
+    assert _avro_totals([avro]) == right
+    assert _parquet_totals([parquet]) == right
     for path in outputs:
-        if window == "all":
-            assert f"wrote {path}" in done.lines
-        else:
-            number = len({start for start, _ in right})
-            assert f"wrote {number} files {tmp_path / 'totals-*'}{path.suffix}" in done.lines
+        assert f"wrote {path}" in done.lines
+    rows = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    order = [(row["window_start"] or "", row["upc"]) for row in rows]
+    assert order == sorted(set(order))
     if window != "10m/5m":
         assert done.balance.used == sum(row[4] for row in right.values())
-    assert not list(tmp_path.glob(".*"))
 
 
 def _avro_totals(paths):
@@ -371,3 +371,40 @@ def _send_time(server: socket.socket, is_over: threading.Event) -> None:
                 peer.sendall("\t".join(row.values()).encode() + b"\n")
             except OSError:
                 return
+
+
+def test_windows_are_one_file_each_or_partitions_where_that_is_asked_for(tape, tmp_path, capsys):
+    options = ("--input", tape, "--window", "1d", "--output", tmp_path / "totals.parquet")
+    right = right_totals(tape.read_bytes(), "1d")
+    windows = len({start for start, _ in right})
+    done = run_here(capsys, *options, "--files", "per-window")
+    assert f"wrote {windows} files {tmp_path}/totals-*.parquet" in done.lines
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == windows
+    assert _parquet_totals(files) == right
+    done = run_here(capsys, *options, "--files", "hive")
+    assert f"wrote {windows} files in {tmp_path}/totals.parquet/" in done.lines
+    table = pl.read_parquet(tmp_path / "totals.parquet")
+    assert {_key(row): _values(row) for row in table.to_dicts()} == right
+    again = run_here(capsys, *options, "--files", "hive")
+    assert (again.status, again.err.count("\n")) == (2, 1)
+    assert "totals.parquet has the windows of an earlier run: remove it, or choose another folder" in again.err
+    assert "totals.parquet: Is a directory" in run_here(capsys, *options).err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--input", "tcp-listen://:0"], "--files single is written when the input ends, which this one need not do"),
+        (["--input", "x.tsv", "--follow"], "--files single is written when the input ends"),
+        (["--input", "x.tsv", "--shape", "by-upc", "--window", "1d"], "by-upc is a document per window: expected --f"),
+        (["--input", "x.tsv", "--files", "hive", "--shape", "by-upc"], "a folder of partitions is a table"),
+    ],
+)
+def test_files_that_cannot_be_are_one_line(options, reason, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x.tsv").touch()
+    done = run_here(capsys, "--files", "single", *options, "--output", "totals.jsonl")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert reason in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tsv"]

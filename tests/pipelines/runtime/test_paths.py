@@ -83,9 +83,19 @@ def test_a_chart_and_the_file_of_a_window_are_outputs_too(there, capsys):
     assert "'hard.png' is read, so it cannot be written" in capsys.readouterr().err
     window = "x-20110401T000000Z-20110402T000000Z.jsonl"
     there.rename(window)
-    assert pipelines.produce.main(["--input", window, "--window", "1d", "--output", "x.jsonl"]) == 2
+    options = ["--input", window, "--window", "1d", "--files", "per-window", "--output", "x.jsonl"]
+    assert pipelines.produce.main(options) == 2
     assert "'x.jsonl' with --window would write to it" in capsys.readouterr().err
     assert Path(window).read_text() == DATA
+
+
+def test_a_folder_of_partitions_is_not_read_and_written(there, capsys):
+    place = Path("x.parquet", "window_start=2011-04-01T00%3A00%3A00Z", "part.csv")
+    place.parent.mkdir(parents=True)
+    there.rename(place)
+    assert pipelines.produce.main(["--input", str(place), "--files", "hive", "--output", "x.parquet"]) == 2
+    assert f"{str(place)!r} is read, so its folder 'x.parquet' cannot be written" in capsys.readouterr().err
+    assert place.read_text() == DATA
 
 
 def test_a_simulator_does_not_replace_what_it_replays(there, capsys):

@@ -20,11 +20,16 @@ def test_a_file_is_named():
 
 
 def test_files_of_windows_are_counted():
-    argv = ["--window", "1h", "--output", "out/a.jsonl", "b.avro"]
-    assert said(argv, {"out/a.jsonl": 1_024, "b.avro": 1}) == [
+    argv = ["--window", "1h", "--output", "out/a.jsonl", "b.avro", "--files"]
+    assert said([*argv, "per-window"], {"out/a.jsonl": 1_024, "b.avro": 1}) == [
         "wrote 1,024 files out/a-*.jsonl",
         "wrote 1 file b-*.avro",
     ]
+    assert said([*argv, "hive"], {"out/a.jsonl": 1_024, "b.avro": 1}) == [
+        "wrote 1,024 files in out/a.jsonl/",
+        "wrote 1 file in b.avro/",
+    ]
+    assert said([*argv, "single"], {"out/a.jsonl": 1, "b.avro": 1}) == ["wrote out/a.jsonl", "wrote b.avro"]
 
 
 def test_rows_of_databases_are_counted_and_passwords_left_out():
@@ -56,7 +61,7 @@ def test_records_that_were_not_used_are_counted():
 
 def test_files_of_other_parts_are_told_too_and_counted_where_they_are_many():
     files = {"out/a.jsonl": 1, "out/a-ranks.jsonl": 1, "out/a-last-5m.jsonl": 1_024}
-    assert said(["--output", "out/a.jsonl"], files) == [
+    assert said(["--output", "out/a.jsonl", "--files", "per-window"], files) == [
         "wrote out/a.jsonl",
         "wrote 1,024 files out/a-last-5m-*.jsonl",
         "wrote out/a-ranks.jsonl",
@@ -73,7 +78,9 @@ def test_what_is_thrown_away_is_told_with_what_was_written():
     assert thrown_away({}, options) == "stopped at once: no record was read in this process"
 
 
-@pytest.mark.parametrize(("window", "place"), [([], "out/a.jsonl"), (["--window", "1h"], "out")])
+@pytest.mark.parametrize(
+    ("window", "place"), [([], "out/a.jsonl"), (["--window", "1h", "--files", "per-window"], "out")]
+)
 def test_results_that_are_not_there_any_more_are_a_failure(tmp_path, monkeypatch, window, place):
     monkeypatch.chdir(tmp_path)
     options = parse_command_line(["--output", "out/a.jsonl", "-", *window])

@@ -5,8 +5,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from sinks.files.avro import encode_avro
+from sinks.files.avro import write_avro
 from tests.sinks.frames import SCHEMA, frames
+
+
+def encode_avro(rows):
+    sink = io.BytesIO()
+    write_avro(rows.schema, [rows], sink)
+    return sink.getvalue()
 
 
 @settings(max_examples=25)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from schemas.elements.frames import Result, Written
 from schemas.times import to_micros
 from sinks.files.atomic import SinkError
-from sinks.files.write import WriteFiles
+from sinks.files.table_layout import lay_out
+from sinks.files.write import WriteFiles, check_no_partitions
 from tests.sinks.conftest import HOUR, TIME, micros, result, totals
 from tests.sinks.frames import frames
 
@@ -74,6 +75,7 @@ def test_parquet_has_wide_decimals_and_utc_microseconds():
         ({"path": "x.json"}, r"unknown ending in 'x\.json': expected \.jsonl, \.avro, \.parquet \(.json is for"),
         ({"path": "x.avro", "shape": "by_key"}, r"shape by_key is JSON: .* got 'x\.avro'"),
         ({"path": "x.json", "shape": "by_key", "key": ("a", "b")}, "one key column"),
+        ({"path": "x.json", "shape": "by_key", "hive": True}, "a folder of partitions is a table"),
         ({"path": "x.json", "shape": "tree"}, "shape must be rows or by_key, got 'tree'"),
     ],
 )
@@ -156,3 +158,59 @@ def test_writing_twice_replaces(tmp_path, fn_api):
             _ = pipeline | beam.Create([only]) | WriteFiles(str(tmp_path / "x.jsonl"))
     assert os.listdir(tmp_path) == ["x.jsonl"]  # noqa: PTH208
     assert json.loads((tmp_path / "x.jsonl").read_bytes(), parse_float=Decimal)["spend"] == Decimal("2.5")
+
+
+def write_partitions(folder, fn_api, results):
+    with beam.Pipeline(options=fn_api) as pipeline:
+        written = pipeline | beam.Create(results) | WriteFiles(str(folder), key="upc", hive=True)
+        assert_that(written | beam.Map(lambda one: one.rows), equal_to([one.rows.height for one in results]))
+
+
+def test_a_folder_of_partitions_is_read_as_one_table_by_those_who_know_hive(tmp_path, fn_api):
+    halves = [micros(2011, 4, 1), micros(2011, 4, 1, 0, 0, 0, 500_000), micros(1999, 12, 31), micros(1, 1, 2)]
+    results = [result(ROWS.head(place % 2 + 1), (start, start + HOUR)) for place, start in enumerate(halves)]
+    folder = tmp_path / "a b" / "x.parquet"
+    write_partitions(folder, fn_api, results)
+    names = ["0001-01-02T00%3A00%3A00Z", "1999-12-31T00%3A00%3A00Z", "2011-04-01T00%3A00%3A00.500000Z"]
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == [f"window_start={name}/part.parquet" for name in sorted([*names, "2011-04-01T00%3A00%3A00Z"])]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["x.parquet"]
+    ordered = sorted(results, key=lambda one: one.window_start)
+    expected = pl.concat(lay_out(one, ("upc",)) for one in ordered)
+    table = pl.read_parquet(folder).select(expected.columns).sort("window_start", "upc")
+    assert table.schema == expected.schema
+    assert table.equals(expected)
+    duckdb = pytest.importorskip("duckdb")
+    query = (
+        "SELECT epoch_us(window_start), upc, spend FROM read_parquet(?, hive_partitioning=true, "
+        "hive_types={'window_start': TIMESTAMPTZ}) ORDER BY window_start, upc"
+    )
+    rows = duckdb.execute(query, [f"{folder}/**/*.parquet"]).fetchall()
+    assert rows == expected.select(pl.col("window_start").to_physical(), "upc", "spend").rows()
+
+
+def test_a_partition_of_all_time_has_the_name_that_hive_has_for_none(tmp_path, fn_api):
+    write_partitions(tmp_path / "x.parquet", fn_api, [result(ROWS)])
+    assert pl.read_parquet(tmp_path / "x.parquet")["window_start"].null_count() == 2
+    assert pytest.importorskip("duckdb").execute(
+        "SELECT count(*), count(window_start) FROM read_parquet(?, hive_partitioning=true)",
+        [f"{tmp_path}/x.parquet/**/*.parquet"],
+    ).fetchall() == [(2, 0)]
+
+
+def test_a_folder_that_has_partitions_is_refused(tmp_path, fn_api):
+    folder = tmp_path / "x[1].parquet"
+    check_no_partitions(str(folder))
+    write_partitions(folder, fn_api, [result(ROWS, DAY)])
+    with pytest.raises(SinkError, match=r"x\[1\]\.parquet has the windows of an earlier run: remove it, or choose ano"):
+        check_no_partitions(str(folder))
+
+
+def test_a_partition_that_cannot_be_written_leaves_no_half_file(tmp_path, fn_api, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(SinkError, match="No space left on device"):
+        WriteFiles(str(tmp_path / "x.parquet"), key="upc", hive=True).write(result(ROWS, DAY))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
