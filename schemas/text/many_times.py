@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
@@ -157,7 +158,9 @@ def _read_alike(texts: pl.Series) -> pl.Series | None:
     lengths = texts.str.len_bytes()
     if not len(texts) or texts.null_count() or lengths.min() != lengths.max() or lengths[0] <= _MIDDLE:
         return None
-    data = np.frombuffer(texts.str.join("")[0].encode(), np.uint8).reshape(len(texts), lengths[0]).T
+    _, offsets, values = texts.alias("").to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+    begin = int(np.frombuffer(offsets, np.int64, 1)[0])
+    data = np.frombuffer(values, np.uint8, len(texts) * lengths[0], begin).reshape(len(texts), lengths[0]).T
     offset, same = 0, np.ones(1, bool)
     if (data[-1] == _UTC).all():
         data = data[:-1]
@@ -180,25 +183,28 @@ def _read_alike(texts: pl.Series) -> pl.Series | None:
     year, month, day, hour, minute, second = (
         _number(digits[first:stop]) for first, stop in ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
     )
-    months = 12 * (year - 1970) + month - 1
-    first, behind = (number.astype("M8[M]").astype("M8[D]").astype(np.int64) for number in (months, months + 1))
-    is_right = (
-        (year >= _FIRST_YEAR)
-        & (year <= (_LAST_YEAR if offset else _MOST_YEAR))
-        & (month >= 1)
-        & (month <= 12)  # noqa: PLR2004
-        & (day >= 1)
-        & (day <= behind - first)
-    )
-    if not (is_right & (hour < 24) & (minute < 60) & (second < 60)).all():  # noqa: PLR2004
+    is_right = (year >= _FIRST_YEAR) & (year <= (_LAST_YEAR if offset else _MOST_YEAR)) & (month >= 1) & (month <= 12)  # noqa: PLR2004
+    if not is_right.all():
+        return None
+    months = 12 * (year - _FIRST_YEAR) + month - 1
+    first, behind = _first_days()[months], _first_days()[months + 1]
+    is_right = (day >= 1) & (day <= behind - first) & (hour < 24) & (minute < 60) & (second < 60)  # noqa: PLR2004
+    if not is_right.all():
         return None
     seconds = (((first + day - 1) * 24 + hour) * 60 + minute) * 60 + second - offset
     fraction = _number(digits[14:]) * 10 ** (20 - len(digits))
     return pl.Series(texts.name, seconds * 1_000_000 + fraction).cast(pl.Datetime("us"))
 
 
+@functools.cache
+def _first_days() -> np.ndarray:
+    """Return the first day of each month that may be, and of the one behind, in days since 1970."""
+    months = np.arange(f"{_FIRST_YEAR}-01", f"{_MOST_YEAR + 1}-02", dtype="M8[M]")
+    return months.astype("M8[D]").astype(np.int64)
+
+
 def _number(digits: np.ndarray) -> np.ndarray:
-    number = np.zeros(digits.shape[1], np.int64)
+    number = np.zeros(digits.shape[1], np.int32)
     for digit in digits:
         number = number * 10 + digit
     return number

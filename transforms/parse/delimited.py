@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from schemas.elements.block import Block
-from schemas.elements.frames import RECORD
+from schemas.elements.frames import EVENT_TIME, RECORD
 from schemas.record_type import Dialect, Rejected
 from schemas.text.dialect import split_record
 from schemas.text.lines import (
@@ -55,6 +56,16 @@ class ParseDelimited(ParseRecords):
     def line_dialect(self) -> Dialect:
         """Return how single lines are written."""
         return self.dialect or super().line_dialect()
+
+
+class _Plan(NamedTuple):
+    """What polars is asked of any block: which columns as texts, by their names, and what to make of them."""
+
+    raw: dict[str, str]
+    first: list[pl.Expr]
+    is_odd_first: pl.Expr
+    then: list[pl.Expr]
+    is_odd_then: pl.Expr
 
 
 class Parser(BlockParser):
@@ -126,27 +137,41 @@ class Parser(BlockParser):
             empty_string_is_null=False,
             row_index_name=RECORD,
         )
+        plan = self._plan
         places = {name: str(place) for place, name in reversed(list(enumerate(order)))}
-        times = self._type.times
-        raw = {column.name: f"{RAW}{column.name}" for column in (*self._first, *self._then)}
-        typed = {
-            c.name: self._or_arrival(c, fast_type(c, raw[c.name], times), is_missing(pl.col(raw[c.name])), block)
-            for c in (*self._first, *self._then)
-        }
-        typed = {name: column.alias(self._name(name)) for name, column in typed.items()}
-        first = [typed.pop(column.name) for column in self._first]
-        then = typed.values()
-        is_odd_first = [looks_odd(column, raw[column.name], self._name(column.name)) for column in self._first]
-        is_odd_then = [looks_odd(column, raw[column.name], column.name) for column in self._then]
         return (
-            lines.select(RECORD, *(pl.col(places[name]).alias(alias) for name, alias in raw.items()))
-            .with_columns(*first, *self._arrived(block))
-            .with_columns(pl.any_horizontal(pl.lit(value=False), *is_odd_first).alias(ODD))
+            lines.select(RECORD, *(pl.col(places[name]).alias(alias) for name, alias in plan.raw.items()))
+            .with_columns(plan.first)
+            .with_columns(self._timed(block))
+            .with_columns(plan.is_odd_first)
             .filter(pl.col(ODD) | self._where)
-            .with_columns(then)
-            .with_columns(pl.any_horizontal(ODD, *is_odd_then).alias(ODD))
+            .with_columns(plan.then)
+            .with_columns(plan.is_odd_then)
             .select(*self._output, ODD)
             .collect()
+        )
+
+    def _timed(self, block: Block) -> list[pl.Expr]:
+        """Return the column of the event time of records that may lack it."""
+        raw = pl.col(f"{RAW}{self._type.event_time}")
+        times = [column for column in self._first if column.name == self._type.event_time and not column.required]
+        return self._arrived(block) + [
+            self._or_arrival(column, pl.col(EVENT_TIME), is_missing(raw), block).alias(EVENT_TIME) for column in times
+        ]
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        """Return the expressions that are the same for all blocks: to make them takes longer than to use them."""
+        both = (*self._first, *self._then)
+        raw = {column.name: f"{RAW}{column.name}" for column in both}
+        typed = {c.name: fast_type(c, raw[c.name], self._type.times).alias(self._name(c.name)) for c in both}
+        is_odd = {column.name: looks_odd(column, raw[column.name], self._name(column.name)) for column in both}
+        return _Plan(
+            raw,
+            [typed[column.name] for column in self._first],
+            pl.any_horizontal(pl.lit(value=False), *(is_odd[column.name] for column in self._first)).alias(ODD),
+            [typed[column.name] for column in self._then],
+            pl.any_horizontal(ODD, *(is_odd[column.name] for column in self._then)).alias(ODD),
         )
 
     def read_record(self, raw: bytes, dialect: Dialect) -> tuple[dict[str, Any], str]:

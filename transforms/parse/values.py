@@ -177,11 +177,12 @@ def looks_odd(column: Column, raw: str, typed: str) -> pl.Expr:
     """Tell of which rows the typed column cannot be taken as it is."""
     text = pl.col(raw)
     unread = pl.col(typed).is_null()
+    if column.kind == "text":
+        # Blanks may mean missing, and so may blanks around NULL. What is missing for sure is null, and nothing else is.
+        may_be_missing = (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~unread
+        return unread | may_be_missing if column.required else may_be_missing
     if not column.required:
         unread &= ~is_missing(text)
-    if column.kind == "text":
-        # Blanks may mean missing, and so may blanks around NULL.
-        return unread | (text.str.starts_with(" ") | text.str.starts_with("NULL")) & ~is_missing(text)
     if column.kind == "decimal":
         return unread | (text.str.len_bytes() > _SHORT_DECIMAL) | text.str.contains("[eE]")
     return unread
