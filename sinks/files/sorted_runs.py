@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from schemas.elements.frames import Result, register_fields
-from sinks.files.atomic import one_line_errors
+from schemas.elements.spill import read_slice, spill
+from sinks.files.atomic import SinkError
 from sinks.files.table_layout import WINDOW_COLUMNS, concat_alike, lay_out_all
 
 #: So many rows are merged at a time, unless one window has more; a row group of Parquet has so many at most.
 PART_ROWS = 100_000
-#: So many of a run are read at a time, at least.
-BATCH_ROWS = 25_000
 _RESULTS = {"start": pl.Int64, "end": pl.Int64, "pane": pl.Int64, "rows": pl.Int64}
 _WINDOW = ("start", "end")
 
@@ -55,23 +52,15 @@ class Run(NamedTuple):
         Raises:
             SinkError: it cannot be written.
         """
-        folder, oldest = folder or tempfile.gettempdir(), pl.CompatLevel.oldest()
-        with (
-            one_line_errors(f"a temporary file in {folder}"),
-            tempfile.NamedTemporaryFile(suffix=".arrow", dir=folder, delete=False) as file,
-        ):
-            try:
-                self.rows.write_ipc(file, compression="lz4", record_batch_size=BATCH_ROWS, compat_level=oldest)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        return self._replace(rows=self.rows.clear(), path=file.name)
+        try:
+            path = spill(self.rows, folder)
+        except OSError as error:
+            raise SinkError(str(error)) from error
+        return self._replace(rows=self.rows.clear(), path=path)
 
     def slice(self, offset: int, rows: int) -> pl.DataFrame:
         """Return some of the rows."""
-        if not self.path:
-            return self.rows.slice(offset, rows)
-        return pl.scan_ipc(self.path, glob=False).slice(offset, rows).collect()
+        return read_slice(self.path, offset, rows) if self.path else self.rows.slice(offset, rows)
 
 
 register_fields(Run)

@@ -6,7 +6,7 @@ from random import Random
 
 import polars as pl
 
-from schemas.elements.frames import EVENT_TIME
+from schemas.elements.frames import EVENT_TIME, encode_frame
 from tests.strategies import shuffled_cuts
 from tests.transforms.live import LiveWorker
 from transforms.time_sorted.fold import Fold
@@ -40,7 +40,7 @@ class Worker(LiveWorker):
 
     def play_bounded(self, frame: pl.DataFrame, random: Random) -> Worker:
         """Give the step of bounded input the rows, if there are any, in any order and cuts."""
-        parts = [frame[part] for part in shuffled_cuts(random, list(range(frame.height))) if part]
+        parts = [encode_frame(frame[part]) for part in shuffled_cuts(random, list(range(frame.height))) if part]
         if parts:
             self._take(FoldAllFn(self.fold).process((0, parts)))
         return self

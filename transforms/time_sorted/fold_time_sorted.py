@@ -17,11 +17,12 @@ from apache_beam.transforms.window import GlobalWindow, GlobalWindows
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Frames, Result, edges
+from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Frames, Result, decode_frame, edges, encode_frame
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.live import Change, Live, LiveFn, is_live
 from transforms.counting import LATE, count
 from transforms.time_sorted.fold import Fold, FoldOutput, between, fold_in_parts, in_order
+from transforms.time_sorted.sort_in_parts import SortInParts
 from transforms.time_sorted.speculate import SpeculativeState
 
 #: So many rows travel in one frame at most, but for those of one block.
@@ -71,8 +72,10 @@ class FoldTimeSorted(beam.PTransform):
         """
         main, *others = self.fold.outputs
         all_frames = (frames,) if isinstance(frames, beam.PCollection) else frames
-        rows = [_gathered(part, f" {number}") for number, part in enumerate(all_frames)] | "AllRows" >> beam.Flatten()
-        if is_live(rows, self.emit_micros):
+        is_bounded = not any(is_live(part, self.emit_micros) for part in all_frames)
+        gathered = [_gathered(part, number, encoded=is_bounded) for number, part in enumerate(all_frames)]
+        rows = gathered | "AllRows" >> beam.Flatten()
+        if not is_bounded:
             live = LiveFn(LiveOrder(self.fold, self.lateness_micros, self.settle_micros), self.emit_micros)
             folded = rows | "FoldRows" >> beam.ParDo(live).with_outputs(*others, main=main)
         else:
@@ -84,9 +87,15 @@ class FoldTimeSorted(beam.PTransform):
         return given
 
 
-def _gathered(frames: beam.PCollection, label: str) -> beam.PCollection:
-    in_all_time = frames | f"AllTime{label}" >> beam.WindowInto(GlobalWindows())
-    return in_all_time | f"GatherRows{label}" >> beam.ParDo(GatherFn())
+def _gathered(frames: beam.PCollection, number: int, *, encoded: bool) -> beam.PCollection:
+    in_all_time = frames | f"AllTime {number}" >> beam.WindowInto(GlobalWindows())
+    rows = in_all_time | f"GatherRows {number}" >> beam.ParDo(GatherFn())
+    return rows | f"Encode {number}" >> beam.MapTuple(_encoded) if encoded else rows
+
+
+def _encoded(key: int, rows: pl.DataFrame) -> tuple[int, bytes]:
+    # A grouped value is all in memory before its first element is seen, so that is to be small.
+    return key, encode_frame(rows)
 
 
 @beam.typehints.with_input_types(pl.DataFrame)
@@ -128,10 +137,15 @@ class FoldAllFn(beam.DoFn):
         """Take the fold."""
         self._fold = fold
 
-    def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Any]:
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         """Yield all results, which are final."""
-        rows = in_order(pl.concat(element[1]))
-        yield from _results(self._fold, fold_in_parts(self._fold, self._fold.begin(), rows, None)[1], FINAL_PANE)
+        state = self._fold.begin()
+        with SortInParts() as sort:
+            for encoded in element[1]:
+                sort.add(decode_frame(encoded))
+            for rows, until in sort.parts():
+                state, pieces = fold_in_parts(self._fold, state, rows, until)
+                yield from _results(self._fold, pieces, FINAL_PANE)
 
 
 def _results(fold: Fold, pieces: list[FoldOutput], pane: int) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from tests.transforms.ordering import SECOND, Worker
 from tests.transforms.tools import as_known
 from transforms.aggregate import live
 from transforms.counting import LATE
-from transforms.time_sorted import fold
+from transforms.time_sorted import fold, sort_in_parts
 from transforms.time_sorted import speculate as ahead
 from transforms.time_sorted.fold import FoldOutput, between, in_order
 from transforms.time_sorted.fold_time_sorted import FoldTimeSorted
@@ -67,7 +67,11 @@ def test_all_rows_are_folded_in_their_order_however_they_come(listed, random, la
     worker = Worker(Listing(), lateness, emit=emit, settle=settle, instances=instances)
     frame = frame_of(listed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold, "PART_ROWS", random.choice([1, 3, 10**6]))
+        part_rows = random.choice([1, 3, 10**6])
+        patch.setattr(fold, "PART_ROWS", part_rows)
+        patch.setattr(sort_in_parts, "PART_ROWS", part_rows)
+        patch.setattr(sort_in_parts, "HELD_BYTES", random.choice([1, 100, 10**6]))
+        patch.setattr(sort_in_parts, "_SAMPLE_ROWS", random.choice([1, 2]))
         worker.play(frame, random)
         bounded = Worker(Listing()).play_bounded(frame, random)
     if not listed:
