@@ -52,6 +52,12 @@ class Database:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(sa.text(sql), parameters).mappings()]
 
+    def epoch_seconds(self, column: str) -> str:
+        """Return the SQL that makes whole seconds since 1970 of a column with a time."""
+        if self._path is not None:
+            return f"CAST(strftime('%s', \"{column}\") AS INTEGER)"
+        return f'CAST(EXTRACT(EPOCH FROM "{column}") AS BIGINT)'
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
