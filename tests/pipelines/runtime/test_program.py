@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines import relay
-from pipelines.runtime.program import quiet_threads
+from pipelines.runtime.program import lean_beam, quiet_threads
 from tests.pipelines.tools import PATIENCE_SECONDS
 from tests.simulators.tools import ROOT
 
@@ -92,3 +92,17 @@ def test_only_what_ends_threads_of_a_runner_is_not_printed(monkeypatch, module, 
         threading.excepthook(failed)
         sys.unraisablehook(failed)
     assert told == [failed] * (2 * is_told)
+
+
+@pytest.mark.parametrize(("program", "is_hidden"), [("pipelines.produce", True), ("pipelines.mine", False)])
+def test_only_programs_of_this_project_keep_from_beam_what_they_do_without(program, is_hidden, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["-m", "--help"])
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", program, "--help"])
+    monkeypatch.delitem(sys.modules, "boto3", raising=False)
+    before = dict(sys.modules)
+    with lean_beam():
+        assert ("boto3" in sys.modules) == is_hidden
+        if is_hidden:
+            with pytest.raises(ImportError):
+                import boto3  # noqa: F401
+    assert sys.modules == before
