@@ -13,7 +13,11 @@ from pages.jobs.job import Job
 
 #: What a form begins with: results to look at while records still come.
 INITIAL: Mapping[str, Mapping[str, Any]] = {
-    name: {"--emit": "1s"} for name in ("produce", "errors", "credit", "sales", "totals")
+    "produce": {"--emit": "1s", "--window": "1h"},
+    "errors": {"--emit": "1s"},
+    "credit": {"--emit": "1s", "--last": "5m"},
+    "sales": {"--emit": "1s"},
+    "totals": {"--emit": "1s"},
 }
 _LOOK_SECONDS = 0.05
 

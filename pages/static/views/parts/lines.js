@@ -25,7 +25,7 @@ export function lines({ height = 240, format, label }) {
     const axis = { stroke: color("--ink-3"), grid, ticks: { show: false }, font: `12px ${color("--sans") || "sans-serif"}` };
     chart = new window.uPlot(
       {
-        width: Math.max(root.clientWidth, 200), height, padding: [12, 12, 0, 0],
+        width: Math.max(root.clientWidth, 200), height, padding: [12, 24, 0, 0],
         tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         cursor: { y: false, points: { size: 7 } },
         legend: { markers: { width: 2, fill: "transparent", dash: (_, place) => BORDERS[(place - 1) % BORDERS.length] } },
