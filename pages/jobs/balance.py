@@ -1,19 +1,17 @@
-"""What became of the records of a job, as far as it is known: from its lines of progress, and from its summary."""
+"""What became of the records of a job: while it runs as its metrics tell it, and at its end as its summary does."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_PROGRESS = re.compile(
-    r"(?P<read>[\d,]+) rows · (?P<rate>[\d,]+) rows/s(?: · (?P<percent>\d+) %)?"
-    r"(?: · watermark (?P<watermark>[\d-]+ [\d:]+))? · (?P<rejected>[\d,]+) rejected, (?P<late>[\d,]+) late"
-)
-_SUMMARY = re.compile(
-    r"(?P<read>[\d,]+) read = (?P<used>[\d,]+) used \+ (?P<filtered>[\d,]+) filtered \+ (?P<rejected>[\d,]+) rejected "
-    r"\+ (?P<late>[\d,]+) late, in [\d.,]+ s \((?P<rate>[\d,]+) rows/s\)"
-)
-_COUNTS = ("read", "used", "filtered", "rejected", "late", "rate", "percent")
+from prometheus_client.parser import text_string_to_metric_families
+
+_PREFIX = "transaction_streams_"
+_SUMMARY = re.compile(r"([\d,]+) read = ([\d,]+ \w+(?: \+ [\d,]+ \w+)*),? .*\(([\d,]+) rows/s\)")
+#: A line of progress, of which there is one every few seconds, and which says what metrics say better.
+_PROGRESS = re.compile(r"[\d,]+ rows · [\d,]+ rows/s(?: · .*)?")
 
 
 @dataclass(frozen=True)
@@ -21,35 +19,73 @@ class Balance:
     """Numbers of records; None is what is not known yet.
 
     Attributes:
+        counts: by what became of the records, ``read`` among them.
         rate: records a second.
         percent: how much of the input was read.
-        watermark: in event time, UTC, ``2011-04-01 11:58:08``.
+        watermark: in seconds since 1970.
+        lag: how many seconds the watermark is behind the clock.
+        state: what the run says it is at, one of :data:`pipelines.runtime.monitoring.health.STATES`.
+        is_healthy: whether it is not stuck.
         is_final: whether the run has ended, so that the numbers are exact and add up.
     """
 
-    read: int | None = None
-    used: int | None = None
-    filtered: int | None = None
-    rejected: int | None = None
-    late: int | None = None
+    counts: Mapping[str, int]
     rate: int | None = None
     percent: int | None = None
-    watermark: str | None = None
+    watermark: float | None = None
+    lag: float | None = None
+    state: str = ""
+    is_healthy: bool = True
     is_final: bool = False
 
 
-def read_balance(line: str, before: Balance) -> Balance | None:
-    """Return the balance after a line that a job has printed, None where that does not tell of it.
+def read_summary(line: str, before: Balance) -> Balance | None:
+    """Return the balance of a line that a run has printed at its end, None where it is another line.
 
-    >>> read_balance("3 read = 1 used + 2 filtered + 0 rejected + 0 late, in 1.0 s (3 rows/s)", Balance()).filtered
-    2
+    >>> read_summary("3 read = 1 used + 2 filtered, in 1.0 s (3 rows/s)", Balance({})).counts
+    {'read': 3, 'used': 1, 'filtered': 2}
     """
     found = _SUMMARY.fullmatch(line)
-    is_final = found is not None
-    found = found or _PROGRESS.fullmatch(line)
     if found is None:
         return None
-    groups = found.groupdict()
-    counts = {name: int(groups[name].replace(",", "")) for name in _COUNTS if groups.get(name)}
-    watermark = groups.get("watermark") or before.watermark
-    return Balance(**counts, watermark=watermark, is_final=is_final)
+    parts = (part.split(" ") for part in found[2].split(" + "))
+    counts = {"read": _number(found[1]), **{name: _number(number) for number, name in parts}}
+    return Balance(counts, _number(found[3]), watermark=before.watermark, is_final=True)
+
+
+def is_progress(line: str) -> bool:
+    """Return whether a line only tells of progress."""
+    return _PROGRESS.fullmatch(line) is not None
+
+
+def read_metrics(text: str) -> Balance:
+    """Return the balance that the metrics of a run tell, without its rate.
+
+    Raises:
+        ValueError: they are none.
+    """
+    counts: dict[str, int] = {}
+    values: dict[str, float] = {}
+    state = ""
+    for name, labels, value in _samples(text):
+        if name == "records_total":
+            counts[labels["outcome"]] = int(value)
+        elif name == "state":
+            state = labels["state"] if value else state
+        elif not labels:
+            values[name] = value
+    size = values.get("input_size_bytes")
+    percent = min(100, int(100 * values.get("read_bytes_total", 0) / size)) if size else None
+    watermark, lag = values.get("watermark_timestamp_seconds"), values.get("watermark_lag_seconds")
+    return Balance(counts, None, percent, watermark, lag, state, is_healthy=values.get("healthy", 1) > 0)
+
+
+def _samples(text: str) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name.startswith(_PREFIX):
+                yield sample.name.removeprefix(_PREFIX), sample.labels, sample.value
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))

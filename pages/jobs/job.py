@@ -10,16 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pages.jobs.balance import Balance, read_balance
+from pages.jobs.balance import Balance, is_progress, read_summary
 from pages.jobs.demo import with_demo
 from pages.jobs.form import fill_in, place_of
+from pages.jobs.metrics import METRICS, Metrics
 from pages.jobs.process import Process
+from pipelines.runtime.monitoring.health import DRAINING, ENDING, RUNNING
 from pipelines.runtime.pipeline import Pipeline
 
 State = Literal["stopped", "starting", "running", "draining", "done", "failed"]
 #: What a run of its own has in its folder.
 DATABASE, REJECTED, LATE = "job.db", "rejected.jsonl", "late.jsonl"
-_REASONS = ("failed: ", "wrong usage: ")
+USAGE = "wrong usage: "
+_REASONS = ("failed: ", USAGE)
 _DRAINED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -56,8 +59,9 @@ class Job:
         self._began = 0.0
         self._ended: float | None = None
         self._signals = 0
-        self._balance = Balance()
-        self._reason = ""
+        self._balance = Balance({})
+        self._reason = self._stuck = ""
+        self._metrics: Metrics | None = None
 
     @property
     def database(self) -> Path:
@@ -76,9 +80,10 @@ class Job:
             return "stopped"
         status = self._process.status
         if status is None:
-            return "draining" if self._signals else "running" if self._balance.read is not None else "starting"
+            return self._state_alive()
         if self._ended is None:
             self._ended = time.time()
+            self._stop_asking()
         if status in _DRAINED and self._signals:
             return "stopped"
         return "failed" if status else "done"
@@ -95,7 +100,7 @@ class Job:
         given = {argument.partition("=")[0] for argument in filled.arguments}
         kept = {"--rejected": self.folder / REJECTED, "--late": self.folder / LATE}
         more = [f"{flag}={path}" for flag, path in kept.items() if flag not in given]
-        return [*filled.arguments, f"--output=sqlite:///{self.database}", *more]
+        return [*filled.arguments, f"--output=sqlite:///{self.database}", *more, "--metrics-port=0"]
 
     def start(self, values: Mapping[str, Any], *, is_demo: bool = False) -> None:
         """Start a run; what the one before has left in the folder goes.
@@ -112,7 +117,8 @@ class Job:
             if path.name.startswith(DATABASE) or path.name in (REJECTED, LATE):
                 path.unlink()
         self.values, self._arguments = dict(values), arguments
-        self._balance, self._reason, self._signals = Balance(), "", 0
+        self._stop_asking()
+        self._balance, self._reason, self._stuck, self._signals = Balance({}), "", "", 0
         self._began, self._ended, self._runs = time.time(), None, self._runs + 1
         command = [sys.executable, "-m", f"pipelines.{self.name}", *arguments]
         self._process = Process(command, self._read_line)
@@ -127,6 +133,7 @@ class Job:
         """Kill what runs."""
         if self._process is not None:
             self._process.close()
+        self._stop_asking()
 
     def command_line(self, arguments: list[str]) -> str:
         """Return what a person types for the same."""
@@ -142,6 +149,8 @@ class Job:
             "run": self._runs,
             "process": self._process.id if self._process is not None and self.is_alive else None,
             "reason": self._why() if state == "failed" else "",
+            "stuck": self._stuck if state in ("running", "draining") else "",
+            "errors": self._errors() if state == "failed" else {},
             "seconds": round((self._ended or time.time()) - self._began) if self._process is not None else None,
             "balance": vars(balance),
             "command": self.command_line(self._arguments) if self._arguments else "",
@@ -151,12 +160,25 @@ class Job:
         """Return the lines of its log after a number."""
         return [] if self._process is None else list(map(tuple, self._process.lines(after)))  # type: ignore[arg-type]
 
-    def errors(self) -> dict[str, str]:
+    def _errors(self) -> dict[str, str]:
         """Return what a run that has failed says of its options, by flag."""
-        if self.state != "failed" or not self._reason.startswith("wrong usage: "):
+        if not self._reason.startswith(USAGE):
             return {}
         flags = [option.flag for group in self.pipeline.all_groups for option in group.options]
-        return {place_of(self._reason, flags): self._reason.removeprefix("wrong usage: ")}
+        return {place_of(self._reason, flags): self._reason.removeprefix(USAGE)}
+
+    def _state_alive(self) -> State:
+        if self._signals or self._balance.state in (DRAINING, ENDING):
+            return "draining"
+        return "running" if self._balance.state == RUNNING else "starting"
+
+    def _stop_asking(self) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
+
+    def _show(self, balance: Balance, stuck: str) -> None:
+        if not self._balance.is_final:
+            self._balance, self._stuck = balance, stuck
 
     def _why(self) -> str:
         status = self._process.status if self._process is not None else None
@@ -168,9 +190,10 @@ class Job:
         return f"exit status {status}" + (f": {lines[-1].text}" if lines else "")
 
     def _read_line(self, line: str) -> bool:
-        balance = read_balance(line, self._balance)
-        if balance is not None:
-            self._balance = balance
+        if line.startswith(METRICS):
+            self._metrics = Metrics(line.removeprefix(METRICS), self._show)
+            return False
+        self._balance = read_summary(line, self._balance) or self._balance
         if line.startswith(_REASONS):
             self._reason = line
-        return balance is None or balance.is_final
+        return not is_progress(line)

@@ -27,6 +27,6 @@ export class Card {
   update(job) {
     this.controls.update(job);
     this.balance.update(job);
-    setText(this.reason, readable(job.reason || this.told || ""));
+    setText(this.reason, readable(job.reason || (job.stuck && `stuck: ${job.stuck}`) || this.told || ""));
   }
 }

@@ -54,7 +54,7 @@ export class JobPage {
   }
 
   showReason() {
-    setText(this.reason, readable(this.job?.reason || this.told || ""));
+    setText(this.reason, readable(this.job?.reason || stuck(this.job) || this.told || ""));
   }
 
   async update(job) {
@@ -75,4 +75,8 @@ export class JobPage {
     const query = new URLSearchParams(this.view.query?.() ?? {});
     this.view.update(await get(`/api/views/${this.name}?${query}`), job);
   }
+}
+
+function stuck(job) {
+  return job?.stuck ? `stuck: ${job.stuck}` : "";
 }
