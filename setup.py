@@ -47,7 +47,7 @@ METRICS = [
 ]
 #: The live page (docs/architecture.md says what it was weighed against).
 PAGE = [
-    *METRICS,
+    *METRICS,  # which tell of running jobs
     "starlette>=1.0",
     "uvicorn>=0.40",
 ]

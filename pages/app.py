@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pages.database import Database
 from pages.door import Door
 from pages.guard import Guard
-from pages.jobs.form import describe_form
+from pages.jobs.form import describe_form, shown_value
 from pages.jobs.job import Job, JobError
 from pages.records import newest_records
 from pages.views import Watched
@@ -41,19 +41,18 @@ def make_app(door: Door, jobs: Mapping[str, Job], watched: Database | None = Non
     api = _Api(jobs, watched)
     shell = (STATIC / "index.html").read_text("utf-8")
 
-    async def page(request: Request) -> Response:
-        name = request.path_params.get("name", "")
+    def page(name: str = "") -> Callable[[Request], Awaitable[Response]]:
         title = f"{name} · transaction streams" if name else "transaction streams"
-        return Response(shell.replace("{title}", title), media_type="text/html")
 
-    async def home(_: Request) -> Response:
-        return RedirectResponse("/", 307)
+        async def answer(_: Request) -> Response:
+            return Response(shell.replace("{title}", title), media_type="text/html")
+
+        return answer
 
     return Starlette(
         routes=[
-            Route("/", page),
-            *(Route(f"/{name}", page, name=name) for name in jobs),
-            Route("/index.html", home),
+            Route("/", page()),
+            *(Route(f"/{name}", page(name)) for name in jobs),
             Route("/api/forms", api.forms),
             Route("/api/jobs", api.states),
             Route("/api/jobs/{name}/log", api.log),
@@ -79,7 +78,7 @@ class _Api:
                 "name": job.name,
                 "doc": job.pipeline.doc,
                 "groups": describe_form(job.pipeline, job.values),
-                "more": job.values.get("more", ""),
+                "more": shown_value(job.values.get("more", "")),
             }
             for job in self._jobs.values()
         ]

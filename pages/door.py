@@ -8,6 +8,8 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 
+_PORTS = 1 << 16
+
 
 class DoorError(Exception):
     """The page cannot listen there; the message is one line."""
@@ -49,6 +51,8 @@ def open_door(host: str, port: int) -> Door:
     Raises:
         DoorError: somebody else does, or the address is none of this machine.
     """
+    if port not in range(_PORTS):
+        raise DoorError(f"cannot listen on {host}:{port}: expected a port from 0 to {_PORTS - 1}")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -59,12 +63,12 @@ def open_door(host: str, port: int) -> Door:
         except BaseException:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
             raise DoorError(
                 f"something listens on {host}:{port} already, perhaps another page; --port N takes another port"
             ) from None
-        raise DoorError(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
+        raise DoorError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     is_beyond = not ipaddress.ip_address(listener.getsockname()[0]).is_loopback
     return Door(listener, host, listener.getsockname()[1], secrets.token_urlsafe(24) if is_beyond else "")
 

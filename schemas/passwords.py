@@ -25,6 +25,9 @@ _STAND_IN = re.compile(r"held-by-this-process-([0-9a-f]{16})")
 _IN_ADDRESS = re.compile(r"((?:--[\w-]+=)?(?:postgres|postgresql)://[^:/@]*:)([^@]+)(@[^@]*)")
 #: What follows the ? of an address of the web, which may be a signature.
 _IN_QUERY = re.compile(r"((?:--[\w-]+=)?https://[^?#]*\?)([^#]+)()")
+#: Both, anywhere in a text.
+_ANYWHERE = re.compile(r"((?:postgres|postgresql)://[^:/@\s]*:)([^\s]+)(?=@)|(https://[^?#\s]*\?)([^#\s]+)")
+_MASK = "***"
 #: What a file with a password in it has.
 _IN_FILE = re.compile(r"^\s*(?:sasl_)?password\s*[=:]\s*\S|(?:postgres|postgresql)://[^:/@\s]*:[^@\s]+@", re.MULTILINE)
 #: What was typed in, or given as a text, by the key that stands for it. A global, since it must not leave the process:
@@ -102,6 +105,15 @@ def release(text: str) -> str:
     """
     bare, found, query = text.partition("?")
     return f"{bare}?{hold(query)}" if found and _STAND_IN.fullmatch(query) else text
+
+
+def masked(text: str) -> str:
+    """Return a text with ``***`` in place of the passwords and signatures of addresses in it, so that it may be shown.
+
+    >>> masked("--output postgresql://me:open@sesame@db/shop --input 'https://host/a.csv?key=1'")
+    "--output postgresql://me:***@db/shop --input 'https://host/a.csv?***"
+    """
+    return _ANYWHERE.sub(lambda found: f"{found[1] or found[3]}{_MASK}", text)
 
 
 def in_variable(name: str, environ: Mapping[str, str]) -> Password:

@@ -21,10 +21,10 @@ DEMOS = {
     "errors": Demo(("http", "--rows=0", "--rate=400")),
     "credit": Demo(("bank", "--rows=0", "--rate=40", "--fields=full")),
     "sales": Demo(("smoothies", "--rows=0", "--rate=200")),
-    "relay": Demo(("gps", "--rows=0", "--rate=5"), {"--read-as": "json"}),
+    "relay": Demo(("gps", "--rows=0", "--rate=5"), {"--read-as": "jsonl"}),
     "totals": Demo(
         ("pos", "--rows=0", "--rate=400"),
-        {"--read-as": "json"},
+        {"--read-as": "jsonl", "--by": "item", "--sum": "total:decimal", "--count": True},
     ),
 }
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from command_line.option import Group, Option
 from pipelines.runtime.pipeline import Pipeline
+from schemas.passwords import masked
 
 #: What a job of a page has no use for: it would show nothing, or end at once.
 HIDDEN = ("--quiet", "--detach", "--explain", "--metrics-port", "--summary")
@@ -21,6 +22,9 @@ _ARGUMENT = re.compile(r"(?:wrong usage: )?argument (--[\w-]+)")
 _FLAG = re.compile(r"--[a-z][\w-]*")
 #: A form has no more than this, in characters of one field.
 _MOST = 10_000
+_BESIDE_A_FILE = (
+    "a password or signature cannot be given beside --config: put it into that file, or leave it out (docs/security.md)"
+)
 
 Values = Mapping[str, Any]
 
@@ -61,7 +65,7 @@ def _describe(option: Option, initial: Values) -> dict[str, Any]:
         "kind": "flag" if option.values == "flag" else "several" if option.values in _TAKES_SEVERAL else "one",
         "default": " ".join(map(str, default)) if isinstance(default, list) else "" if default is None else default,
         "is_rare": option.is_rare,
-        "value": initial.get(option.flag, ""),
+        "value": shown_value(initial.get(option.flag, "")),
     }
 
 
@@ -87,14 +91,51 @@ def fill_in(pipeline: Pipeline, values: Values) -> Filled:
         try:
             arguments += _arguments(option, values.get(flag, ""))
         except ValueError as error:
-            errors[flag] = str(error)
+            errors[flag] = masked(str(error))
     try:
         arguments += shlex.split(str(values.get(MORE, "")))
     except ValueError as error:
         errors[MORE] = f"{error}: expected words as a shell has them"
+    try:
+        split_secrets(arguments)
+    except ValueError as error:
+        errors["--config"] = str(error)
     if not errors:
         errors |= _parse(pipeline, arguments, options)
     return Filled(arguments, errors)
+
+
+def shown_value(value: bool | str) -> bool | str:
+    """Return the value of a field without passwords."""
+    return masked(value) if isinstance(value, str) else value
+
+
+def with_passwords(values: Values, before: Values) -> dict[str, Any]:
+    """Return a form with the passwords that it had before, where :func:`shown_value` has masked them."""
+    return {
+        flag: before[flag] if flag in before and value == shown_value(before[flag]) else value
+        for flag, value in values.items()
+    }
+
+
+def split_secrets(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the arguments that anybody may see, in the list of processes, and the values of the other options.
+
+    An option one of whose values has a password is among the others with all its values: a file that says them is
+    overruled by what stands in the command line, option by option.
+
+    Raises:
+        ValueError: there is a file already.
+    """
+    flags = {each.partition("=")[0] for each in arguments if masked(each) != each}
+    if flags and any(each.partition("=")[0] == "--config" for each in arguments):
+        raise ValueError(_BESIDE_A_FILE)
+    secret: dict[str, list[str]] = {}
+    for each in arguments:
+        flag, _, value = each.partition("=")
+        if flag in flags:
+            secret.setdefault(flag.removeprefix("--"), []).append(value)
+    return [each for each in arguments if each.partition("=")[0] not in flags], secret
 
 
 def place_of(line: str, flags: Sequence[str]) -> str:
@@ -146,5 +187,5 @@ def _parse(pipeline: Pipeline, arguments: Sequence[str], flags: Mapping[str, Opt
     except SystemExit:
         line = told.getvalue().strip().rpartition("\n")[2].removeprefix("wrong usage: ").removesuffix(" (see --help)")
         place = place_of(line, list(flags))
-        return {place: line.removeprefix(f"argument {place}: ")}
+        return {place: masked(line.removeprefix(f"argument {place}: "))}
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import sys
@@ -12,18 +13,22 @@ from typing import Any, Literal
 
 from pages.jobs.balance import Balance, is_progress, read_summary
 from pages.jobs.demo import with_demo
-from pages.jobs.form import fill_in, place_of
+from pages.jobs.form import fill_in, place_of, split_secrets, with_passwords
 from pages.jobs.metrics import METRICS, Metrics
 from pages.jobs.process import Process
 from pipelines.runtime.monitoring.health import DRAINING, ENDING, RUNNING
 from pipelines.runtime.pipeline import Pipeline
+from schemas.passwords import masked
 
 State = Literal["stopped", "starting", "running", "draining", "done", "failed"]
 #: What a run of its own has in its folder.
 DATABASE, REJECTED, LATE = "job.db", "rejected.jsonl", "late.jsonl"
+#: As long as a run starts: the options with passwords, which nobody shall see in the list of processes.
+SECRETS = "options.toml"
 USAGE = "wrong usage: "
 _REASONS = ("failed: ", USAGE)
-_DRAINED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+#: The last is that of a run which had not begun yet.
+_DRAINED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT)
 
 
 class JobError(Exception):
@@ -94,11 +99,14 @@ class Job:
         Raises:
             JobError: it says something that cannot be.
         """
+        values = with_passwords(values, self.values)
         filled = fill_in(self.pipeline, with_demo(self.name, values) if is_demo else values)
         if filled.errors:
             raise JobError("the options cannot be used as they are", filled.errors)
         given = {argument.partition("=")[0] for argument in filled.arguments}
-        kept = {"--rejected": self.folder / REJECTED, "--late": self.folder / LATE}
+        kept = {"--rejected": self.folder / REJECTED}
+        if self.pipeline.prepare is None:  # it sums up, so that records can be late
+            kept["--late"] = self.folder / LATE
         more = [f"{flag}={path}" for flag, path in kept.items() if flag not in given]
         return [*filled.arguments, f"--output=sqlite:///{self.database}", *more, "--metrics-port=0"]
 
@@ -114,14 +122,17 @@ class Job:
         arguments = self.check(values, is_demo=is_demo)
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.iterdir():
-            if path.name.startswith(DATABASE) or path.name in (REJECTED, LATE):
+            if path.name.startswith(DATABASE) or path.name in (REJECTED, LATE, SECRETS):
                 path.unlink()
-        self.values, self._arguments = dict(values), arguments
+        self.values, self._arguments = with_passwords(values, self.values), arguments
         self._stop_asking()
         self._balance, self._reason, self._stuck, self._signals = Balance({}), "", "", 0
         self._began, self._ended, self._runs = time.time(), None, self._runs + 1
-        command = [sys.executable, "-m", f"pipelines.{self.name}", *arguments]
-        self._process = Process(command, self._read_line)
+        seen, secret = split_secrets(arguments)
+        if secret:
+            self._write_secrets(secret)
+            seen.append(f"--config={self.folder / SECRETS}")
+        self._process = Process([sys.executable, "-m", f"pipelines.{self.name}", *seen], self._read_line)
 
     def stop(self) -> None:
         """Drain the run; the second time, stop it at once; the third time, kill it."""
@@ -137,7 +148,7 @@ class Job:
 
     def command_line(self, arguments: list[str]) -> str:
         """Return what a person types for the same."""
-        return shlex.join(["python", "-m", f"pipelines.{self.name}", *arguments])
+        return masked(shlex.join(["python", "-m", f"pipelines.{self.name}", *arguments]))
 
     def told(self) -> dict[str, Any]:
         """Return what there is to say of it, as JSON can have it."""
@@ -172,7 +183,18 @@ class Job:
             return "draining"
         return "running" if self._balance.state == RUNNING else "starting"
 
+    def _write_secrets(self, secret: Mapping[str, list[str]]) -> None:
+        path = self.folder / SECRETS
+        path.touch(0o600)
+        # A text of JSON is one of TOML.
+        lines = [f"{name} = {json.dumps(values, ensure_ascii=False)}\n" for name, values in secret.items()]
+        path.write_text("".join(lines), "utf-8")
+
+    def _forget_secrets(self) -> None:
+        (self.folder / SECRETS).unlink(missing_ok=True)
+
     def _stop_asking(self) -> None:
+        self._forget_secrets()
         if self._metrics is not None:
             self._metrics.close()
 
@@ -190,7 +212,8 @@ class Job:
         return f"exit status {status}" + (f": {lines[-1].text}" if lines else "")
 
     def _read_line(self, line: str) -> bool:
-        if line.startswith(METRICS):
+        if line.startswith(METRICS):  # so that it has read its options
+            self._forget_secrets()
             self._metrics = Metrics(line.removeprefix(METRICS), self._show)
             return False
         self._balance = read_summary(line, self._balance) or self._balance

@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipelines.runtime.prism_server import die_with
+from schemas.passwords import masked
 from schemas.text.readable import readable
 
 _LINES, _LINE_BYTES = 500, 2_000
@@ -86,7 +87,7 @@ class Process:
         assert out is not None  # noqa: S101 (for the type checker)
         with out, contextlib.suppress(ValueError):
             while raw := out.readline(_LINE_BYTES):
-                text = readable(raw.decode(errors="replace").rstrip("\r\n"))
+                text = masked(readable(raw.decode(errors="replace").rstrip("\r\n")))
                 if self._on_line(text):
                     self._number += 1
                     self._lines.append(Line(self._number, text))
