@@ -26,7 +26,7 @@ from sinks.lines.render import Layout, render_lines
 from sinks.shared import Shared
 from sources.kafka.client import BrokerError
 from sources.positions import delivery
-from transforms.untyped.fields import FIELD
+from transforms.untyped.json_fields import FIELD
 
 #: Behind the columns of a row, when it was given: the number of the result, and whether it is the window's last word.
 PANE, FINAL = "pane", "final"

@@ -15,7 +15,7 @@ from schemas.elements.frames import RECORD, Batch
 from schemas.text.lines import join_lines
 from schemas.text.records import find_records
 from sinks.files.json_text import json_lines, json_text
-from transforms.untyped.fields import FIELD, JSON
+from transforms.untyped.json_fields import FIELD, JSON
 from transforms.untyped.numbers import is_number
 
 Style = Literal["raw", "csv", "jsonl", "text"]
@@ -106,8 +106,8 @@ def render_lines(batch: Batch, layout: Layout) -> bytes:
         )
     else:
         return raw_lines(batch)
-    texts = batch.rows.select(lines).to_series()
-    return b"".join(text.encode() + b"\n" for text in texts)
+    text: str = batch.rows.select(lines.str.join("\n")).item()
+    return text.encode() + b"\n"
 
 
 def raw_lines(batch: Batch) -> bytes:

@@ -17,7 +17,8 @@ from schemas.text.records import find_records
 from sinks.sql.database import DATABASES, RETRY_SECONDS, Database
 from sinks.sql.url import POSTGRESQL, SQLITE, address_of, check_table, make_table, shown
 from sources.positions import delivery
-from transforms.untyped.fields import FIELD, unquoted
+from transforms.untyped.fields import unquoted
+from transforms.untyped.json_fields import FIELD
 from transforms.untyped.numbers import as_double, as_integer
 
 #: What the table has besides the fields: together they tell the records apart.

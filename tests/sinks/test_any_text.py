@@ -29,8 +29,9 @@ from sinks.kafka.write import Topic, record_messages
 from sinks.lines.render import Layout, render_lines
 from sinks.sql.insert import InsertRecords, _InsertFn, _Table, table_rows
 from sources.kafka.client import Brokers
-from transforms.untyped.fields import FIELD, FieldParser, with_numbers
+from transforms.untyped.fields import FieldParser, with_numbers
 from transforms.untyped.infer_schema import Shape, find_shape
+from transforms.untyped.json_fields import FIELD
 
 NUMBERS = st.one_of(
     st.integers().map(str),

@@ -7,6 +7,7 @@ So the pattern may be narrow: what it does not match is not wrong, it is only re
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,37 +58,14 @@ class PatternParser(BlockParser):
     def parse(self, block: Block) -> Parsed:
         """Parse the records of the block."""
         lines = find_lines(block.data)
-        records = len(lines.starts)
-        is_text = np.ones(records, bool)
-        frames: list[pl.DataFrame] = []
-        slow = list(range(records))
-        if records > FEW_LINES:
-            try:
-                rest = line_texts(block.data, lines, is_text)
-            except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
-                is_text = are_utf8(block.data, lines)
-                rest = line_texts(block.data, lines, is_text)
-            tried: set[Pattern] = set()
-            while rest.height > FEW_LINES and len(tried) < _MOST_PATTERNS:
-                pattern = self._next_pattern(rest, tried)
-                if pattern is None:
-                    break
-                tried.add(pattern)
-                rows, rest = self._match(pattern, rest, block)
-                frames.append(rows)
-            slow = sorted([*np.flatnonzero(~is_text).tolist(), *rest[RECORD].to_list()])
+        frames, slow = read_alike(
+            block.data, lines, self.find_pattern, lambda pattern, texts: self._match(pattern, texts, block)
+        )
         rejected: list[Rejected] = []
         if slow or not frames:
             frames.append(self._parse_slowly(block, lines, slow, rejected))
         rows = frames[0] if len(frames) == 1 else pl.concat(frames).sort(RECORD)
-        return Parsed(rows, sorted(rejected), records)
-
-    def _next_pattern(self, rest: pl.DataFrame, tried: set[Pattern]) -> Pattern | None:
-        for line in rest[LINE].head(_SAMPLE_LINES):
-            pattern = self.find_pattern(line)
-            if pattern is not None and pattern not in tried:
-                return pattern
-        return None
+        return Parsed(rows, sorted(rejected), len(lines.starts))
 
     def _match(self, pattern: Pattern, lines: pl.DataFrame, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the rows that the pattern reads and the filter lets pass, and the lines that it does not read."""
@@ -133,6 +111,42 @@ class PatternParser(BlockParser):
         """Tell where the typed column cannot be taken as it is."""
         is_unread = pl.col(self._name(column.name)).is_null()
         return is_unread if column.required else raw.is_not_null() & is_unread
+
+
+def read_alike(
+    data: bytes,
+    lines: Lines,
+    find_pattern: Callable[[str], Pattern | None],
+    match: Callable[[Pattern, pl.DataFrame], tuple[pl.DataFrame, pl.DataFrame]],
+) -> tuple[list[pl.DataFrame], list[int]]:
+    """Read lines with patterns that are made of some of them; give the frames, and the numbers of the lines left.
+
+    Args:
+        data: the lines' bytes.
+        lines: where they are.
+        find_pattern: makes a pattern for lines like the one that it gets, if it can.
+        match: reads numbered lines by a pattern; gives their frame, and the lines that it does not match.
+    """
+    records = len(lines.starts)
+    if records <= FEW_LINES:
+        return [], list(range(records))
+    is_text = np.ones(records, bool)
+    frames: list[pl.DataFrame] = []
+    try:
+        rest = line_texts(data, lines, is_text)
+    except pl.exceptions.ComputeError:  # polars takes no bytes among which some are not UTF-8
+        is_text = are_utf8(data, lines)
+        rest = line_texts(data, lines, is_text)
+    tried: set[Pattern] = set()
+    while rest.height > FEW_LINES and len(tried) < _MOST_PATTERNS:
+        found = filter(None, map(find_pattern, rest[LINE].head(_SAMPLE_LINES)))
+        pattern = next((pattern for pattern in found if pattern not in tried), None)
+        if pattern is None:
+            break
+        tried.add(pattern)
+        rows, rest = match(pattern, rest)
+        frames.append(rows)
+    return frames, sorted([*np.flatnonzero(~is_text).tolist(), *rest[RECORD].to_list()])
 
 
 def line_texts(data: bytes, lines: Lines, which: Flags) -> pl.DataFrame:

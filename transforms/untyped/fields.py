@@ -14,22 +14,18 @@ import polars as pl
 
 from schemas.elements.block import Block, Span
 from schemas.elements.frames import RECORD, Batch
-from schemas.record_type import Column, RecordType
+from schemas.record_type import Column, RecordType, Rejected
 from schemas.text.lines import Lines, are_records
 from schemas.text.records import find_records
 from transforms.counting import USED, count
 from transforms.parse.delimited import Parser
-from transforms.parse.parser import Parsed, ParseRecords, decoded
+from transforms.parse.parser import RAW, Parsed, ParseRecords, decoded
+from transforms.parse.patterns import Pattern, read_alike
 from transforms.untyped.column_counts import FOUND, LEFT_OUT, LOOKED_FOR, ColumnWatch
 from transforms.untyped.infer_schema import Shape, head_of
+from transforms.untyped.json_fields import FIELD, JSON, find_pattern, read_fields
 from transforms.untyped.numbers import columns_of, is_native, is_number
 from transforms.untyped.sql_condition import Condition
-
-#: Before the names of columns, so that none is that of a column of ours.
-FIELD = "."
-#: Before those of the same fields as JSON, where the records are.
-JSON = ":"
-
 
 #: The numbers of records by a column that they have.
 _Others = dict[str, list[int]]
@@ -143,32 +139,60 @@ class FieldParser:
         return parsed._replace(rows=parsed.rows.select(RECORD, *(FIELD + name for name in self._columns))), {}
 
     def _read_json(self, block: Block, lines: Lines) -> tuple[Parsed, _Others]:
-        """Read JSON objects one by one: their values keep every digit, and their types.
+        """Read JSON objects: their values keep every digit, and their types.
+
+        Most lines have the same keys in the same order, and are read at once; the others one by one.
 
         Gives the numbers of the records that have a column that was asked for, or a value in one that is left out, too.
         """
-        records, rejected = [], []
         others: _Others = {}
+        columns = self._columns
+
+        def match(pattern: Pattern, texts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+            found, rest = read_fields(pattern, texts, columns)
+            for name in pattern.columns:
+                has_it = pl.lit(value=True) if name in self._watch.asked else pl.col(RAW + name) != "null"
+                if self._is_watched(name):
+                    others.setdefault(name, []).extend(found.filter(has_it)[RECORD].to_list())
+            return found.select(RECORD, *(mark + name for name in columns for mark in (FIELD, JSON))), rest
+
+        read = (*columns, *self._watch.asked)
+        frames, slow = read_alike(block.data, lines, lambda line: find_pattern(line, read, self._watch.taken), match)
+        rejected: list[Rejected] = []
+        if slow or not frames:
+            frames.append(self._read_slowly(block, lines, slow, rejected, others))
+        rows = frames[0] if len(frames) == 1 else pl.concat(frames).sort(RECORD)
+        return Parsed(rows, rejected, len(lines.starts)), others
+
+    def _is_watched(self, name: str) -> bool:
+        """Return whether it is told which records have this column."""
+        return name in self._watch.asked or (self._watch.taken is not None and name not in self._watch.taken)
+
+    def _read_slowly(
+        self, block: Block, lines: Lines, numbers: list[int], rejected: list[Rejected], others: _Others
+    ) -> pl.DataFrame:
+        """Read JSON objects one by one."""
+        records = []
         watched = frozenset(self._watch.asked)
-        taken = self._watch.taken
         values: list[list[Any]] = []
-        for record, (start, stop) in enumerate(zip(lines.starts.tolist(), lines.stops.tolist(), strict=True)):
+        for record in numbers:
+            start, stop = int(lines.starts[record]), int(lines.stops[record])
             try:
                 fields = read_object(block.data[start:stop])
-                values.append([fields.get(name) for name in self._columns])
-                records.append(record)
-                if watched or taken is not None:
-                    for name, value in fields.items():
-                        if name in watched or (taken is not None and value is not None and name not in taken):
-                            others.setdefault(name, []).append(record)
             except ValueError as error:
                 rejected.append(block.rejected(start, stop, str(error)))
+                continue
+            values.append([fields.get(name) for name in self._columns])
+            records.append(record)
+            for name, value in fields.items():
+                if name in watched or (value is not None and self._is_watched(name)):
+                    others.setdefault(name, []).append(record)
         columns = list(zip(*values, strict=True)) or [()] * len(self._columns)
         frame: dict[str, pl.Series] = {RECORD: pl.Series(records, dtype=pl.get_index_type())}
         for name, column in zip(self._columns, columns, strict=True):
             frame[FIELD + name] = pl.Series([value and value[0] for value in column], dtype=pl.String)
             frame[JSON + name] = pl.Series(["null" if v is None else v[1] for v in column], dtype=pl.String)
-        return Parsed(pl.DataFrame(frame), rejected, len(lines.starts)), others
+        return pl.DataFrame(frame)
 
 
 class _Number(str):

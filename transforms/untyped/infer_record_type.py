@@ -15,8 +15,9 @@ from schemas.text.dialect_options import DialectOptions
 from schemas.time_formats import COMMON_TIMES, TimeFormat
 from transforms.parse.parser import check_names
 from transforms.parse.values import POLARS_TYPES
-from transforms.untyped.fields import FIELD, JSON, FieldParser
+from transforms.untyped.fields import FieldParser
 from transforms.untyped.infer_schema import NOTHING_SAID, InputForm, Shape, find_shape, head_of
+from transforms.untyped.json_fields import FIELD, JSON
 from transforms.untyped.numbers import is_number
 from transforms.untyped.sql_allowed import SQL_ERRORS, sql_expression
 from transforms.untyped.sql_condition import Condition

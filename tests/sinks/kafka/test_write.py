@@ -37,7 +37,7 @@ from sources.kafka.security import KafkaSecurity
 from tests.brokers import Broker
 from tests.patience import PATIENCE_SECONDS, wait_for
 from tests.sinks.frames import frames
-from transforms.untyped.fields import FIELD
+from transforms.untyped.json_fields import FIELD
 
 HOUR = 3_600_000_000
 NOWHERE = Topic(ProducerSettings(Brokers("127.0.0.1:1")), "2.totals")

@@ -12,8 +12,9 @@ from sources.files.chunks import ByteRange, read_chunks
 from sources.files.follow import FollowLines
 from sources.read import Read
 from tests.schemas.text.corpus import CASES, Case, Row
-from transforms.untyped.fields import FIELD, FieldParser
+from transforms.untyped.fields import FieldParser
 from transforms.untyped.infer_schema import find_shape
+from transforms.untyped.json_fields import FIELD
 
 PLAIN = DialectOptions()
 
