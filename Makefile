@@ -67,7 +67,7 @@ pictures: setup ## draw the pictures of the README and the docs from seeded data
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
-	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) $(ROWS)
+	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) --times 1 10
 	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
 	@$(BIN)/python -m benchmarks.window_latency
 	@$(BIN)/python -m benchmarks.errors_board --rows $(ROWS)

@@ -32,6 +32,8 @@ from benchmarks.report import (
 FOLDER = OUT / "smoothies"
 FILE_AIM, KAFKA_AIM = 300_000, 100_000
 FILE, PARTS, TOPICS = "one file", "a folder", "Kafka"
+#: Of a replay of all tables, a million messages.
+MEMORY_AIM = 150_000_000
 SMALLER = 10
 
 
@@ -78,8 +80,8 @@ def sell(servers: str, rows: int, runs: int) -> tuple[list[tuple[str, ...]], dic
     return lines, rates
 
 
-def tell(rows: int, runs: int) -> tuple[str, ...]:
-    """Lets the pipeline read what the shop has written; gives the table's line."""
+def tell(rows: int, runs: int) -> tuple[tuple[str, ...], int]:
+    """Lets the pipeline read what the shop has written; gives the table's line, and the peak of memory."""
     command = shop_commands("127.0.0.1:9092", rows)[PARTS]
     measure(command)
 
@@ -90,13 +92,14 @@ def tell(rows: int, runs: int) -> tuple[str, ...]:
 
     costs, purchases = repeat(runs, f"all tables of {rows:,} messages", once), purchases_of(command)
     best, peak = min(cost.wall_seconds for cost in costs), max(cost.peak_bytes for cost in costs)
-    return (
+    line = (
         "all tables of sales, from a folder",
         f"{purchases:,}",
         f"{best:.1f}",
         f"{purchases / best:,.0f}",
         megabytes(peak),
     )
+    return line, peak
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -112,7 +115,9 @@ def main(argv: list[str] | None = None) -> int:
     with running_broker() as servers:
         make_topics(servers, [f"bench.{kind}" for kind in KINDS], PARTITIONS)
         lines, rates = sell(servers, options.rows, options.runs)
-    lines += [tell(rows, options.runs) for rows in (options.rows // SMALLER, options.rows)]
+    told = [tell(rows, options.runs) for rows in (options.rows // SMALLER, options.rows)]
+    lines += [line for line, _ in told]
+    a_million = (told[1][1] - told[0][1]) / (options.rows - options.rows // SMALLER) * 1e6
     checks = [(FILE, FILE_AIM), (PARTS, FILE_AIM), (TOPICS, KAFKA_AIM)]
     shops = [show_command(command) for command in shop_commands("127.0.0.1:9092", options.rows).values()]
     publish(
@@ -127,7 +132,9 @@ def main(argv: list[str] | None = None) -> int:
             "\n".join(
                 f"- into {name}, {aim:,} purchases/s: {'yes' if rates[name] >= aim else 'NO'} ({rates[name]:,.0f})"
                 for name, aim in checks
-            ),
+            )
+            + f"\n- memory of a replay a million messages, {megabytes(MEMORY_AIM)} MB: "
+            + f"{'yes' if a_million <= MEMORY_AIM else 'NO'} ({megabytes(round(a_million))})",
             environment(),
             code_block(
                 this_command("benchmarks.smoothies"),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
 
 from command_line.config_file import Translate, parse_with_file
 from command_line.option import Group, Option
@@ -123,7 +123,8 @@ def parse_command_line(
     options.beam_flags = tuple(others)
     options.beam = PipelineOptions(others, **for_beam)
     with contextlib.suppress(UsageError):  # which whoever runs it tells
-        options.works_here = is_local(options)
+        is_here = options.view_as(PortableOptions).environment_type in (None, "LOOPBACK")
+        options.works_here = is_here and is_local(options)
     return options
 
 

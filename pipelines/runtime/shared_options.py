@@ -92,6 +92,7 @@ FILES = Option(
     "one each, with its bounds in the name; hive for a folder of partitions, window_start=.../part.parquet "
     "(default: single, of live and paced input per-window)",
     choices=get_args(Files),
+    is_rare=True,
 )
 TOLD = Group(
     "what is told",

@@ -303,3 +303,35 @@ def test_a_place_to_begin_is_for_topics_only():
     options = parse_command_line(["--input", "x.txt", "--from", "latest"])
     with pytest.raises(ValueError, match="--from latest is for topics of Kafka"):
         options.kafka_input(TAPE)
+
+
+@pytest.mark.parametrize(
+    ("argv", "files", "may_never_end"),
+    [
+        (["--input", "a"], "single", False),
+        (["--input", "a", "--emit", "1s"], "single", False),
+        (["--input", "a", "--rate", "5"], "per-window", False),
+        (["--input", "a", "--rate", "5", "--files", "single"], "single", False),
+        (["--input", "-"], "per-window", False),
+        (["--input", "a", "--follow"], "per-window", True),
+        (["--input", "a", "tcp://h:1"], "per-window", True),
+        (["--input", "tcp://h:1", "--max-records", "9", "--files", "hive"], "hive", False),
+        (["--input", "a", "--follow", "--idle-timeout", "1s"], "per-window", False),
+    ],
+)
+def test_a_replay_is_one_file_and_what_takes_its_time_one_per_window(argv, files, may_never_end):
+    options = parse_command_line(argv)
+    assert (options.files_as, options.may_never_end) == (files, may_never_end)
+
+
+@pytest.mark.parametrize(
+    ("flags", "works_here"),
+    [
+        ([], True),
+        (["--runner=PrismRunner"], True),
+        (["--environment_type=DOCKER"], False),
+        (["--job_endpoint=localhost:8099"], False),
+    ],
+)
+def test_steps_share_temporary_files_only_where_all_are_in_this_process(flags, works_here):
+    assert parse_command_line(["--input", "a", *flags]).works_here is works_here
