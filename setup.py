@@ -32,6 +32,10 @@ MSK = [
     *KAFKA,
     "aws-msk-iam-sasl-signer-python>=1.0.2",
 ]
+#: Beam YAML beside our transforms: Beam's own extra.
+YAML = [
+    "apache-beam[yaml]>=2.77,<2.78",
+]
 #: Files in object stores, by one client for all three, in one wheel (docs/architecture.md says what it was weighed
 #: against); boto3 knows how the profiles of AWS get their credentials.
 OBJECTS = [
@@ -52,7 +56,7 @@ PAGE = [
     "uvicorn>=0.40",
 ]
 #: Everything that somebody may want, but for what is tested and measured with.
-ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE]
+ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE, *YAML]
 
 setup(
     name="transaction-streams",
@@ -100,6 +104,7 @@ setup(
         "s3": S3,
         "gs": OBJECTS,
         "azure": OBJECTS,
+        "yaml": YAML,
         "metrics": METRICS,
         "page": PAGE,
         "all": ALL,

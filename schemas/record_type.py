@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from schemas.forms.delimited import DELIMITED
 from schemas.forms.form import Field, Form
@@ -70,6 +70,16 @@ class Column:
     name: str
     kind: ColumnKind = "text"
     required: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the kind.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        if self.kind not in get_args(ColumnKind):
+            kinds = ", ".join(get_args(ColumnKind))
+            raise ValueError(f"the column {self.name!r} is of an unknown kind {self.kind!r}: expected {kinds}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import apache_beam as beam
 
 from schemas.avro.wire_format import ValueFormat
 from schemas.elements.frames import Batch, Result, Written
+from schemas.elements.wiring import check_elements, try_on
 from schemas.passwords import withhold
 from sinks.address import parse_output
 from sinks.files.formats import LINE_FORMATS, Files
@@ -48,7 +49,6 @@ class WriteSettings:
     values: ValueFormat = ValueFormat()
 
 
-@beam.typehints.with_input_types(Result)
 @dataclass(eq=False)
 class WriteResults(beam.PTransform):
     """Write results to a file, a table, a topic, or the console; give what was written.
@@ -92,14 +92,16 @@ sqlite:///PATH, postgresql://..., kafka://HOST:PORT/TOPIC or - for the console
         if not key and (output.unit != "file" or self.document):
             raise ValueError(f"{output.path} needs to know which columns tell rows apart: expected key=(...), got none")
         table = Table(self.table, key, document=self.document, shrinks=self.shrinks)
+        self._key = key
         self._writer = output.result_writer(table, self.settings)
 
     def expand(self, results: beam.PCollection) -> beam.PCollection:
         """Apply the writer of that kind of output."""
+        check_elements(results, "WriteResults", Result)
+        try_on(results, f"WriteResults({self.output!r})", lambda rows: rows.select(*self._key))
         return results | "Write" >> self._writer
 
 
-@beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Written)
 @dataclass(eq=False)
 class WriteRecords(beam.PTransform):
@@ -130,6 +132,8 @@ class WriteRecords(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Apply the writer of that kind of output."""
+        check_elements(batches, "WriteRecords", Batch)
+        try_on(batches, f"WriteRecords({self.output!r})", lambda rows: rows.select(self.key) if self.key else rows)
         return batches | "Write" >> self._writer
 
 

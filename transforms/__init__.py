@@ -31,7 +31,7 @@ from transforms.parse.json_lines import ParseJson
 from transforms.parse.parser import parse_as
 from transforms.rank import Rank, Ranking
 from transforms.reject_unknown import RejectUnknown
-from transforms.rows import ToBeamRows, ToRows
+from transforms.rows import ToArrow, ToBeamRows, ToRows
 from transforms.share_of_total import AddShare
 from transforms.split_by_type import SplitByType, TypeRules
 from transforms.time_sorted.fold import Fold, FoldOutput
@@ -72,6 +72,7 @@ __all__ = [
     "SplitByType",
     "SplitLate",
     "Sum",
+    "ToArrow",
     "ToBeamRows",
     "ToRows",
     "TopN",

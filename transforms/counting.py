@@ -12,6 +12,7 @@ from apache_beam.metrics import Metrics
 from schemas.elements.block import Block
 from schemas.elements.coders import register_row
 from schemas.elements.frames import Batch
+from schemas.elements.wiring import check_elements, known_rows, tell_rows
 from schemas.record_type import Rejected
 from sources import progress as board
 
@@ -53,7 +54,6 @@ def count_rejected(records: Sequence[Rejected], block: Block) -> None:
     board.show_rejected(records, block.data[:HEAD_BYTES])
 
 
-@beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Batch)
 @dataclass
 class CountUsed(beam.PTransform):
@@ -61,9 +61,11 @@ class CountUsed(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wire the one step."""
-        return batches | "CountUsed" >> beam.ParDo(_CountUsedFn())
+        check_elements(batches, "CountUsed", Batch)
+        return tell_rows(batches | "CountUsed" >> beam.ParDo(_CountUsedFn()), known_rows(batches))
 
 
+@beam.typehints.with_output_types(Batch)
 class _CountUsedFn(beam.DoFn):
     def process(self, batch: Batch) -> Iterator[Batch]:
         count_rows(USED, batch, batch.rows.height)

@@ -17,6 +17,7 @@ from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateS
 from apache_beam.transforms.window import GlobalWindows
 
 from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch, FrameCoder
+from schemas.elements.wiring import check_elements, known_rows, tell_rows, try_on
 from schemas.times import parse_duration
 from transforms.aggregate.live import is_live, not_before
 from transforms.counting import DUPLICATE, LATE, count_rows
@@ -83,6 +84,8 @@ class Deduplicate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         """Split off what is late, and compare the others: live under one key, which has all that is known."""
+        check_elements(batches, "Deduplicate", Batch)
+        try_on(batches, "Deduplicate", lambda rows: rows.select(_columns(self.by)))
         lateness = self._within if self.lateness_micros is None else self.lateness_micros
         timely = batches | "SplitLate" >> SplitLate(Windows(1), lateness)
         in_all_time = timely["records"] | "AllTime" >> beam.WindowInto(GlobalWindows())
@@ -92,7 +95,7 @@ class Deduplicate(beam.PTransform):
         else:
             parts = in_all_time | "Buckets" >> beam.ParDo(_BucketsFn(self.by))
             kept = parts | "Copies" >> beam.GroupByKey() | "Deduplicate" >> beam.ParDo(_AtEndFn(self.by, self._within))
-        return {"records": kept, "late": timely["late"]}
+        return {"records": tell_rows(kept, known_rows(batches)), "late": timely["late"]}
 
 
 def are_first(rows: pl.DataFrame, kept: pl.DataFrame, by: Sequence[str], within: int) -> pl.Series:

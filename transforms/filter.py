@@ -9,10 +9,10 @@ import apache_beam as beam
 import polars as pl
 
 from schemas.elements.frames import Batch
+from schemas.elements.wiring import check_elements, tell_rows, try_on
 from transforms.counting import FILTERED, count_rows
 
 
-@beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Batch)
 @dataclass
 class KeepRows(beam.PTransform):
@@ -26,7 +26,9 @@ class KeepRows(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wire the one step."""
-        return batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where))
+        check_elements(batches, "KeepRows", Batch)
+        rows = try_on(batches, "KeepRows", lambda rows: rows.filter(self.where))
+        return tell_rows(batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where)), rows)
 
 
 @beam.typehints.with_output_types(Batch)

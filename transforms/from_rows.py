@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import apache_beam as beam
+import numpy as np
 import polars as pl
 import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindow
@@ -19,6 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.elements.beam_patches import patch_beam
 from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch
+from schemas.elements.wiring import tell_rows
 from schemas.record_type import DECIMAL_PLACES, Column, ColumnKind
 from schemas.times import to_micros
 from transforms.counting import READ, count
@@ -65,11 +67,19 @@ class FromRows(beam.PTransform):
         """Wire the one step."""
         patch_beam()
         columns = tuple(self.columns) or _columns_of(rows.element_type)
+        fields = getattr(rows.element_type, "_fields", ())  # of beam.Row pairs, of a NamedTuple names
+        known = [field if isinstance(field, str) else field[0] for field in fields]
+        for column in columns:
+            if known and column.name not in known:
+                raise ValueError(f"rows have no column {column.name!r}, only {', '.join(known)}")
         names = [column.name for column in columns]
         if self.time and self.time not in names:
             raise ValueError(f"no column {self.time!r} for the event time, only {', '.join(names)}")
         kinds = {column.name: "time" if column.name == self.time else column.kind for column in columns}
-        return rows | "GatherRows" >> beam.ParDo(_GatherFn(kinds, self.time))
+        gathered = rows | "GatherRows" >> beam.ParDo(_GatherFn(kinds, self.time))
+        types = {EVENT_TIME if name == self.time else name: POLARS_TYPES[kind] for name, kind in kinds.items()}
+        schema: dict[str, Any] = {RECORD: pl.get_index_type(), **types, EVENT_TIME: POLARS_TYPES["time"]}
+        return tell_rows(gathered, pl.DataFrame(schema=schema))
 
 
 def _columns_of(element_type: Any) -> tuple[Column, ...]:
@@ -94,8 +104,11 @@ def _kind(name: str, hint: Any) -> ColumnKind:
     known = [each for each in get_args(hint) if each is not NoneType]
     if get_origin(hint) in (Union, UnionType) and len(known) == 1:
         hint = known[0]
+    if isinstance(hint, type) and issubclass(hint, (np.integer, np.bool_)):  # as Beam types the columns of Parquet
+        hint = int if issubclass(hint, np.integer) else bool
     if hint not in _KINDS:
-        more = ": sums of floats depend on the order, make it a Decimal" if hint is float else ""
+        is_float = isinstance(hint, type) and issubclass(hint, (float, np.floating))
+        more = ": sums of floats depend on the order, make it a Decimal" if is_float else ""
         raise ValueError(f"the field {name!r} is {hint}, expected {', '.join(kind.__name__ for kind in _KINDS)}{more}")
     return _KINDS[hint]
 

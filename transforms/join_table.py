@@ -10,6 +10,7 @@ import apache_beam as beam
 import polars as pl
 
 from schemas.elements.frames import Batch
+from schemas.elements.wiring import check_elements, tell_rows, try_on
 from schemas.record_type import Column
 from transforms.counting import FILTERED, count_rows
 from transforms.parse.values import POLARS_TYPES
@@ -19,7 +20,6 @@ How = Literal["left", "inner"]
 _KEY, _MATCHED = "_join_key", "_is_matched"
 
 
-@beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Batch)
 @dataclass(eq=False)
 class JoinTable(beam.PTransform):
@@ -62,7 +62,10 @@ class JoinTable(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Wire the one step."""
-        return batches | "JoinTable" >> beam.ParDo(_JoinFn(self._table, self.on, self.how))
+        check_elements(batches, "JoinTable", Batch)
+        columns = self._table.clear().drop(_KEY, _MATCHED)
+        rows = try_on(batches, "JoinTable", lambda rows: rows.with_columns(pl.col(self.on)).hstack(columns))
+        return tell_rows(batches | "JoinTable" >> beam.ParDo(_JoinFn(self._table, self.on, self.how)), rows)
 
 
 @beam.typehints.with_output_types(Batch)

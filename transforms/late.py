@@ -12,6 +12,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from schemas.elements.block import NOTHING_IS_LATE, Block
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
+from schemas.elements.wiring import check_elements, known_rows, tell_rows
 from schemas.record_type import Rejected
 from schemas.text.records import find_records
 from schemas.times import to_datetime
@@ -43,17 +44,22 @@ class SplitLate(beam.PTransform):
 
         Raises:
             ValueError: it is negative.
+            TypeError: the windows are none.
         """
         super().__init__()
+        if not isinstance(self.windows, Windows):
+            raise TypeError(f"expected windows such as Windows.parse('1h'), got {self.windows!r}")
         if self.lateness_micros < 0:
             raise ValueError(f"lateness must not be negative, got {self.lateness_micros} us")
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wire the one step."""
+        check_elements(batches, "SplitLate", Batch)
         split = _SplitLateFn(self.windows, self.lateness_micros)
         outputs = batches | "SplitLate" >> beam.ParDo(split).with_outputs("late", main="records")
         outputs.records.element_type = Batch
         outputs.late.element_type = Rejected
+        tell_rows(outputs.records, known_rows(batches))
         return {"records": outputs.records, "late": outputs.late}
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from apache_beam.pvalue import TaggedOutput
 
 from schemas.elements.frames import RECORD, Batch
+from schemas.elements.wiring import check_elements, tell_rows, try_on
 from schemas.record_type import Rejected
 from schemas.text.records import find_records
 from transforms.counting import count_rejected
@@ -47,10 +48,13 @@ class RejectUnknown(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wire the one step."""
+        check_elements(batches, "RejectUnknown", Batch)
+        rows = try_on(batches, "RejectUnknown", lambda rows: rows.filter(pl.col(self.column).is_in(self.known)))
         reject = _RejectUnknownFn(self.column, self.known)
         outputs = batches | "RejectUnknown" >> beam.ParDo(reject).with_outputs("rejected", main="records")
         outputs.records.element_type = Batch
         outputs.rejected.element_type = Rejected
+        tell_rows(outputs.records, rows)
         return {"records": outputs.records, "rejected": outputs.rejected}
 
 

@@ -11,7 +11,8 @@ from apache_beam.transforms.window import FixedWindows, GlobalWindow, GlobalWind
 from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
-from schemas.elements.frames import EDGES, EVENT_TIME, Batch, Result
+from schemas.elements.frames import EDGES, EVENT_TIME, Batch, Result, edges
+from schemas.elements.wiring import check_elements, tell_rows, try_on
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import BUCKET, START, FrameCombine
@@ -33,7 +34,6 @@ SHORT_MICROS = 3_600 * MICROS_PER_SECOND
 WINDOWS_TOGETHER = 64
 
 
-@beam.typehints.with_input_types(Batch)
 @beam.typehints.with_output_types(Result)
 @dataclass
 class Aggregate(beam.PTransform):
@@ -75,8 +75,16 @@ class Aggregate(beam.PTransform):
 
         Raises:
             ValueError: there is no key, no value, a name twice, or a number out of range.
+            TypeError: the key is no tuple, a value is no aggregation, or the windows are none.
         """
         super().__init__()
+        if isinstance(self.by, str):
+            raise TypeError(f"by must be columns, as in by=({self.by!r},), got {self.by!r}")
+        if not isinstance(self.windows, Windows):
+            raise TypeError(f"expected windows such as Windows.parse('1h'), got {self.windows!r}")
+        for name, value in self.values.items():
+            if not isinstance(value, Aggregation):
+                raise TypeError(f"expected an aggregation such as Sum('price') for {name!r}, got {value!r}")
         if not self.values:
             raise ValueError(f"expected at least one value, got {self.values!r}")
         for name in ("emit_micros", "lateness_micros"):
@@ -95,7 +103,12 @@ class Aggregate(beam.PTransform):
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Reduce, shuffle, merge."""
+        check_elements(batches, "Aggregate", Batch)
         reduction = self.combine()
+        columns = try_on(batches, "Aggregate", lambda rows: _results_of(reduction, rows))
+        return tell_rows(self._aggregated(batches, reduction), columns)
+
+    def _aggregated(self, batches: beam.PCollection, reduction: FrameCombine) -> beam.PCollection:
         reduced = (
             batches
             | "AllTime" >> beam.WindowInto(GlobalWindows())
@@ -116,6 +129,14 @@ class Aggregate(beam.PTransform):
             placed = placed | "UntilTheyEnd" >> beam.WindowInto(ends)
         results = placed | "AtEnd" >> beam.GroupByKey() | "Merge" >> beam.ParDo(ResultsFn(reduction, self.windows))
         return results | "Results" >> beam.WindowInto(GlobalWindows())
+
+
+def _results_of(reduction: FrameCombine, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the results of rows of one window."""
+    reduced = reduction.reduce(rows, pl.lit(0).alias(BUCKET))
+    return reduction.results(reduction.merge([reduced], BUCKET), BUCKET).select(
+        *edges(pl.lit(0), pl.lit(0)), pl.exclude(BUCKET)
+    )
 
 
 @beam.typehints.with_output_types(tuple[int, pl.DataFrame])

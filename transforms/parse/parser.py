@@ -17,6 +17,7 @@ from apache_beam.pvalue import TaggedOutput
 from schemas.elements.beam_patches import patch_beam
 from schemas.elements.block import NOTHING_IS_LATE, Block, arrival_micros
 from schemas.elements.frames import EVENT_TIME, RECORD, Batch
+from schemas.elements.wiring import tell_rows
 from schemas.record_type import Column, Dialect, RecordType, Rejected
 from schemas.text.lines import Lines, find_lines
 from schemas.times import to_datetime
@@ -71,7 +72,7 @@ class BlockParser(ABC):
         known = {*record_type.names, EVENT_TIME}
         for name in (*columns, *reads):
             if name not in known:
-                raise ValueError(f"{record_type.name} has no column {name!r}")
+                raise ValueError(f"{record_type.name} has no column {name!r}, only {', '.join(record_type.names)}")
         check_names((*wanted, *reads), record_type)
         first = dict.fromkeys((*([time] if time else []), *(name for name in reads if name != EVENT_TIME)))
         then = (name for name in dict.fromkeys(wanted) if name not in first and name != EVENT_TIME)
@@ -125,6 +126,12 @@ class BlockParser(ABC):
         Raises:
             ValueError: the record cannot be read at all.
         """
+
+    def no_rows(self) -> pl.DataFrame:
+        """Return the columns of all that is given, without rows."""
+        kinds = {self._name(column.name): column.kind for column in (*self._first, *self._then)}
+        types = {RECORD: pl.get_index_type(), EVENT_TIME: POLARS_TYPES["time"]}
+        return pl.DataFrame(schema={name: types.get(name) or POLARS_TYPES[kinds[name]] for name in self._output})
 
     def _name(self, column: str) -> str:
         return EVENT_TIME if column == self._type.event_time else column
@@ -288,11 +295,18 @@ class ParseRecords(beam.PTransform):
         patch_beam()
         if pcoll.element_type in (str, bytes):
             pcoll = pcoll | "GatherLines" >> BlocksOfLines(self.line_dialect())
-        parse = beam.ParDo(_ParseFn(self.parser())).with_outputs("rejected", "tallies", main="records")
+        elif pcoll.element_type != Block:
+            raise TypeError(
+                f"{type(self).__name__} takes lines (str or bytes) or blocks, got a PCollection of "
+                f"{pcoll.element_type}: if these are lines, say so by .with_output_types(str)"
+            )
+        parser = self.parser()
+        parse = beam.ParDo(_ParseFn(parser)).with_outputs("rejected", "tallies", main="records")
         outputs = pcoll | "ParseBlocks" >> parse
         given = {"records": Batch, "rejected": Rejected, "tallies": Tally}
         for name, element_type in given.items():
             outputs[name].element_type = element_type
+        tell_rows(outputs["records"], parser.no_rows() if isinstance(parser, BlockParser) else None)
         return {name: outputs[name] for name in given}
 
     def line_dialect(self) -> Dialect:

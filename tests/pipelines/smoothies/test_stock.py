@@ -357,7 +357,7 @@ def test_from_messages_to_files_and_a_table(options, tmp_path):
     with beam.Pipeline(options=options) as pipeline:
         kinds = {}
         for kind, blocks in blocks_of(told).items():
-            given = pipeline | f"Create {kind}" >> beam.Create(blocks)
+            given = pipeline | f"Create {kind}" >> beam.Create(blocks).with_output_types(Block)
             wanted = ("product_id", *COLUMNS[kind])
             kinds[kind] = (given | f"Parse {kind}" >> parse_as(TOPICS[kind][1], wanted))["records"]
         stock = kinds | TrackStock(lateness_micros=HOUR)
