@@ -15,6 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 BENCH_VENV := .venv-bench
+SITE_VENV := .venv-site
 # Spark's connector for Kafka is not there for every version of Spark.
 BENCH_PACKAGES := duckdb pandas bytewax pathway 'pyspark<4.3' quixstreams confluent-kafka
 ROWS ?= 10000000
@@ -28,7 +29,7 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo page setup test lint types format docs pictures bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
+.PHONY: help demo page setup test lint types format docs pictures site bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +65,11 @@ docs: setup prism jars flink-jars s3-server ## run every command and snippet of 
 
 pictures: setup ## draw the pictures of the README and the docs from seeded data, into docs/pictures
 	@$(BIN)/python -m scripts.pictures $(PICTURES)
+
+site: $(SITE_VENV)/.ready ## build the documentation as a site in out/site/html, with a search of its own
+	@$(SITE_VENV)/bin/python scripts/site_pages.py
+	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build --quiet
+	@echo "out/site/html; look at it by: python -m http.server --bind 127.0.0.1 --directory out/site/html"
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
@@ -116,7 +122,7 @@ flink-stop: ## stop that cluster
 	@scripts/flink.sh stop
 
 clean: ## remove the environments and everything that was built or kept between runs, but not out/
-	@rm -rf $(VENV) $(BENCH_VENV) build dist *.egg-info out/bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(BENCH_VENV) $(SITE_VENV) build dist *.egg-info out/bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -135,6 +141,13 @@ $(VENV)/.ready-test: setup.py pyproject.toml | $(VENV)/.ready
 	@echo "installing the test tools into $(VENV)"
 	@$(PIP) install 'pip>=25.1'
 	@PYTHONWARNINGS=ignore $(PIP) install --editable '.[all]' --group test
+	@touch $@
+
+$(SITE_VENV)/.ready: setup.py pyproject.toml
+	@scripts/make_venv.sh $(SITE_VENV) $(PYTHON)
+	@echo "installing what builds the site into $(SITE_VENV)"
+	@$(SITE_VENV)/bin/python -m pip --disable-pip-version-check --quiet install 'pip>=25.1'
+	@$(SITE_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group site
 	@touch $@
 
 $(BENCH_VENV)/.ready: setup.py

@@ -32,7 +32,8 @@ MSK = [
     *KAFKA,
     "aws-msk-iam-sasl-signer-python>=1.0.2",
 ]
-#: Beam YAML beside our transforms: Beam's own extra.
+#: Beam YAML beside our transforms: Beam's own extra. It is not in ``all``, for it has pandas, which Beam imports
+#: wherever it is: every run would begin later.
 YAML = [
     "apache-beam[yaml]>=2.77,<2.78",
 ]
@@ -56,7 +57,7 @@ PAGE = [
     "uvicorn>=0.40",
 ]
 #: Everything that somebody may want, but for what is tested and measured with.
-ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE, *YAML]
+ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE]
 
 setup(
     name="transaction-streams",

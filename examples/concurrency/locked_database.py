@@ -1,10 +1,11 @@
 """Two writers, one SQLite file: whoever does not wait, or reads before it writes, is told "database is locked".
 
-python -m examples.concurrency.locked_database
+python -m examples.concurrency.locked_database --seconds 0.5
 """
 
 from __future__ import annotations
 
+import argparse
 import sqlite3
 import subprocess
 import sys
@@ -63,9 +64,9 @@ def reading_first(path: str, other: subprocess.Popen[str]) -> str:
     return "written"
 
 
-def with_patience(path: str, other: subprocess.Popen[str]) -> str:
+def with_patience(path: str, other: subprocess.Popen[str], seconds: float) -> str:
     """Writes as this project does: takes the lock at once, waits for it, and tries again."""
-    threading.Timer(0.5, other.communicate, ["go on\n"]).start()
+    threading.Timer(seconds, other.communicate, ["go on\n"]).start()
     with closing(Database(parse_sql(f"sqlite:///{path}")[0])) as database:
         database.transact(lambda connection: connection.execute(sa.text("INSERT INTO sales VALUES ('mine')")))
     other.wait()
@@ -74,6 +75,9 @@ def with_patience(path: str, other: subprocess.Popen[str]) -> str:
 
 def main() -> None:
     """Shows all three."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long the other one has the lock (default: 0.5)")
+    seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "sales.db")
         with closing(sqlite3.connect(path)) as connection:
@@ -82,7 +86,7 @@ def main() -> None:
         other = other_writer(path)
         print(f"without patience: {without_patience(path)}")
         print(f"reading first: {reading_first(path, other)}")
-        print(f"with the lock from the beginning, and patience: {with_patience(path, other_writer(path))}")
+        print(f"with the lock from the beginning, and patience: {with_patience(path, other_writer(path), seconds)}")
 
 
 if __name__ == "__main__":

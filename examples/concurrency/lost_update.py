@@ -1,10 +1,11 @@
-"""Two processes add to one number: both read it, both write it, and one of the two is lost.
+"""Processes add to one number: all read it, all write it, and all but one of the additions are lost.
 
-python -m examples.concurrency.lost_update
+python -m examples.concurrency.lost_update --workers 2
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import sqlite3
 import tempfile
@@ -16,7 +17,7 @@ TIMES = 50
 
 
 def read_then_write(path: str, both: Barrier) -> None:
-    """Adds by reading the number, and writing it when the other one has read it, too."""
+    """Adds by reading the number, and writing it when the others have read it, too."""
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
         (before,) = connection.execute("SELECT number FROM total").fetchone()
         both.wait(30)
@@ -43,11 +44,11 @@ def by_key(path: str, both: Barrier) -> None:
             )
 
 
-def run(way: object, path: str) -> None:
-    """Does it in two processes at once."""
+def run(way: object, path: str, workers: int) -> None:
+    """Does it in so many processes at once."""
     spawn = multiprocessing.get_context("spawn")
-    both = spawn.Barrier(2)
-    processes = [spawn.Process(target=way, args=(path, both)) for _ in range(2)]  # type: ignore[arg-type]
+    both = spawn.Barrier(workers)
+    processes = [spawn.Process(target=way, args=(path, both)) for _ in range(workers)]  # type: ignore[arg-type]
     for process in processes:
         process.start()
     for process in processes:
@@ -61,6 +62,9 @@ def number(connection: sqlite3.Connection, query: str = "SELECT number FROM tota
 
 def main() -> None:
     """Shows all three."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=2, help="how many processes add (default: 2)")
+    workers = parser.parse_args().workers
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "totals.db")
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -68,14 +72,14 @@ def main() -> None:
             connection.execute("CREATE TABLE total (number INTEGER)")
             connection.execute("CREATE TABLE parts (name TEXT PRIMARY KEY, number INTEGER)")
             connection.execute("INSERT INTO total VALUES (0)")
-            run(read_then_write, path)
-            print(f"read, then write: {number(connection)} of 2")
+            run(read_then_write, path, workers)
+            print(f"read, then write: {number(connection)} of {workers}")
             connection.execute("UPDATE total SET number = 0")
-            run(in_the_database, path)
-            print(f"the database adds: {number(connection)} of {2 * TIMES}")
-            run(by_key, path)
+            run(in_the_database, path, workers)
+            print(f"the database adds: {number(connection)} of {workers * TIMES}")
+            run(by_key, path, workers)
             told = number(connection, "SELECT sum(number) FROM parts")
-            print(f"each under its key, twice: {told} of {2 * TIMES}")
+            print(f"each under its key, twice: {told} of {workers * TIMES}")
 
 
 if __name__ == "__main__":
