@@ -2,7 +2,7 @@
 
 import { el, setText } from "/static/dom.js";
 
-const SHAPES = { stopped: "□", starting: "◌", running: "▶", draining: "◔", done: "✓", failed: "✕" };
+const SHAPES = { stopped: "○", starting: "◌", running: "▶", draining: "◔", done: "✓", failed: "✕" };
 
 /** Return a mark: its dot, its whole, and update(state). */
 export function stateMark() {
