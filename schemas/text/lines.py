@@ -18,7 +18,8 @@ Words = npt.NDArray[np.uint64]
 NEWLINE, RETURN = 0x0A, 0x0D
 #: Comparing piece by piece keeps the result in the processor's cache: 2 ms for 16 MB, against 15 ms in one piece.
 _PIECE_BYTES = 1 << 18
-_WORD_BITS = 64
+_WORD_SHIFT = 6
+_WORD_BITS = 1 << _WORD_SHIFT
 
 
 def find_bits(data: bytes, byte: int) -> Words:
@@ -79,7 +80,8 @@ class Ranks:
 
     def before(self, offsets: Offsets) -> Offsets:
         """Return the count of bits before each offset."""
-        word, bit = offsets // _WORD_BITS, (offsets % _WORD_BITS).astype(np.uint64)
+        word: Offsets = offsets >> _WORD_SHIFT  # faster than // and %
+        bit: Words = (offsets & (_WORD_BITS - 1)).view(np.uint64)
         below = (np.uint64(1) << bit) - np.uint64(1)
         return self._before_word[word] + np.bitwise_count(self._bits[word] & below)
 
@@ -102,15 +104,17 @@ class Lines(NamedTuple):
 def find_byte(data: bytes, byte: int) -> Offsets:
     """Return the offsets of a byte, ascending."""
     bits = find_bits(data, byte)
-    words = np.flatnonzero(bits)
+    words = np.flatnonzero(bits != 0)
     left = bits[words]
-    found = []
+    found: list[Offsets] = []
     while len(words):
         lowest = left & (~left + np.uint64(1))
         found.append(words * _WORD_BITS + np.bitwise_count(lowest - np.uint64(1)))
         left ^= lowest
         more = left != 0
         words, left = words[more], left[more]
+    if len(found) == 1:
+        return found[0]
     return np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
 
