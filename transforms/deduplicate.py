@@ -20,7 +20,7 @@ from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch, FrameCo
 from schemas.elements.wiring import check_elements, known_rows, tell_rows, try_on
 from schemas.times import parse_duration
 from transforms.aggregate.live import is_live, not_before
-from transforms.counting import DUPLICATE, LATE, count_rows
+from transforms.counting import DUPLICATE, LATE, count_rows, counting
 from transforms.late import SplitLate
 from transforms.stateful import StatefulFn
 from transforms.time_sorted.fold import in_order
@@ -91,11 +91,12 @@ class Deduplicate(beam.PTransform):
         in_all_time = timely["records"] | "AllTime" >> beam.WindowInto(GlobalWindows())
         if is_live(batches):
             keyed = in_all_time | "OneKey" >> beam.Map(lambda batch: (0, batch)).with_output_types(tuple[int, Batch])
-            kept = keyed | "Deduplicate" >> beam.ParDo(DeduplicateFn(self.by, self._within, lateness))
+            kept = counting(keyed, "Deduplicate", DeduplicateFn(self.by, self._within, lateness), {"records": Batch})
         else:
             parts = in_all_time | "Buckets" >> beam.ParDo(_BucketsFn(self.by))
-            kept = parts | "Copies" >> beam.GroupByKey() | "Deduplicate" >> beam.ParDo(_AtEndFn(self.by, self._within))
-        return {"records": tell_rows(kept, known_rows(batches)), "late": timely["late"]}
+            grouped = parts | "Copies" >> beam.GroupByKey()
+            kept = counting(grouped, "Deduplicate", _AtEndFn(self.by, self._within), {"records": Batch})
+        return {"records": tell_rows(kept["records"], known_rows(batches)), "late": timely["late"]}
 
 
 def are_first(rows: pl.DataFrame, kept: pl.DataFrame, by: Sequence[str], within: int) -> pl.Series:
@@ -211,17 +212,17 @@ class DeduplicateFn(StatefulFn):
         kept: Any = beam.DoFn.StateParam(KEPT),
         known: Any = beam.DoFn.StateParam(KNOWN),
         forget: Any = beam.DoFn.TimerParam(FORGET),
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Any]:
         """Give the rows of a batch that are no copies, and keep their keys."""
         now, batch = known.read() or _Known(), element[1]
         if now.forgotten is not None:
             # No source gives such a row, but somebody's own elements may be behind the watermark as far as they like.
             timely = batch.rows.filter(_micros() + self._lateness >= now.forgotten)
-            count_rows(LATE, batch, batch.rows.height - timely.height)
+            yield from count_rows(LATE, batch, batch.rows.height - timely.height)
             batch = batch._replace(rows=timely)
         keys = self._read(now, kept)
         rows = batch.rows.filter(are_first(batch.rows, keys, self._by, self._within))
-        count_rows(DUPLICATE, batch, batch.rows.height - rows.height)
+        yield from count_rows(DUPLICATE, batch, batch.rows.height - rows.height)
         if not rows.height:
             return
         added = rows.select(_columns(self._by)).drop_nulls(self._by)
@@ -301,11 +302,11 @@ class _AtEndFn(beam.DoFn):
         self._by = tuple(by)
         self._within = within
 
-    def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Batch]:
+    def process(self, element: tuple[int, Iterable[pl.DataFrame]]) -> Iterator[Any]:
         rows = in_order(pl.concat(element[1]).select(pl.exclude(RECORD), RECORD))
         is_first = are_first(rows, pl.DataFrame(), self._by, self._within)
         for (is_counted,), part in rows.with_columns(is_first.alias(_ROW)).partition_by(_COUNTED, as_dict=True).items():
             kept = part.filter(_ROW).drop(_ROW, _COUNTED)
-            count_rows(DUPLICATE, Batch(kept, NO_BLOCK, is_counted=is_counted), part.height - kept.height)
+            yield from count_rows(DUPLICATE, Batch(kept, NO_BLOCK, is_counted=is_counted), part.height - kept.height)
             if kept.height:
                 yield Batch(kept, NO_BLOCK, is_counted=is_counted)

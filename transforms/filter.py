@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 import polars as pl
 
 from schemas.elements.frames import Batch
 from schemas.elements.wiring import check_elements, tell_rows, try_on
-from transforms.counting import FILTERED, count_rows
+from transforms.counting import FILTERED, count_rows, counting
 
 
 @beam.typehints.with_output_types(Batch)
@@ -28,7 +29,8 @@ class KeepRows(beam.PTransform):
         """Wire the one step."""
         check_elements(batches, "KeepRows", Batch)
         rows = try_on(batches, "KeepRows", lambda rows: rows.filter(self.where))
-        return tell_rows(batches | "KeepRows" >> beam.ParDo(_KeepFn(self.where)), rows)
+        kept = counting(batches, "KeepRows", _KeepFn(self.where), {"records": Batch})
+        return tell_rows(kept["records"], rows)
 
 
 @beam.typehints.with_output_types(Batch)
@@ -36,8 +38,8 @@ class _KeepFn(beam.DoFn):
     def __init__(self, where: pl.Expr) -> None:
         self._where = where
 
-    def process(self, batch: Batch) -> Iterator[Batch]:
+    def process(self, batch: Batch) -> Iterator[Any]:
         kept = batch.rows.filter(self._where)
-        count_rows(FILTERED, batch, batch.rows.height - kept.height)
+        yield from count_rows(FILTERED, batch, batch.rows.height - kept.height)
         if kept.height:
             yield batch._replace(rows=kept)

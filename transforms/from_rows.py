@@ -13,6 +13,7 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
@@ -23,7 +24,7 @@ from schemas.elements.frames import EVENT_TIME, NO_BLOCK, RECORD, Batch
 from schemas.elements.wiring import tell_rows
 from schemas.record_type import DECIMAL_PLACES, Column, ColumnKind
 from schemas.times import to_micros
-from transforms.counting import READ, count
+from transforms.counting import READ, count, counting
 from transforms.parse.values import POLARS_TYPES
 
 #: So many rows make a frame at most; a small one costs as much as a big one.
@@ -76,10 +77,10 @@ class FromRows(beam.PTransform):
         if self.time and self.time not in names:
             raise ValueError(f"no column {self.time!r} for the event time, only {', '.join(names)}")
         kinds = {column.name: "time" if column.name == self.time else column.kind for column in columns}
-        gathered = rows | "GatherRows" >> beam.ParDo(_GatherFn(kinds, self.time))
+        gathered = counting(rows, "GatherRows", _GatherFn(kinds, self.time), {"records": Batch})
         types = {EVENT_TIME if name == self.time else name: POLARS_TYPES[kind] for name, kind in kinds.items()}
         schema: dict[str, Any] = {RECORD: pl.get_index_type(), **types, EVENT_TIME: POLARS_TYPES["time"]}
-        return tell_rows(gathered, pl.DataFrame(schema=schema))
+        return tell_rows(gathered["records"], pl.DataFrame(schema=schema))
 
 
 def _columns_of(element_type: Any) -> tuple[Column, ...]:
@@ -124,20 +125,24 @@ class _GatherFn(beam.DoFn):
         self._rows: list[tuple[Any, ...]] = []
         self._earliest = MAX_TIMESTAMP
 
-    def process(self, row: Any, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Batch]:
+    def process(self, row: Any, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
         if isinstance(row, _TABLES):
             table = cast(pl.DataFrame, pl.from_arrow(row)) if not isinstance(row, pl.DataFrame) else row
             if missing := [name for name in self._kinds if name not in table.columns]:
                 raise ValueError(f"a table lacks {missing[0]!r}, it has only {', '.join(table.columns)}")
             for values in table.select(*self._kinds).iter_slices(MOST_ROWS):
                 yield self._batch([*values.iter_rows()], [timestamp] * values.height)
+            yield from count(READ, table.height)
             return
         self._rows.append((timestamp, *_values(row, self._kinds)))
         self._earliest = min(self._earliest, timestamp)
         if len(self._rows) >= MOST_ROWS:
+            yield from count(READ, len(self._rows))
             yield self._gathered()
 
-    def finish_bundle(self) -> Iterator[WindowedValue]:
+    def finish_bundle(self) -> Iterator[Any]:
+        for counted in count(READ, len(self._rows)):
+            yield TaggedOutput(counted.tag, WindowedValue(counted.value, self._earliest, [GlobalWindow()]))
         if self._rows:
             # Not later than any of its rows, or the watermark might pass them.
             yield WindowedValue(self._gathered(), self._earliest, [GlobalWindow()])
@@ -147,7 +152,6 @@ class _GatherFn(beam.DoFn):
         return self._batch([row[1:] for row in rows], [row[0] for row in rows])
 
     def _batch(self, rows: Sequence[tuple[Any, ...]], timestamps: Sequence[Timestamp]) -> Batch:
-        count(READ, len(rows))
         columns = zip(self._kinds.items(), zip(*rows, strict=True), strict=True)
         series = [_series(EVENT_TIME if name == self._time else name, values, kind) for (name, kind), values in columns]
         if not self._time:

@@ -12,7 +12,7 @@ import polars as pl
 from schemas.elements.frames import Batch
 from schemas.elements.wiring import check_elements, tell_rows, try_on
 from schemas.record_type import Column
-from transforms.counting import FILTERED, count_rows
+from transforms.counting import FILTERED, count_rows, counting
 from transforms.parse.values import POLARS_TYPES
 from transforms.untyped.column_counts import UNMATCHED, count_columns
 
@@ -65,7 +65,8 @@ class JoinTable(beam.PTransform):
         check_elements(batches, "JoinTable", Batch)
         columns = self._table.clear().drop(_KEY, _MATCHED)
         rows = try_on(batches, "JoinTable", lambda rows: rows.with_columns(pl.col(self.on)).hstack(columns))
-        return tell_rows(batches | "JoinTable" >> beam.ParDo(_JoinFn(self._table, self.on, self.how)), rows)
+        join = _JoinFn(self._table, self.on, self.how)
+        return tell_rows(counting(batches, "JoinTable", join, {"records": Batch})["records"], rows)
 
 
 @beam.typehints.with_output_types(Batch)
@@ -75,7 +76,7 @@ class _JoinFn(beam.DoFn):
         self._on = on
         self._how = how
 
-    def process(self, batch: Batch) -> Iterator[Batch]:
+    def process(self, batch: Batch) -> Iterator[Any]:
         keyed = batch.rows.with_columns(pl.col(self._on).cast(pl.String).alias(_KEY))
         rows = keyed.join(self._table, _KEY, how="left", maintain_order="left")
         unmatched = rows[_MATCHED].null_count()
@@ -83,7 +84,7 @@ class _JoinFn(beam.DoFn):
             count_columns({UNMATCHED + self._on: unmatched})
         if self._how == "inner":
             rows = rows.filter(_MATCHED)
-            count_rows(FILTERED, batch, unmatched)
+            yield from count_rows(FILTERED, batch, unmatched)
         if rows.height:
             yield batch._replace(rows=rows.drop(_KEY, _MATCHED))
 

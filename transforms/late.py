@@ -16,7 +16,7 @@ from schemas.elements.wiring import check_elements, known_rows, tell_rows
 from schemas.record_type import Rejected
 from schemas.text.records import find_records
 from schemas.times import to_datetime
-from transforms.counting import LATE, count_rows
+from transforms.counting import LATE, count_rows, counting
 from transforms.windows import Windows
 
 
@@ -56,9 +56,7 @@ class SplitLate(beam.PTransform):
         """Wire the one step."""
         check_elements(batches, "SplitLate", Batch)
         split = _SplitLateFn(self.windows, self.lateness_micros)
-        outputs = batches | "SplitLate" >> beam.ParDo(split).with_outputs("late", main="records")
-        outputs.records.element_type = Batch
-        outputs.late.element_type = Rejected
+        outputs = counting(batches, "SplitLate", split, {"records": Batch, "late": Rejected})
         tell_rows(outputs.records, known_rows(batches))
         return {"records": outputs.records, "late": outputs.late}
 
@@ -75,7 +73,7 @@ class _SplitLateFn(beam.DoFn):
             return
         is_late = self._windows.last_end(pl.col(EVENT_TIME)) + self._lateness <= watermark
         late = batch.rows.filter(is_late)
-        count_rows(LATE, batch, late.height)
+        yield from count_rows(LATE, batch, late.height)
         if late.height < batch.rows.height:
             yield batch._replace(rows=batch.rows.filter(~is_late)) if late.height else batch
         for rejected in _raw_records(batch.block, late):

@@ -14,7 +14,7 @@ from schemas.elements.frames import RECORD, Batch
 from schemas.elements.wiring import check_elements, tell_rows, try_on
 from schemas.record_type import Rejected
 from schemas.text.records import find_records
-from transforms.counting import count_rejected
+from transforms.counting import count_rejected, counting
 
 #: So many characters of a value stand in the reason.
 _SHOWN = 60
@@ -51,9 +51,7 @@ class RejectUnknown(beam.PTransform):
         check_elements(batches, "RejectUnknown", Batch)
         rows = try_on(batches, "RejectUnknown", lambda rows: rows.filter(pl.col(self.column).is_in(self.known)))
         reject = _RejectUnknownFn(self.column, self.known)
-        outputs = batches | "RejectUnknown" >> beam.ParDo(reject).with_outputs("rejected", main="records")
-        outputs.records.element_type = Batch
-        outputs.rejected.element_type = Rejected
+        outputs = counting(batches, "RejectUnknown", reject, {"records": Batch, "rejected": Rejected})
         tell_rows(outputs.records, rows)
         return {"records": outputs.records, "rejected": outputs.rejected}
 
@@ -78,6 +76,6 @@ class _RejectUnknownFn(beam.DoFn):
             shown = repr(value if value is None or len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
             reason = f"{self._column} {shown} is not among the {len(self._known)} that are known"
             rejected.append(batch.block.rejected(int(starts[number]), int(stops[number]), reason))
-        count_rejected(rejected, batch.block)
+        yield from count_rejected(rejected, batch.block)
         for record in rejected:
             yield TaggedOutput("rejected", record)

@@ -23,7 +23,7 @@ from schemas.elements.block import Block, Span
 from schemas.elements.frames import RECORD
 from schemas.record_type import Rejected
 from schemas.text.lines import Lines, are_utf8, find_lines
-from transforms.counting import FILTERED, READ, count, count_rejected
+from transforms.counting import FILTERED, READ, count, count_rejected, counting
 from transforms.parse.parser import decoded, read_json_object
 from transforms.parse.patterns import FEW_LINES, LINE, line_texts
 from transforms.parse.values import shown
@@ -148,11 +148,9 @@ class SplitByType(beam.PTransform):
     def expand(self, blocks: beam.PCollection) -> dict[str, beam.PCollection]:
         """Wire the one step."""
         split = _SplitFn(self.telling, self.wanted)
-        outputs = blocks | "SplitByType" >> beam.ParDo(split).with_outputs(*self.wanted, REJECTS)
-        given = {name: outputs[name] for name in (*self.wanted, REJECTS)}
-        for name, pcoll in given.items():
-            pcoll.element_type = Rejected if name == REJECTS else Block
-        return given
+        given = {REJECTS: Rejected, **dict.fromkeys(self.wanted, Block)}
+        outputs = counting(blocks, "SplitByType", split, given)
+        return {name: outputs[name] for name in (*self.wanted, REJECTS)}
 
 
 class Split(NamedTuple):
@@ -184,16 +182,15 @@ class _SplitFn(ThreadedFn[Block, Split]):
         return split_block(element, self._telling)
 
     def outputs(self, done: Split, element: Block) -> Iterator[Any]:
-        count(READ, len(done.rejected))
-        count_rejected(done.rejected, element)
-        for rejected in done.rejected:
-            yield TaggedOutput(REJECTS, rejected)
+        yield from count(READ, len(done.rejected))
+        yield from count_rejected(done.rejected, element)
+        yield from done.rejected
         for kind, (block, records) in done.blocks.items():
             if kind in self._wanted:
                 yield TaggedOutput(kind, block)
             else:
-                count(READ, records)
-                count(FILTERED, records)
+                yield from count(READ, records)
+                yield from count(FILTERED, records)
 
     def _kind_of(self, block: Block) -> str | None:
         """Return the kind that the origins tell, if they all tell the same."""

@@ -22,10 +22,12 @@ from pipelines.runtime.options import StreamOptions
 from pipelines.runtime.progress_line import Progress, summary
 from pipelines.runtime.runners import Runner
 from pipelines.runtime.signals import Signals
+from pipelines.runtime.summary import Summary
 from pipelines.runtime.verdict import find_faults, is_all_lost, tell_rejected, tell_unread
 from pipelines.runtime.written import NAMESPACE as WRITTEN
 from pipelines.runtime.written import LineFiles, check_results, where_written
 from schemas.forms.form import Form
+from schemas.object_path import is_remote
 from schemas.text.readable import readable_lines
 from sinks.console.screen import finish_screens
 from sinks.files.atomic import SinkError
@@ -41,8 +43,8 @@ _DEATH_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 
 _COUNTS_OF_A_PART = (
-    "warning: the job went on from a checkpoint or savepoint: the counts above are those since then, "
-    "and need not add up"
+    "the job went on from a checkpoint or savepoint, and the counts above are those since then: what became of all "
+    "records is not known here; give --summary PATH, of a place that the workers and this process share"
 )
 
 Build = Callable[[beam.Pipeline], None]
@@ -59,13 +61,18 @@ class Job:
         signals: Signals,
         runner: Runner,
         form: Form,
+        summary: Summary | None = None,
     ) -> None:
         self._options = options
+        self._summary = summary
         self._form = form
         self._progress = progress
         self._signals = signals
         self._build = build
         self._runner = runner
+        job = runner.job
+        if summary is not None and job is not None and (is_remote(summary.path) or (summary.path and job.is_here)):
+            job.has_told_its_end = lambda: summary.read() is not None
         self._done = threading.Event()
         self._result: Any = None
         self._lines = LineFiles()
@@ -80,15 +87,15 @@ class Job:
         if self._options.detach and self._failure is None and self._runner.job is not None:
             print(self._runner.job.id, flush=True)
             return OK
+        whole = self._whole_counts()
+        counts = whole or counts
         progress.note(summary(counts, time.monotonic() - began))
         self._tell_rejected(counts)
         if self._failure is not None:
             return fail(explain(self._failure))
-        is_part = self._runner.job is not None and self._runner.job.has_begun_again
-        if is_part:
-            progress.note(_COUNTS_OF_A_PART, is_due=True)
-        elif counts["read"] != sum(counts[name] for name in COUNTS if name != "read"):
-            return fail("the counts do not balance; please report this")
+        is_part = whole is None and self._runner.job is not None and self._runner.job.has_begun_again
+        if wrong := self._find_imbalance(counts, is_told=whole is not None, is_part=is_part):
+            return fail(wrong)
         files = self._counters(WRITTEN, [output.path for output in self._options.outputs])
         try:
             check_results(self._options, files)
@@ -104,9 +111,31 @@ class Job:
         if not (counts[READ] or board.failures() or is_part):
             progress.note(tell_unread([address.text for address in self._options.inputs]))
         faults = find_faults(counts, self._options.rejected_limit, self._form)
+        if is_part and not self._is_stopped_elsewhere():
+            faults.append(_COUNTS_OF_A_PART)
         if faults or board.failures():
             return fail("; ".join([*board.failures(), *faults]))
         return self._signals.status if self._signals.count else OK
+
+    def _find_imbalance(self, counts: Counter[str], *, is_told: bool, is_part: bool) -> str:
+        """Return what is wrong with the counts, empty if nothing is; those of a part of the job need not add up."""
+        if self._summary is not None and self._summary.path and not (is_told or self._is_stopped_elsewhere()):
+            where = f" in {self._options.summary}" if self._options.summary else ""
+            return f"the job has ended before its end: it has not told what became of all records{where}"
+        if not is_part and counts[READ] != sum(counts[name] for name in COUNTS if name != READ):
+            return "the counts do not balance; please report this"
+        return ""
+
+    def _whole_counts(self) -> Counter[str] | None:
+        """Return what became of all records, of this run and of what it went on from; None where nobody has told."""
+        if self._summary is None or self._failure is not None:
+            return None
+        return self._summary.read()
+
+    def _is_stopped_elsewhere(self) -> bool:
+        """Tell whether the job was stopped in the middle, with its state, the sums of what it has counted among it."""
+        job = self._runner.job
+        return job is not None and job.is_stopped_in_the_middle
 
     def _await_end(self) -> None:
         """Start the thread, and show what there is to see until the job or its runner has ended."""
@@ -172,6 +201,9 @@ class Job:
         try:
             pipeline = beam.Pipeline(options=self._options.beam)
             self._build(pipeline)
+            if self._summary is not None:
+                self._summary.add_to(pipeline)
+                self._summary.begin()
             if self._runner.job is None or self._runner.job.is_here:
                 self._lines.hold(pipeline, self._options.destinations)
             self._result = pipeline.run()

@@ -42,6 +42,7 @@ class StreamOptions(KafkaOptions):
         works_here: whether the runner works in this process.
         beam_flags: those of them that were given.
         spread: how sources are spread over the workers of a cluster.
+        balance: a file for what became of all records, where none was asked for and this process needs it.
     """
 
     own_names: tuple[str, ...]
@@ -51,6 +52,7 @@ class StreamOptions(KafkaOptions):
     works_here: bool = False
     beam_flags: tuple[str, ...] = ()
     spread: Spread | None = None
+    balance: str = ""
 
     def view_as(self, view: type[_View]) -> _View:
         """Return options of Beam's."""

@@ -30,6 +30,7 @@ def check_paths(options: StreamOptions, files: Sequence[str]) -> None:
     """
     read = list(_read(options))
     records = [path for path in (options.rejected, options.late) if path]
+    files = [*files, *([options.summary] if options.summary else [])]
     shared = dict.fromkeys(output.shared_file for output in options.destinations if output.shared_file)
     for path in (*files, *records, *shared):
         if is_among(path, read):

@@ -25,9 +25,11 @@ from pipelines.runtime.program import deaf_logging, run_program
 from pipelines.runtime.results_out import check_outputs, draw_chart, open_input, write_records, write_results
 from pipelines.runtime.run import refuse, run
 from pipelines.runtime.shared_options import RECORDS, RESULTS
+from pipelines.runtime.summary import summing_up
 from schemas.forms.form import Form
 from schemas.record_type import RecordType
 from sinks.charts.draw import Chart
+from sinks.files.atomic import check_writable
 from sinks.output import Table
 
 __all__ = ["Built", "Group", "Option", "Pipeline", "Ready", "StreamOptions", "Table", "run_program"]
@@ -157,10 +159,12 @@ class Pipeline:
                 options.output = list(self.default_output)
             settle_for_flink(options, is_output_given=is_output_given)
             ready = self.prepare(options) if self.prepare is not None else self._prepare(options)
+            if options.summary:
+                check_writable(options.summary)
         except (UsageError, ValueError, OSError) as error:
             return refuse(UsageError(str(error)))
-        with keeping(ready.keeper):
-            status = run(options, ready.build, ready.total_bytes, ready.form)
+        with keeping(ready.keeper), summing_up(options) as summary:
+            status = run(options, ready.build, ready.total_bytes, ready.form, summary)
         return status_of(status, ready.keeper)
 
     def _prepare(self, options: StreamOptions) -> Ready:

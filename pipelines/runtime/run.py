@@ -16,6 +16,7 @@ from pipelines.runtime.progress_line import Progress
 from pipelines.runtime.run_folder import run_folder
 from pipelines.runtime.runners import chosen_runner
 from pipelines.runtime.signals import Signals
+from pipelines.runtime.summary import Summary
 from pipelines.runtime.written import thrown_away
 from schemas.forms.form import Form
 from schemas.text.readable import readable_lines
@@ -23,7 +24,9 @@ from sources import drain
 from sources import progress as board
 
 
-def run(options: StreamOptions, build: Build, total_bytes: int | None, form: Form) -> int:
+def run(
+    options: StreamOptions, build: Build, total_bytes: int | None, form: Form, summary: Summary | None = None
+) -> int:
     """Build and run a pipeline and return the exit status.
 
     It is 0, 1 if the pipeline failed, 2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. The first of these two
@@ -36,6 +39,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: For
         build: applies the transforms.
         total_bytes: how much there is to read, for the progress line; None where nobody knows.
         form: how records are written, so that it can be said what they are not.
+        summary: what became of all records is to be there at the end; None where only metrics tell.
     """
     board.reset()
     board.watch()
@@ -48,7 +52,7 @@ def run(options: StreamOptions, build: Build, total_bytes: int | None, form: For
         try:
             with run_folder() as folder, chosen_runner(options, progress, folder) as runner:
                 signals.check()
-                with contextlib.closing(Job(options, build, progress, signals, runner, form)) as job:
+                with contextlib.closing(Job(options, build, progress, signals, runner, form, summary)) as job:
                     return job.run()
         except UsageError as error:
             return refuse(error)

@@ -107,6 +107,14 @@ TOLD = Group(
     ),
     Option("--late", "write records that came too late here, as JSON lines", "PATH", type=path_to_write, is_rare=True),
     Option(
+        "--summary",
+        "write here, as JSON, what became of all records, when the input has ended: counted by the job itself, so that "
+        "restarts change nothing",
+        "PATH",
+        type=path_to_write,
+        is_rare=True,
+    ),
+    Option(
         "--metrics-port",
         "tell how the run is doing on this port of 127.0.0.1, or of another host, as Prometheus reads it (/metrics, "
         "/health); 0 for any free one",

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.runtime.summary import Summary
 from schemas.bank import TRANSFERS
 from schemas.elements.block import NOTHING_IS_LATE, Block, Span
 from schemas.http import RESPONSES
@@ -75,9 +76,12 @@ def test_all_that_was_read_is_accounted_for(name, data, is_bounded, tmp_path_fac
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.runtime.pipeline.open_input", lambda *_: _Blocks(blocks, is_bounded))
         module.PIPELINE._prepare(options).build(pipeline)
+    summary = Summary(str(folder / "summary.json"), name)
+    summary.add_to(pipeline)
     done = pipeline.run()
     done.wait_until_finish()
     counts = counts_of(done)
     read = sum(1 for block in blocks for line in block.data.split(b"\n") if line)
     assert counts["read"] == read
     assert read == sum(counts[outcome] for outcome in COUNTS if outcome != "read"), counts
+    assert summary.read() == {each: counts[each] for each in COUNTS}, "as data they are others"

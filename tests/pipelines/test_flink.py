@@ -158,8 +158,14 @@ def test_a_detached_job_goes_on_from_a_savepoint_with_nothing_lost_or_doubled(cl
     assert kept.returncode == 0, kept.stderr
     assert cluster.rest.state(job) == "FINISHED"
     before = (folder / "r.jsonl").read_bytes()
-    done = run_here(capsys, *command, f"--savepoint_path={kept.stdout.strip()}")
+    summary = tmp_path / "summary.json"
+    done = run_here(capsys, *command, f"--savepoint_path={kept.stdout.strip()}", "--summary", summary)
     assert done.status == 0, done.err
+    # Of both runs together, though the first one was never told of the file.
+    assert done.balance.read == lines_of(torn_tape)
+    assert done.balance.rejected == lines_of(whole / "r.jsonl")
+    assert (told := json.loads(summary.read_text()))["complete"], told
+    assert (told["read"], told["balances"]) == (lines_of(torn_tape), True)
     assert (folder / "r.jsonl").read_bytes().startswith(before)
     assert digest(folder / "r.jsonl") == digest(whole / "r.jsonl")
     assert digest(*windows_in(folder)) == digest(*windows_in(whole))
@@ -179,6 +185,8 @@ def test_a_killed_worker_is_replaced_and_no_line_is_lost_or_doubled(cluster, tor
         done = program.finish()
     assert done.status == 0, done.err
     assert out.read_bytes() == torn_tape.read_bytes()
+    # The workers that were killed have counted, too: what became of all records is data of the job.
+    assert done.balance == (lines_of(out), lines_of(out), 0, 0, 0)
 
 
 @pytest.mark.soak

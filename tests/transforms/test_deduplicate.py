@@ -18,7 +18,7 @@ from schemas.times import MICROS_PER_SECOND, to_micros
 from sources import progress as board
 from tests.fakes import Bag, Steps, Value
 from tests.strategies import shuffled_cuts
-from tests.transforms.tools import as_known, counts_of
+from tests.transforms.tools import as_known, counts_of, without_counts
 from transforms import Count, deduplicate
 from transforms.aggregate.aggregate import Aggregate
 from transforms.deduplicate import Deduplicate, DeduplicateFn, _AtEndFn, _BucketsFn, are_first
@@ -52,7 +52,7 @@ class Worker:
 
     def add(self, rows) -> list[pl.DataFrame]:
         batch = Batch(frame_of(rows), NO_BLOCK)
-        return [b.rows for b in self.steps.any().process((0, batch), self.kept, self.known, self.timer)]
+        return [b.rows for b in without_counts(self.steps.any().process((0, batch), self.kept, self.known, self.timer))]
 
     def rise(self, second: float) -> int:
         """Lets the watermark rise; gives how often the timer fired."""
@@ -88,7 +88,7 @@ def bounded(listed, random) -> list[int]:
         for bucket, frame in split.process(Batch(frame_of(part), NO_BLOCK)):
             buckets[bucket].append(frame)
     at_end = _AtEndFn(BY, WITHIN * MICROS_PER_SECOND)
-    return numbers(batch.rows for element in buckets.items() for batch in at_end.process(element))
+    return numbers(batch.rows for element in buckets.items() for batch in without_counts(at_end.process(element)))
 
 
 def by_hand(listed) -> list[int]:

@@ -14,6 +14,7 @@ from schemas.times import to_micros
 from sources import progress as board
 from tests import oracle
 from tests.strategies import SALE, moments, windows
+from tests.transforms.tools import without_counts
 from transforms.late import SplitLate, _SplitLateFn
 from transforms.parse.delimited import Parser
 from transforms.windows import Windows
@@ -29,7 +30,7 @@ def split(block: Block, some: Windows, lateness: int):
     """Gives the parsed batch, the rows that were kept, and the late records."""
     batch = Batch(Parser(SALE)(block).rows, block)
     kept, late = [], []
-    for output in _SplitLateFn(some, lateness).process(batch):
+    for output in without_counts(_SplitLateFn(some, lateness).process(batch)):
         if isinstance(output, TaggedOutput):
             assert output.tag == "late"
             late.append(output.value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.metrics import MetricsFilter
+from apache_beam.pvalue import TaggedOutput
 
 from schemas.elements.block import Block
+from transforms.counting import COUNTED
 from transforms.parse import patterns
 from transforms.parse.parser import BlockParser, Parsed
 
@@ -28,6 +31,11 @@ def as_known(pcoll: beam.PCollection, *, is_bounded: bool) -> beam.PCollection:
     """Make Beam believe that the input has an end, or none: transforms go by that."""
     pcoll.is_bounded = is_bounded
     return pcoll
+
+
+def without_counts(outputs: Iterable[Any]) -> list[Any]:
+    """What a step gives besides what it has counted."""
+    return [output for output in outputs if not (isinstance(output, TaggedOutput) and output.tag == COUNTED)]
 
 
 def counts_of(done: Any) -> Counter[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import apache_beam as beam
 import polars as pl
+from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import FixedWindows, GlobalWindow, GlobalWindows, TimestampedValue
 from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
@@ -18,7 +19,7 @@ from transforms.aggregate.aggregations import Aggregation
 from transforms.aggregate.combine import BUCKET, START, FrameCombine
 from transforms.aggregate.live import LiveFn, is_live
 from transforms.aggregate.live_windows import LiveWindows
-from transforms.counting import USED, count_rows
+from transforms.counting import USED, count_rows, counting
 from transforms.windows import Windows
 
 #: Batches are reduced when so many rows have gathered: a small one costs as much as a big one.
@@ -109,11 +110,9 @@ class Aggregate(beam.PTransform):
         return tell_rows(self._aggregated(batches, reduction), columns)
 
     def _aggregated(self, batches: beam.PCollection, reduction: FrameCombine) -> beam.PCollection:
-        reduced = (
-            batches
-            | "AllTime" >> beam.WindowInto(GlobalWindows())
-            | "ReduceFrames" >> beam.ParDo(ReduceFn(reduction, self.windows))
-        )
+        in_all_time = batches | "AllTime" >> beam.WindowInto(GlobalWindows())
+        frames = {"frames": tuple[int, pl.DataFrame]}
+        reduced = counting(in_all_time, "ReduceFrames", ReduceFn(reduction, self.windows), frames)["frames"]
         is_over_soon = not self.emit_micros and not self.lateness_micros and 0 < self.windows.length <= SHORT_MICROS
         if is_live(batches, self.emit_micros) and not is_over_soon:
             live = LiveWindows(
@@ -156,13 +155,13 @@ class ReduceFn(beam.DoFn):
         self._waiting_rows = 0
         self._reduced: list[pl.DataFrame] = []
 
-    def process(self, batch: Batch) -> None:
-        """Take rows, and reduce them when they are many."""
-        count_rows(USED, batch, batch.rows.height)
+    def process(self, batch: Batch) -> Sequence[TaggedOutput]:
+        """Take rows, and reduce them when they are many; return how many they are."""
         self._waiting.append(batch.rows)
         self._waiting_rows += batch.rows.height
         if self._waiting_rows >= REDUCE_ROWS:
             self._reduce()
+        return count_rows(USED, batch, batch.rows.height)
 
     def _reduce(self) -> None:
         bucket = self._windows.bucket_start(pl.col(EVENT_TIME)).alias(BUCKET)

@@ -23,7 +23,7 @@ from schemas.text.lines import Lines, find_lines
 from schemas.times import to_datetime
 from sources import progress as board
 from sources.positions import delivery
-from transforms.counting import FILTERED, READ, Tally, count, count_rejected
+from transforms.counting import FILTERED, READ, Tally, count, count_rejected, counting
 from transforms.parse.lines_to_blocks import BlocksOfLines
 from transforms.parse.values import POLARS_TYPES, shown
 from transforms.threads import ThreadedFn
@@ -301,11 +301,8 @@ class ParseRecords(beam.PTransform):
                 f"{pcoll.element_type}: if these are lines, say so by .with_output_types(str)"
             )
         parser = self.parser()
-        parse = beam.ParDo(_ParseFn(parser)).with_outputs("rejected", "tallies", main="records")
-        outputs = pcoll | "ParseBlocks" >> parse
         given = {"records": Batch, "rejected": Rejected, "tallies": Tally}
-        for name, element_type in given.items():
-            outputs[name].element_type = element_type
+        outputs = counting(pcoll, "ParseBlocks", _ParseFn(parser), given)
         tell_rows(outputs["records"], parser.no_rows() if isinstance(parser, BlockParser) else None)
         return {name: outputs[name] for name in given}
 
@@ -339,9 +336,9 @@ class _ParseFn(ThreadedFn[Block, Parsed]):
         if element.watermark != NOTHING_IS_LATE:
             board.set_watermark(element.watermark)
         tally = Tally(done.records, done.records - len(done.rejected) - done.rows.height)
-        count(READ, tally.read)
-        count_rejected(done.rejected, element)
-        count(FILTERED, tally.filtered)
+        yield from count(READ, tally.read)
+        yield from count_rejected(done.rejected, element)
+        yield from count(FILTERED, tally.filtered)
         count_columns(done.columns)
         delivery.sort_out(element.receipt, int(done.rows.height > 0), len(done.rejected))
         yield TaggedOutput("tallies", tally)

@@ -20,7 +20,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.elements.frames import EVENT_TIME, FINAL_PANE, Frames, Result, decode_frame, edges, encode_frame
 from schemas.times import MICROS_PER_SECOND
 from transforms.aggregate.live import Change, Live, LiveFn, is_live
-from transforms.counting import LATE, count
+from transforms.counting import LATE, count, counting
 from transforms.time_sorted.fold import Fold, FoldOutput, between, fold_in_parts, in_order
 from transforms.time_sorted.sort_in_parts import SortInParts
 from transforms.time_sorted.speculate import SpeculativeState
@@ -70,15 +70,15 @@ class FoldTimeSorted(beam.PTransform):
 
         They are gathered before several PCollections become one, for there runners put down all elements.
         """
-        main, *others = self.fold.outputs
         all_frames = (frames,) if isinstance(frames, beam.PCollection) else frames
         is_bounded = not any(is_live(part, self.emit_micros) for part in all_frames)
         gathered = [_gathered(part, number, encoded=is_bounded) for number, part in enumerate(all_frames)]
         rows = gathered | "AllRows" >> beam.Flatten()
         if not is_bounded:
             live = LiveFn(LiveOrder(self.fold, self.lateness_micros, self.settle_micros), self.emit_micros)
-            folded = rows | "FoldRows" >> beam.ParDo(live).with_outputs(*others, main=main)
+            folded = counting(rows, "FoldRows", live, dict.fromkeys(self.fold.outputs, Result))
         else:
+            main, *others = self.fold.outputs
             fold_all = beam.ParDo(FoldAllFn(self.fold)).with_outputs(*others, main=main)
             folded = rows | "AllTogether" >> beam.GroupByKey() | "FoldRows" >> fold_all
         given = {name: folded[name] for name in self.fold.outputs}
@@ -193,8 +193,8 @@ class LiveOrder(Live):
         """Take rows; those that come after their moment was settled are left out, and counted as late."""
         memo = memo or _Memo()
         timely = between(rows, memo.settled, None)
-        count(LATE, rows.height - timely.height)
-        return Change(memo, timely, self._wake(memo, timely), is_new=timely.height > 0)
+        late = count(LATE, rows.height - timely.height)
+        return Change(memo, timely, self._wake(memo, timely), is_new=timely.height > 0, results=late)
 
     def settle(self, memo: _Memo, rows: pl.DataFrame, settled: Frames, until: int | None) -> Change:
         """Fold the rows that have been passed."""

@@ -17,7 +17,7 @@ from schemas.elements.frames import RECORD, Batch
 from schemas.record_type import Column, RecordType, Rejected
 from schemas.text.lines import Lines, are_records
 from schemas.text.records import find_records
-from transforms.counting import USED, count
+from transforms.counting import USED, count, counting
 from transforms.parse.delimited import Parser
 from transforms.parse.parser import RAW, Parsed, ParseRecords, decoded
 from transforms.parse.patterns import Pattern, read_alike
@@ -61,8 +61,8 @@ class ReadFields(ParseRecords):
     def expand(self, pcoll: beam.PCollection) -> dict[str, beam.PCollection]:
         """Parse, and count what is left."""
         outputs = super().expand(pcoll)
-        outputs["records"] = outputs["records"] | "CountUsed" >> beam.ParDo(_CountUsedFn())
-        outputs["records"].element_type = Batch
+        counted = counting(outputs["records"], "CountUsed", _CountUsedFn(), {"records": Batch})
+        outputs["records"] = counted["records"]
         return outputs
 
     def parser(self) -> Callable[[Block], Parsed]:
@@ -280,6 +280,6 @@ def unquoted(name: str, columns: Collection[str]) -> pl.Expr:
 
 @beam.typehints.with_output_types(Batch)
 class _CountUsedFn(beam.DoFn):
-    def process(self, batch: Batch) -> Iterator[Batch]:
-        count(USED, batch.rows.height)
+    def process(self, batch: Batch) -> Iterator[Any]:
+        yield from count(USED, batch.rows.height)
         yield batch

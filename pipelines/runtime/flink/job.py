@@ -37,7 +37,9 @@ class FlinkJobWatch:
 
     Beam's sources on Flink stay when all was read, since a job some of whose tasks have ended takes no more
     checkpoints. So a job that is at its end, all watermarks being at the end of time, is stopped here, with a savepoint
-    that nobody needs.
+    that nobody needs. For a moment after a job has gone on from a savepoint they may be there, too, before its readers
+    have told that they are not at their ends: so the job has to say itself that it is, by its summary, where that can
+    be seen here.
 
     Args:
         cluster: where it is.
@@ -46,6 +48,11 @@ class FlinkJobWatch:
         drain_file: its readers end when this is there; None where they cannot see it.
         note: shows a line.
         is_resumed: whether it begins with a savepoint.
+
+    Attributes:
+        id: what the cluster calls the job; empty until it is there.
+        is_stopped_in_the_middle: whether it was stopped with a savepoint, which has what it was at.
+        has_told_its_end: tells whether the job has said that it is at its end; True where that cannot be seen.
     """
 
     def __init__(
@@ -70,6 +77,8 @@ class FlinkJobWatch:
         self._known = {job.id for job in cluster.jobs()}
         self._thread = threading.Thread(target=self._watch, name="flink job", daemon=True)
         self.id = ""
+        self.is_stopped_in_the_middle = False
+        self.has_told_its_end: Callable[[], bool] = lambda: True
 
     @property
     def is_here(self) -> bool:
@@ -141,13 +150,16 @@ class FlinkJobWatch:
                     return
                 if self._is_draining.is_set() and self._drain_file is None and not self._target.is_loopback:
                     path = self._cluster.savepoint(self.id, is_last=True)
+                    self.is_stopped_in_the_middle = True
                     self._note(f"stopped with a savepoint, which has the open windows: --savepoint_path={path} goes on")
                     return
                 if time.monotonic() >= told + _TELL_SECONDS:
                     told = time.monotonic()
                     board.set_counts(self._cluster.counters(self.id, NAMESPACE))
                 ends = ends + 1 if self._cluster.is_read_to_its_end(self.id) else 0
-                if ends > 1:  # a worker that has just begun again may tell of its former life
+                if (
+                    ends > 1 and self.has_told_its_end()
+                ):  # a worker that has just begun again may tell of its former life
                     self._end()
                     return
             except FlinkError as error:

@@ -100,8 +100,10 @@ def settle_for_flink(options: StreamOptions, *, is_output_given: bool) -> None:
     if parallelism < 1:
         parallelism = _default_parallelism(target.master)
         options.view_as(FlinkRunnerOptions).parallelism = parallelism
-    file = drain_file(options.view_as(GoogleCloudOptions).job_name, target)
-    options.spread = Spread(parallelism, str(file or ""))
+    job = options.view_as(GoogleCloudOptions).job_name
+    options.spread = Spread(parallelism, str(drain_file(job, target) or ""))
+    if target.is_here or target.is_loopback:
+        options.balance = str(cache_folder() / "flink-balances" / quote(job, safe=""))
 
 
 def drain_file(job_name: str, target: FlinkTarget) -> Path | None:
@@ -145,7 +147,7 @@ def _misplaced(options: StreamOptions, target: FlinkTarget) -> Iterator[str]:
     for output in options.destinations:
         if isinstance(output, ConsoleOutput):
             yield "nobody sees what workers print: expected another --output than -"
-    for path in (*_files_written(options), options.rejected, options.late):
+    for path in (*_files_written(options), options.rejected, options.late, options.summary):
         if path and is_stream(path):
             yield f"{path} is a pipe or a device of this process: expected a file"
     for address in options.inputs:
@@ -154,7 +156,7 @@ def _misplaced(options: StreamOptions, target: FlinkTarget) -> Iterator[str]:
         return
     elsewhere = "workers elsewhere do not see the folder of this process"
     read = [address.path for address in options.inputs if address.scheme == "file"]
-    for path in (*read, *_files_written(options), options.rejected, options.late):
+    for path in (*read, *_files_written(options), options.rejected, options.late, options.summary):
         if path and not is_remote(path) and not os.path.isabs(path):  # noqa: PTH117
             yield f"{elsewhere}: expected an absolute path of a disk that they share, got {path!r}"
     for output in options.destinations:
@@ -184,7 +186,7 @@ def _make_absolute(options: StreamOptions) -> None:
         _absolute_output(text, output.shared_file, is_file=output.unit == "file")
         for text, output in zip(options.output or (), options.outputs, strict=True)
     ]
-    for name in ("rejected", "late"):
+    for name in ("rejected", "late", "summary"):
         if (path := getattr(options, name)) and not is_remote(path):
             setattr(options, name, os.path.abspath(path))  # noqa: PTH100
 
