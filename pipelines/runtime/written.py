@@ -91,6 +91,7 @@ class LineFiles(PipelineVisitor):
         """Know of none yet."""
         self.outputs: list[LineKeeper] = []
         self.others: list[LineKeeper] = []
+        self._tables: list[Callable[[], None]] = []
         self._made: set[str] = set()
         self._files: dict[LineKeeper, OpenLines] = {}
         self._held = ExitStack()
@@ -101,6 +102,8 @@ class LineFiles(PipelineVisitor):
         transform = transform_node.transform
         if isinstance(transform, WriteLines) and isinstance(transform.place, LineKeeper):
             self.outputs.append(transform.place)
+        elif hasattr(transform, "make_table"):
+            self._tables.append(transform.make_table)
         elif isinstance(transform, WriteRejected) and transform.place is not None:
             self.others.append(transform.place)
 
@@ -141,14 +144,16 @@ class LineFiles(PipelineVisitor):
     def finish(self, *, is_all_lost: bool) -> None:
         """Make the files that no record came to, or replace what is in them, after a run that came to its end.
 
-        A file that was written to is not changed by this.
+        A file that was written to is not changed by this. Tables of records are made, too, where they are not there.
 
         Args:
             is_all_lost: whether records were read and none could be used: outputs stay as they are then.
 
         Raises:
-            SinkError: a file cannot be written.
+            SinkError: a file cannot be written, or a table cannot be made.
         """
+        for make in [] if is_all_lost else self._tables:
+            make()
         for place in (*([] if is_all_lost else self.outputs), *self.others):
             self._files[place].make()
             self._made.add(place.path)

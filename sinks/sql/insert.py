@@ -83,6 +83,26 @@ class InsertRecords(beam.PTransform):
         """Wire the one step."""
         return pcoll | "InsertRows" >> beam.ParDo(_InsertFn(self))
 
+    @property
+    def kept_as_numbers(self) -> frozenset[str]:
+        """The fields whose values are numbers in the table, where they can be."""
+        is_sqlite = self.address.get_backend_name() == SQLITE
+        return frozenset(self.numbers if is_sqlite else ()).intersection(self.columns)
+
+    def make_table(self) -> None:
+        """Make the table, if it is not there, so that who asks it gets no rows rather than an error.
+
+        Raises:
+            SinkError: it cannot be made, or there is another one of that name.
+        """
+        columns = (*KEY, *(self.columns or (LINE,)))
+        table = _Table(self.address.get_backend_name(), self.table, columns, self.kept_as_numbers)
+        database = DATABASES.borrow(self.address)
+        try:
+            database.transact(lambda connection: table.require(connection, database), self.retry_seconds)
+        finally:
+            DATABASES.give_back(self.address, database)
+
 
 def table_rows(
     batch: Batch, columns: Sequence[str], numbers: Collection[str] = (), *, declared: bool = False
@@ -156,8 +176,7 @@ class _InsertFn(beam.DoFn):
         self._rows = 0
         self._database: Database | None = None
         self._table: _Table | None = None
-        is_sqlite = options.address.get_backend_name() == SQLITE
-        self._numbers = frozenset(options.numbers if is_sqlite else ()).intersection(options.columns)
+        self._numbers = options.kept_as_numbers
 
     def start_bundle(self) -> None:
         self._frames, self._receipts, self._rows = [], [], 0
@@ -195,9 +214,8 @@ class _InsertFn(beam.DoFn):
             raise database.error(f"{error}: table {options.table} could have but one of them") from None
 
         def work(connection: sa.Connection) -> None:
-            problem = table.prepare(connection) if is_new else ""
-            if problem:
-                raise database.error(problem)
+            if is_new:
+                table.require(connection, database)
             table.write(connection, rows)
 
         database.transact(work, options.retry_seconds)
@@ -222,7 +240,17 @@ class _Table:
         newer = {column: insert.excluded[column] for column in columns if column not in KEY}
         self._insert = insert.on_conflict_do_update(index_elements=list(KEY), set_=newer)
 
-    def prepare(self, connection: sa.Connection) -> str:
+    def require(self, connection: sa.Connection, database: Database) -> None:
+        """Make the table, if it is not there.
+
+        Raises:
+            SinkError: there is another one of that name.
+        """
+        problem = self._prepare(connection)
+        if problem:
+            raise database.error(problem)
+
+    def _prepare(self, connection: sa.Connection) -> str:
         """Make the table, if it is not there; return what is wrong with it, or an empty text."""
         inspector = make_table(connection, self.table)
         if inspector is None:

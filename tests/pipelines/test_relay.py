@@ -46,6 +46,27 @@ def rows_of(path: Path, query: str) -> list[tuple]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.parametrize(
+    ("text", "more", "status", "columns"),
+    [
+        ("time,item\n", [], 0, {"time", "item"}),
+        ("", ["--names", "a,b,c", "--columns", "a,b"], 0, {"a", "b"}),
+        ("", [], 0, {"line"}),
+        ('{"a": 1}\n', ["--read-as", "jsonl", "--where", "a = 2", "--columns", "a"], 0, {"a"}),
+        ("torn\n", ["--read-as", "jsonl", "--columns", "a"], 1, set()),
+    ],
+)
+def test_the_table_of_a_run_without_records_is_there(text, more, status, columns, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text(text)
+    database = tmp_path / "a.db"
+    options = ("--input", tmp_path / "in.csv", *more, "--output", f"sqlite:///{database}")
+    done = here(capsys, *options)
+    assert done.status == status, done.err
+    made = rows_of(database, "SELECT name FROM pragma_table_info('records')")
+    assert {name for (name,) in made} == columns | ({"relay", "arrival", "origin", "position"} if columns else set())
+    assert not columns or rows_of(database, "SELECT count(*) FROM records") == [(0,)]
+
+
 def test_records_leave_as_they_came_into_every_output(csv, tmp_path):
     names = ["a.txt", "a.csv", "a.jsonl", f"sqlite:///{tmp_path}/a.db", "-"]
     done = run("--input", "my.csv", "--output", *names, cwd=tmp_path)
