@@ -15,11 +15,11 @@ class Demo(NamedTuple):
     values: Mapping[str, Any] = {}
 
 
-#: Each sends without end: some records a second, so that one sees them come.
+#: Each sends without end: some records a second, so that one sees them come, and event time that moves faster.
 DEMOS = {
     "produce": Demo(("registers", "--rows=0", "--rate=400")),
     "errors": Demo(("http", "--rows=0", "--rate=400")),
-    "credit": Demo(("bank", "--rows=0", "--rate=40", "--fields=full")),
+    "credit": Demo(("bank", "--rows=0", "--speed=60", "--fields=full")),
     "sales": Demo(("smoothies", "--rows=0", "--rate=200")),
     "relay": Demo(("gps", "--rows=0", "--rate=5"), {"--read-as": "jsonl"}),
     "totals": Demo(
