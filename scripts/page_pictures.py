@@ -41,16 +41,10 @@ def take_pictures(folder: Path, options: Mapping[str, Sequence[str]]) -> None:
             with sync_playwright() as driver:
                 browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 for name, given in options.items():
-                    for scheme in ("light", "dark") if name == "sales" else ("light",):
-                        with browser.new_context(base_url=address, viewport=_SIZE, color_scheme=scheme) as context:
-                            context.set_default_timeout(_PATIENCE_MILLISECONDS)
-                            ending = "" if scheme == "light" else "-dark"
-                            _take(
-                                context.new_page(),
-                                name,
-                                _values(given) | _MORE.get(name, {}),
-                                folder / f"page-{name}{ending}.png",
-                            )
+                    with browser.new_context(base_url=address, viewport=_SIZE, color_scheme="light") as context:
+                        context.set_default_timeout(_PATIENCE_MILLISECONDS)
+                        values = _values(given) | _MORE.get(name, {})
+                        _take(context.new_page(), name, values, folder / f"page-{name}.png")
                 browser.close()
         finally:
             server.terminate()
@@ -77,5 +71,5 @@ def _take(tab: Any, name: str, values: Mapping[str, str], picture: Path) -> None
         raise SystemExit(f"pictures: {name} has failed: {' '.join(tab.locator('.reason').all_inner_texts())}")
     tab.wait_for_selector(".view-parts")
     tab.wait_for_timeout(_SETTLED_MILLISECONDS)
-    tab.add_style_tag(content=f"{_VARIES} {{ visibility: hidden }}")
+    tab.add_style_tag(content=f"{_VARIES} {{ display: none !important }}")
     tab.screenshot(path=picture)
