@@ -29,7 +29,7 @@ test docs soak flakes: export PYTHONDONTWRITEBYTECODE :=
 soak: export HYPOTHESIS_PROFILE ?= thorough
 
 .DEFAULT_GOAL := help
-.PHONY: help demo page setup test lint types format docs pictures site bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
+.PHONY: help demo page setup test lint types format docs pictures site notebooks bench soak flakes prism jars kafka kafka-topics kafka-stop flink-jars flink flink-stop s3-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ site: $(SITE_VENV)/.ready ## build the documentation as a site in out/site/html,
 	@$(SITE_VENV)/bin/python scripts/site_pages.py
 	@NO_MKDOCS_2_WARNING=1 $(SITE_VENV)/bin/mkdocs build --quiet
 	@echo "out/site/html; look at it by: python -m http.server --bind 127.0.0.1 --directory out/site/html"
+
+notebooks: setup prism ## run the notebooks whose outputs are kept in them anew
+	@$(BIN)/jupyter-execute --inplace --timeout=120 examples/first_steps.ipynb examples/live.ipynb
 
 bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)

@@ -17,6 +17,11 @@ NAMES = [
 PLOT = [
     "matplotlib>=3.9",
 ]
+#: Notebooks: the kernel, and charts. Beam's own interactive parts, which need pandas, are not used.
+NOTEBOOK = [
+    *PLOT,
+    "ipykernel>=6.29",
+]
 #: Sketches, for counts of visitors that need not be exact.
 SKETCHES = [
     "datasketches>=5.2",
@@ -57,7 +62,7 @@ PAGE = [
     "uvicorn>=0.40",
 ]
 #: Everything that somebody may want, but for what is tested and measured with.
-ALL = [*POSTGRESQL, *NAMES, *PLOT, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE]
+ALL = [*POSTGRESQL, *NAMES, *NOTEBOOK, *SKETCHES, *REGISTRY, *MSK, *S3, *PAGE]
 
 setup(
     name="transaction-streams",
@@ -98,6 +103,7 @@ setup(
         "postgresql": POSTGRESQL,
         "names": NAMES,
         "plot": PLOT,
+        "notebook": NOTEBOOK,
         "sketches": SKETCHES,
         "kafka": KAFKA,
         "registry": REGISTRY,
