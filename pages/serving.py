@@ -18,6 +18,7 @@ from pages.app import make_app
 from pages.database import Database
 from pages.door import Door
 from pages.jobs.jobs import all_jobs, drain
+from pages.peers import OwnConnections
 
 _LOCK = "page.lock"
 _OK = 0
@@ -40,7 +41,9 @@ def serve(door: Door, folder: str, database: str | None, *, opens: bool) -> int:
     with locked(Path(folder)):
         jobs = all_jobs(Path(folder))
         app = make_app(door, jobs, watched)
-        server = _Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=2))
+        protocol = "h11" if door.token else OwnConnections
+        config = uvicorn.Config(app, http=protocol, log_level="error", lifespan="off", timeout_graceful_shutdown=2)
+        server = _Server(config)
         stops = 0
 
         def stop(number: int, frame: Any) -> None:  # noqa: ARG001

@@ -1,7 +1,7 @@
 // The last lines that a job has printed.
 
 import { get } from "/static/ask.js";
-import { el, readable } from "/static/dom.js";
+import { el, readable, setText } from "/static/dom.js";
 
 const MOST = 500;
 
@@ -11,11 +11,13 @@ export class Log {
     this.run = 0;
     this.last = 0;
     this.lines = el("ol.log", { tabIndex: 0, "aria-label": `Log of ${name}` });
+    this.command = el("code.ran");
     this.none = el("p.hint", {}, "Nothing yet.");
-    this.root = el("div", {}, this.none, this.lines);
+    this.root = el("div", {}, this.command, this.none, this.lines);
   }
 
-  async update() {
+  async update(job) {
+    setText(this.command, job.command ? `$ ${readable(job.command)}` : "");
     const { run, lines } = await get(`/api/jobs/${this.name}/log?run=${this.run}&after=${this.last}`);
     if (run !== this.run) {
       this.run = run;

@@ -23,6 +23,8 @@ document.getElementById("nav").append(
   }),
 );
 
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 const shown = new Map();
 if (name) {
   const page = new JobPage(pipelines.find((pipeline) => pipeline.name === name), watched, tick);

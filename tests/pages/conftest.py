@@ -29,12 +29,6 @@ def door() -> Iterator[Door]:
         yield door
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_connected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked in this process comes over no connection, which could have an owner."""
-    monkeypatch.setattr("pages.guard.is_own", lambda *_: True)
-
-
 @pytest.fixture
 def app(door: Door, jobs: dict[str, Job]) -> Starlette:
     return make_app(door, jobs)
