@@ -8,11 +8,12 @@
 #   scripts/flink.sh status [--folder F]      says whether it runs, and where; 0 if it does
 #   scripts/flink.sh jobs [--master M]        lists its jobs
 #   scripts/flink.sh cancel JOB               stops a job at once, and confirms it
+#   scripts/flink.sh drain JOB                has a job of this machine read no more, write its open windows, and end
 #   scripts/flink.sh savepoint JOB [--stop]   keeps the state of a job in a savepoint, and prints its path; with --stop
 #                                             the job ends then. A pipeline goes on with --savepoint_path=PATH
 #
 #   --folder F       where its configuration, logs and savepoints are (out/flink)
-#   --master M       the JobManager of another cluster, HOST:PORT; for jobs, cancel and savepoint
+#   --master M       the JobManager of another cluster, HOST:PORT; for jobs, cancel, drain and savepoint
 #   --port N         of the JobManager's page, which is --flink_master (8081)
 #   --rpc-port N     for its own messages (6123)
 #   --blob-port N    for its files (6124)
@@ -309,11 +310,11 @@ done
 whole=
 case $command in
   start) mkdir -p "$folder" && whole=$(cd "$folder" && pwd) || exit 1 ;;
-  stop | status | jobs | cancel | savepoint) whole=$(cd "$folder" 2>/dev/null && pwd) ;;
+  stop | status | jobs | cancel | drain | savepoint) whole=$(cd "$folder" 2>/dev/null && pwd) ;;
 esac
 case $command in
   get) get "-Dbeam.version=$version" ;;
-  jobs | cancel | savepoint)
+  jobs | cancel | drain | savepoint)
     folder=${whole:-$folder}
     client ${rest[@]+"${rest[@]}"}
     ;;
@@ -327,5 +328,5 @@ case $command in
     folder=$whole
     "$command"
     ;;
-  *) fail 2 "expected get, start, stop, status, jobs, cancel or savepoint, got '$command'" ;;
+  *) fail 2 "expected get, start, stop, status, jobs, cancel, drain or savepoint, got '$command'" ;;
 esac

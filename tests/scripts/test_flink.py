@@ -14,7 +14,7 @@ from tests.clusters import Cluster
 from tests.scripts.test_kafka import imitate, without_java  # noqa: F401 - a fixture
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "flink.sh"
-COMMANDS = "get, start, stop, status, jobs, cancel or savepoint"
+COMMANDS = "get, start, stop, status, jobs, cancel, drain or savepoint"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -63,7 +63,7 @@ def flink_target(options: StreamOptions) -> FlinkTarget | None:
     portable = options.view_as(PortableOptions)
     if master in _NOT_A_CLUSTER:
         raise UsageError(f"expected --flink_master=HOST:PORT of a JobManager, got {master!r}; {_MAKES_A_CLUSTER}")
-    is_here = _is_loopback(master) and not options.workers_elsewhere
+    is_here = is_on_loopback(master) and not options.workers_elsewhere
     return FlinkTarget(master, is_here, portable.environment_type == "LOOPBACK")
 
 
@@ -169,7 +169,7 @@ def _misplaced_input(address: Address, *, is_here: bool) -> Iterator[str]:
         yield "the standard input is that of this process: expected another --input than -"
     elif address.scheme == "exec":
         yield f"workers have not the commands of this process: expected another --input than {address.text}"
-    elif address.scheme in ("tcp-listen", "udp-listen") and not is_here and _is_loopback(address.host):
+    elif address.scheme in ("tcp-listen", "udp-listen") and not is_here and is_on_loopback(address.host):
         yield f"nobody knows which worker will listen: expected a host that they have, got {address.text}"
 
 
@@ -203,7 +203,7 @@ def _absolute_output(text: str, shared_file: str, *, is_file: bool) -> str:
     return text
 
 
-def _is_loopback(address: str) -> bool:
+def is_on_loopback(address: str) -> bool:
     """Tell whether ``HOST:PORT``, a host, or a URL is on this machine alone."""
     bare = address.partition("://")[2] or address
     host = bare.rpartition(":")[0] or bare
