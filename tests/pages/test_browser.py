@@ -77,6 +77,7 @@ def test_a_job_is_started_watched_stopped_and_started_again(page, tab):
     tab.goto("/produce")
     fill(tab, "--input", shlex.quote(ENDLESS))
     fill(tab, "--output", "out.jsonl")
+    fill(tab, "--window", "all")
     tab.get_by_role("button", name="Start", exact=True).click()
     first = page.wait("produce", lambda job: job["balance"]["counts"].get("read"))["balance"]["counts"]["read"]
     page.wait("produce", lambda job: job["balance"]["counts"]["read"] > first)
