@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "out" / "site" / "pages"
 #: Pages that are not in docs/, and where they stand in the site.
 OTHERS = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PICTURES = (".svg", ".png")
 #: The modules whose public names make the library.
 MODULES = ("sources", "transforms", "sinks", "schemas.record_type")
 _NAMES_OF_RECORD_TYPE = ("RecordType", "Column", "Dialect", "Rejected")
@@ -31,9 +32,11 @@ _ROLE = re.compile(r":\w+:`~?([^`]+)`")
 
 
 def places() -> dict[Path, str]:
-    """Return the files that become pages, and the paths that they have in the site."""
+    """Return the files that become pages, and pictures, and the paths that they have in the site."""
     found = {ROOT / name: place for name, place in OTHERS.items()}
     found |= {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
+    for picture in sorted(path for ending in PICTURES for path in (ROOT / "docs").rglob(f"*{ending}")):
+        found[picture] = str(picture.relative_to(ROOT / "docs"))
     return found | {path: f"benchmarks/{path.name}" for path in sorted((ROOT / "benchmarks/results").glob("*.md"))}
 
 
@@ -43,7 +46,7 @@ def moved(text: str, file: Path, known: dict[Path, str]) -> str:
     def link(match: re.Match[str]) -> str:
         target = (file.parent / match[1]).resolve()
         if target not in known:
-            return f"] (`{target.relative_to(ROOT)}`)" if target.suffix in (".md", ".svg", ".png") else "]"
+            return "]"
         path = os.path.relpath(known[target], Path(known[file]).parent)
         return f"]({path}{match[2] or ''})"
 
@@ -128,9 +131,10 @@ def gather(folder: Path) -> None:
     for file, place in known.items():
         target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(moved(file.read_text("utf-8"), file, known), "utf-8")
-    for picture in (ROOT / "docs").glob("*.svg"):
-        shutil.copy(picture, folder)
+        if file.suffix in PICTURES:
+            shutil.copy(file, target)
+        else:
+            target.write_text(moved(file.read_text("utf-8"), file, known), "utf-8")
     (folder / "options.md").write_text(options_page(), "utf-8")
     for module in MODULES:
         (folder / f"api-{module.replace('.', '-')}.md").write_text(api_page(module), "utf-8")

@@ -42,6 +42,14 @@ def test_every_link_leads_to_a_page_or_a_heading(pages):
             assert not heading or heading in _headings(target), (page.name, path, heading)
 
 
+def test_pictures_are_beside_the_pages_that_show_them(pages):
+    shown = [
+        picture for page in pages.glob("*.md") for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
+    ]
+    assert {"time-arrival.svg", "time-windows.svg", "time-watermark.svg"} <= set(shown)
+    assert all((pages / picture).exists() for picture in shown)
+
+
 def test_every_option_and_every_public_name_is_in_the_reference(pages):
     import transforms
     from pipelines import relay, totals
