@@ -76,6 +76,7 @@ def state(tab: playwright.Page) -> playwright.Locator:
 def test_a_job_is_started_watched_stopped_and_started_again(page, tab):
     tab.goto("/produce")
     fill(tab, "--input", shlex.quote(ENDLESS))
+    fill(tab, "--window", "all")
     fill(tab, "--output", "out.jsonl")
     fill(tab, "--window", "all")
     tab.get_by_role("button", name="Start", exact=True).click()
@@ -86,6 +87,7 @@ def test_a_job_is_started_watched_stopped_and_started_again(page, tab):
     assert not (page.folder / "out.jsonl").exists()
     tab.get_by_role("button", name="Stop", exact=True).click()
     expect(state(tab)).to_have_text(re.compile("stopped"), timeout=MILLISECONDS)
+    assert (page.folder / "out.jsonl").exists(), [page.job("produce"), page.ask("/api/jobs/produce/log")]
     rows = [json.loads(line, parse_float=Decimal) for line in (page.folder / "out.jsonl").read_text().splitlines()]
     assert rows
     shown = {name: tab.locator(f".balance .{name} dd").inner_text() for name in ("read", "used", "filtered")}
