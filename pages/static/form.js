@@ -91,8 +91,14 @@ export class Form {
   }
 
   async copy(button) {
-    await navigator.clipboard.writeText(this.command.textContent);
-    setText(button, "Copied");
+    try {
+      await navigator.clipboard.writeText(this.command.textContent);
+      setText(button, "Copied");
+    } catch {
+      // A page that is not of this machine, and not encrypted, has no clipboard.
+      getSelection().selectAllChildren(this.command);
+      setText(button, "Selected");
+    }
     setTimeout(() => setText(button, "Copy"), 1500);
   }
 }
