@@ -206,7 +206,8 @@ class WindowsFn(beam.DoFn):
     def process(self, element: tuple[int, pl.DataFrame]) -> Iterator[TimestampedValue]:
         """Yield the accumulators of each group of windows, by its number."""
         starts = self._windows.starts(pl.col(BUCKET)).alias(START)
-        inside = element[1].with_columns(starts).explode(START).drop(BUCKET)
+        # In the place that it has in what is merged, or the two could not be put together.
+        inside = element[1].select(starts, pl.exclude(BUCKET)).explode(START)
         group = (pl.col(START) // self._group_micros).alias(BUCKET)
         parts = inside.with_columns(group).partition_by(BUCKET, as_dict=True, include_key=False)
         for (number,), frame in parts.items():

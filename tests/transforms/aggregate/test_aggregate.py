@@ -24,7 +24,7 @@ from tests import oracle
 from tests.strategies import SALE, merged_by_any_tree, sale_frame, sale_rows, shuffled_cuts, windows
 from tests.transforms.tools import as_known, counts_of, without_counts
 from transforms.aggregate import aggregate
-from transforms.aggregate.aggregate import Aggregate, compact_if_long
+from transforms.aggregate.aggregate import Aggregate, ResultsFn, WindowsFn, compact_if_long
 from transforms.aggregate.aggregations import Count, CountDistinct, Last, Mean, Sum, TopN
 from transforms.aggregate.combine import BUCKET, FrameCombine
 from transforms.late import SplitLate
@@ -281,3 +281,20 @@ def test_without_early_results_no_runner_needs_a_clock(emit_micros):
     pipeline.visit(Timers())
     assert (TimeDomain.REAL_TIME in timers) == bool(emit_micros)
     assert TimeDomain.WATERMARK in timers
+
+
+@pytest.mark.parametrize("text", ["all", "1d", "2d/1d", "1h"])
+def test_a_window_of_more_bundles_than_are_merged_at_once_is_whole(text):
+    """As of a long replay: what was merged before is put together with what comes after it."""
+    cut, bundles = Windows.parse(text), 2 * aggregate.COMPACT_FRAMES + 1
+    reduction = FrameCombine(("upc",), {"rows": Count()})
+    start = pl.datetime(2011, 4, 1, time_unit="us")
+    rows = pl.DataFrame({"upc": ["a", "b"]}).with_columns(start.alias(EVENT_TIME))
+    reduced = reduction.reduce(rows, cut.bucket_start(pl.col(EVENT_TIME)).alias(BUCKET))
+    groups = defaultdict(list)
+    for _ in range(bundles):
+        for placed in WindowsFn(reduction, cut, 64).process((0, reduced)):
+            groups[placed.value[0]].append(placed.value[1])
+    results = [each for group in groups.items() for each in ResultsFn(reduction, cut).process(group)]
+    assert len(results) == (2 if text == "2d/1d" else 1)
+    assert all(result.rows.select("upc", "rows").rows() == [("a", bundles), ("b", bundles)] for result in results)
