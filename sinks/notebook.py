@@ -11,6 +11,7 @@ from typing import Any
 import apache_beam as beam
 import polars as pl
 
+from schemas.elements.beam_patches import patch_beam
 from schemas.elements.frames import Result
 from schemas.elements.wiring import check_elements
 
@@ -32,6 +33,7 @@ class Results:
 
     def __init__(self) -> None:
         """Begin with none."""
+        patch_beam()  # before the first step of the pipeline is applied
         self._name = uuid.uuid4().hex
         _KEPT[self._name] = {}
 

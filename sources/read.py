@@ -96,6 +96,7 @@ class Read(beam.PTransform):
             OSError: a file, a command, a port or a broker is not to be had; the message says which and why.
         """
         super().__init__()
+        patch_beam()  # before it is applied
         if not isinstance(self.record_type, RecordType):
             raise ValueError(f"expected a record type such as schemas.tape.TAPE, got {self.record_type!r}")  # noqa: TRY004
         is_one = isinstance(self.addresses, str | os.PathLike | Address)
@@ -129,7 +130,6 @@ class Read(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Read each source."""
-        patch_beam()
         blocks: list[beam.PCollection] = []
         readers = most_readers(pipeline.pipeline.runner, self.kafka.max_readers)
         for number, found in enumerate(self._sources):

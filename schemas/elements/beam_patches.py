@@ -1,4 +1,4 @@
-"""Mends of Beam 2.77: a job that fails now and then, two that lose records, and a third of the time to build one.
+"""Mends of Beam 2.77: jobs that fail, now and then or in notebooks, two that lose records, and the time to build one.
 
 It fails when a runner asks how far a reader is. The answer counts the bytes of the elements given so far by their mean
 size, of which Beam takes samples. A bundle of which it took none has a mean of NaN, and a runner that wants to split
@@ -14,16 +14,21 @@ does: it keeps them in a buffer of that name, and what is first to look takes al
 While a pipeline is built and run, Beam inspects the signature of every method of every DoFn some ten times, which is
 a third of the CPU that a short run takes. Here it inspects each once.
 
+In a notebook Beam puts the number of the cell before the name of a step, by a module that needs pandas; without that
+no step can be applied. Here the names stay as they are then.
+
 Nothing is patched on import: :func:`patch_beam` does it, where a pipeline is built and where a worker sets up a step.
 """
 
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from types import FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from apache_beam import pipeline as beam_pipeline
 from apache_beam import version as beam_version
 from apache_beam.io import iobase
 from apache_beam.portability.api import beam_fn_api_pb2, beam_runner_api_pb2
@@ -86,6 +91,15 @@ def _inspect_once(function: Any) -> tuple[list[str], list[Any]]:
     return list(names), list(defaults)
 
 
+_name_by_cell = beam_pipeline.alter_label_if_ipython
+
+
+def _name_by_cell_with_pandas(transform: Any, taken: Any) -> None:
+    """Put the number of the cell before the name of a step, where Beam has what it needs for that."""
+    if find_spec("pandas") is not None:
+        _name_by_cell(transform, taken)
+
+
 def patch_beam() -> None:
     """Patch Beam, unless that was done before.
 
@@ -101,3 +115,4 @@ def patch_beam() -> None:
     BundleProcessor.try_split = _split_without_state
     BundleContextManager.get_buffer = _get_own_buffer
     core.get_function_args_defaults = _inspect_once
+    beam_pipeline.alter_label_if_ipython = _name_by_cell_with_pandas

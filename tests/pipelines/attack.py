@@ -10,6 +10,7 @@ import os
 import sys
 
 import grpc
+import grpc._channel  # which it imports when it is needed, and another user may not read
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, beam_job_api_pb2, beam_job_api_pb2_grpc
 
 _SECONDS = 20

@@ -191,7 +191,8 @@ def test_sliding_totals_are_right_for_any_times_sizes_and_cuts(some, tenths, ran
 
     random.shuffle(lines)
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        parsed = pipeline | beam.Create(lines, reshuffle=False) | parse_as(TRANSFERS)
+        records = pipeline | beam.Create(lines, reshuffle=False).with_output_types(str)
+        parsed = records | parse_as(TRANSFERS)
         totals = parsed["records"] | Aggregate(("account_region",), TOTALS, windows)
         assert_that(totals, check)
 

@@ -87,7 +87,7 @@ def in_sqlite(batch: Batch, shape: Shape) -> list[tuple]:
     rows = table_rows(batch, (NAME,), shape.native, declared=shape.declared)
     table = _Table("sqlite", "t", rows.columns, shape.native)
     with closing(sa.create_engine("sqlite://").connect()) as connection:
-        assert table.prepare(connection) == table.prepare(connection) == ""
+        assert table._prepare(connection) == table._prepare(connection) == ""
         table.write(connection, rows)
         found = connection.exec_driver_sql("SELECT x, CAST(x AS TEXT) FROM t ORDER BY position")
         return [tuple(row) for row in found]
