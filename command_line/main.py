@@ -1,4 +1,4 @@
-"""The command ``transaction-streams``: every pipeline and simulator by its name, whatever folder it runs in."""
+"""The command ``transaction-streams``: every pipeline and simulator by its name, and the page, in any folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ SIMULATORS = ("registers", "http", "bank", "gps", "pos", "smoothies")
 _USAGE = f"""\
 usage: {NAME} PIPELINE [OPTION ...]
        {NAME} simulate SIMULATOR [OPTION ...]
+       {NAME} page [OPTION ...]
 
 pipelines:  {" ".join(PIPELINES)}
 simulators: {" ".join(SIMULATORS)}
@@ -36,13 +37,16 @@ def main() -> NoReturn:
     if name == "simulate":
         package, names = ("simulators", SIMULATORS)
         name, *rest = rest or [""]
-    if name not in names:
+    module = f"{package}.{name}"
+    if arguments[0] == "page":
+        module = "pages"
+    elif name not in names:
         what = package.removesuffix("s")
         sys.exit(_wrong(f"expected a {what}, one of {', '.join(names)}, got {name!r}"))
     # As Python itself has it for `python -m`, so that the program begins the same way.
     sys.argv = ["-m", *rest]
-    sys.orig_argv = [sys.executable, "-m", f"{package}.{name}", *rest]
-    runpy.run_module(f"{package}.{name}", run_name="__main__", alter_sys=True)
+    sys.orig_argv = [sys.executable, "-m", module, *rest]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
 
 

@@ -73,6 +73,7 @@ def test_the_installed_package_runs_from_any_folder_even_beside_others_of_its_na
     )
     assert done.returncode == 0, done.stderr
     assert "fig        0.30" in done.stdout
+    assert (home / "pages" / "static" / "vendor" / "uPlot.LICENSE").is_file()
     (tmp_path / "pipelines" / "__init__.py").unlink()
     (tmp_path / "pipelines").rmdir()
     done = ran(sys.executable, "-m", "pipelines.totals", cwd=tmp_path, PYTHONPATH=str(home))
@@ -118,6 +119,7 @@ def test_no_program_is_forgotten():
             2,
             r"transaction-streams: expected a pipeline, one of produce, .*, got 'prodcue' \(see --help\)\n$",
         ),
+        (["page", "mysql:///x", "--port=0"], 2, "wrong usage: expected sqlite:///PATH or postgresql://"),
         (["simulate"], 2, r"transaction-streams: expected a simulator, one of registers, .*, got ''"),
     ],
 )
