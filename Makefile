@@ -74,7 +74,7 @@ site: $(SITE_VENV)/.ready ## build the documentation as a site in out/site/html,
 notebooks: setup prism ## run the notebooks whose outputs are kept in them anew
 	@$(BIN)/jupyter-execute --inplace --timeout=120 examples/first_steps.ipynb examples/live.ipynb
 
-bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
+bench: $(VENV)/.ready-test $(BENCH_VENV)/.ready prism jars s3-server ## run the benchmarks and print their tables (half an hour)
 	@$(BIN)/python -m benchmarks.produce_totals --rows $(ROWS)
 	@$(BIN)/python -m benchmarks.memory --rows $$(( $(ROWS) / 10 )) --times 1 10
 	@$(BIN)/python -m benchmarks.tcp_throughput --rows $$(( $(ROWS) * 3 / 10 ))
@@ -89,6 +89,7 @@ bench: $(VENV)/.ready $(BENCH_VENV)/.ready prism jars s3-server ## run the bench
 	@$(BIN)/python -m benchmarks.kafka_latency
 	@$(BIN)/python -m benchmarks.smoothies
 	@$(BIN)/python -m benchmarks.object_store --rows $(ROWS)
+	@$(BIN)/python -m benchmarks.page
 
 soak: setup prism jars flink-jars s3-server ## run the slow proofs that `make test` leaves out, and print the table of kills (an hour)
 	@$(BIN)/python -m pytest -m soak $(ARGS)

@@ -6,7 +6,7 @@ import { Card } from "/static/card.js";
 import { JobPage } from "/static/job.js";
 import { stateMark } from "/static/state.js";
 
-const SECOND = 1000;
+const PAUSE = 500;
 const name = location.pathname.slice(1);
 const main = document.getElementById("main");
 const lost = document.getElementById("lost");
@@ -44,7 +44,7 @@ if (name) {
 let timer = 0;
 let isAsking = false;
 
-/** Ask how things stand, show it, and do so again in a second; not while nobody looks. */
+/** Ask how things stand, show it, and do so again after a pause; not while nobody looks. */
 async function tick() {
   clearTimeout(timer);
   if (!document.hidden && !isAsking) {
@@ -61,7 +61,7 @@ async function tick() {
     isAsking = false;
   }
   clearTimeout(timer);
-  timer = setTimeout(tick, SECOND);
+  timer = setTimeout(tick, PAUSE);
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || tick());

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from pages.views import Watched, view_of
 
 #: What was read is good for so long, and no more than so many different ones are kept.
-_FRESH_SECONDS, _MOST = 0.5, 100
+_FRESH_SECONDS, _MOST = 0.25, 100
 
 
 class Reader:
