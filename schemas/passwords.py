@@ -141,7 +141,7 @@ def exposed(*paths: str | Path | None) -> list[str]:
     """
     found = []
     for file in [Path(path) for path in paths if path]:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             is_open = file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
             if is_open and _IN_FILE.search(file.read_text(errors="replace")):
                 found.append(f"other users can read {file}, which has a password in it: chmod 600 {file}")

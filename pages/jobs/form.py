@@ -89,10 +89,12 @@ def fill_in(pipeline: Pipeline, values: Values) -> Filled:
         return Filled([], errors)
     for flag, option in options.items():
         try:
+            _check_text(values.get(flag, ""))
             arguments += _arguments(option, values.get(flag, ""))
         except ValueError as error:
             errors[flag] = masked(str(error))
     try:
+        _check_text(values.get(MORE, ""))
         arguments += shlex.split(str(values.get(MORE, "")))
     except ValueError as error:
         errors[MORE] = f"{error}: expected words as a shell has them"
@@ -148,6 +150,17 @@ def place_of(line: str, flags: Sequence[str]) -> str:
 
 def _shown(group: Group) -> list[Option]:
     return [option for option in group.options if option.flag not in HIDDEN]
+
+
+def _check_text(value: Any) -> None:
+    """See that a value can be an argument of a process.
+
+    Raises:
+        ValueError: it has a character that no argument can have.
+    """
+    text = str(value)
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("no argument can have NUL or half of a character")
 
 
 def _arguments(option: Option, value: bool | str) -> Iterator[str]:

@@ -127,6 +127,7 @@ def test_what_it_says_of_itself_and_of_wrong_usage(arguments, status, told, monk
     from command_line.main import main
 
     monkeypatch.setattr(sys, "argv", ["transaction-streams", *arguments])
+    monkeypatch.delitem(sys.modules, "pages.__main__", raising=False)  # as in a process that begins with it
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == status
