@@ -9,10 +9,8 @@ import argparse
 import json
 import math
 import os
-import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT
 from benchmarks.report import code_block, environment, megabytes, publish, table, this_command
+from scripts.browser import CHROMIUM, open_chromium, serving
 
 JOBS = ("produce", "errors", "credit", "sales", "totals")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _TICKS = os.sysconf("SC_CLK_TCK")
 #: What there is to reach: the share of a core, and seconds.
 MOST_CORE, MOST_PAINT = 0.15, 1.0
@@ -41,24 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long to measure (default: %(default)s)")
     options = parser.parse_args(argv)
-    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if browser is None:
+    if CHROMIUM is None:
         parser.error("there is no Chromium: scripts/get_chromium.sh gets one")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pages", "--no-open", "--port=0"]
-        variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen(
-            command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True
-        ) as server:
-            try:
-                assert server.stderr is not None  # noqa: S101 - for the type checker
-                address = server.stderr.readline().split()[4].rstrip("/")
-                found = _measure(server.pid, address, browser, options.seconds)
-                server.send_signal(signal.SIGINT)
-                server.wait(60)
-            finally:
-                server.kill()
-    share, paints, memory, heaps = found
+    with tempfile.TemporaryDirectory() as folder, serving(folder) as (server, address):
+        share, paints, memory, heaps = _measure(server.pid, address.rstrip("/"), options.seconds)
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
     lines = [
         ("the server takes of a core", f"{share:.1%}"),
         ("first paint before they run, median", f"{statistics.median(paints):.0f} ms"),
@@ -85,16 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(is_so for _, is_so in reached) else 1
 
 
-def _measure(
-    server: int, address: str, browser: str, seconds: int
-) -> tuple[float, list[float], list[int], list[float]]:
+def _measure(server: int, address: str, seconds: int) -> tuple[float, list[float], list[int], list[float]]:
     """Return the share of a core, first paints in ms, and bytes of the server and of a page, before and after."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of the tools of the tests
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=browser, args=["--no-sandbox", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
-        )
+    with open_chromium("--enable-precise-memory-info", "--js-flags=--expose-gc") as chromium:
         alone = [_paint(chromium, f"{address}/{name}") for name in JOBS]
         for name in JOBS:
             _post(f"{address}/api/jobs/{name}/start", {"demo": True})
@@ -113,7 +91,6 @@ def _measure(
         share = (_cpu(server) - cpu) / (time.monotonic() - begun)
         heaps.append(tabs[0].evaluate(_HEAP))
         memory.append(_memory(server))
-        chromium.close()
     return share, alone, memory, heaps
 
 

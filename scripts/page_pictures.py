@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from scripts.browser import CHROMIUM, open_chromium, serving
 
 #: What is asked for besides the input, so that there is something to see over time.
 _MORE = {"produce": {"--window": "1h"}, "credit": {"--last": "5m"}}
@@ -25,29 +26,15 @@ def take_pictures(folder: Path, options: Mapping[str, Sequence[str]]) -> None:
 
     It is told, and nothing is done, where there is no browser or nothing to drive it.
     """
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright  # noqa: PLC0415 (for tests and pictures only)
-    except ImportError:
-        chromium = None
-    if chromium is None:
+    if CHROMIUM is None or find_spec("playwright") is None:
         print("no pictures of the page: they need Chromium and Playwright")
         return
-    command = [sys.executable, "-m", "pages", "--no-open", "--port=0", f"--folder={folder / 'page'}"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603 (our own)
-        try:
-            assert server.stderr is not None  # noqa: S101 (for the type checker)
-            address = server.stderr.readline().split()[4]
-            with sync_playwright() as driver:
-                browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                for name, given in options.items():
-                    with browser.new_context(base_url=address, viewport=_SIZE, color_scheme="light") as context:
-                        context.set_default_timeout(_PATIENCE_MILLISECONDS)
-                        values = _values(given) | _MORE.get(name, {})
-                        _take(context.new_page(), name, values, folder / f"page-{name}.png")
-                browser.close()
-        finally:
-            server.terminate()
+    with tempfile.TemporaryDirectory() as jobs, serving(jobs) as (_, address), open_chromium() as browser:
+        for name, given in options.items():
+            with browser.new_context(base_url=address, viewport=_SIZE, color_scheme="light") as context:
+                context.set_default_timeout(_PATIENCE_MILLISECONDS)
+                values = _values(given) | _MORE.get(name, {})
+                _take(context.new_page(), name, values, folder / f"page-{name}.png")
 
 
 def _values(options: Sequence[str]) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""The page of a test, in this process: nothing listens, and no job runs before it is started."""
+"""The page of a test, in this process, where nothing listens and no job runs before it is started; and a browser."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -13,6 +14,13 @@ from pages.app import make_app
 from pages.door import Door
 from pages.jobs.job import Job
 from pages.jobs.jobs import all_jobs
+from scripts.browser import open_chromium
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with open_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

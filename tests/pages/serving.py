@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scripts import browser
 from tests.patience import PATIENCE_SECONDS
 
-ROOT = Path(__file__).parents[2]
 #: Records that come until the job is stopped.
 ENDLESS = f"exec:{sys.executable} -m simulators.registers --output=- --quiet --rows=0 --rate=500"
 
@@ -45,20 +44,10 @@ class Page(NamedTuple):
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Page]:
+def serving(folder: Path, *arguments: str) -> Iterator[Page]:
     """Serve a page whose jobs write to that folder, until the context ends."""
-    command = [sys.executable, "-m", "pages", "--no-open", "--port=0"]
-    environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            first = process.stderr.readline()
-            assert first.startswith("the page is at http://127.0.0.1:"), first
-            yield Page(process, first.split()[4], folder)
-        finally:
-            process.kill()
+    with browser.serving(folder, *arguments) as (process, address):
+        yield Page(process, address, folder)
 
 
 def is_alive(process: int) -> bool:

@@ -6,27 +6,18 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.pages.serving import ENDLESS, Page, is_alive, serving
-from tests.patience import PATIENCE_SECONDS
+from tests.pages.tabs import PICTURES, expect, needs_chromium, opened, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not there")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
-#: Pictures of what the tests have seen, for whoever wants to look at them.
-PICTURES = Path(__file__).parents[2] / "out/pictures-of-tests"
-expect = playwright.expect
-MILLISECONDS = PATIENCE_SECONDS * 1_000
+pytestmark = needs_chromium
 READ = "parseInt(document.querySelector('.balance .read dd').textContent.replaceAll(',', ''))"
 
 
@@ -36,29 +27,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def tab(page: Page, chromium: playwright.Browser) -> Iterator[playwright.Page]:
-    """A tab in which nothing goes wrong, and which asks nobody but the page."""
-    complaints: list[str] = []
-    with chromium.new_context(base_url=page.address) as context:
-        context.set_default_timeout(MILLISECONDS)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        hosts: set[str] = set()
-        tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        yield tab
-        assert hosts <= {urlsplit(page.address).netloc, ""}
     # The browser itself tells of each answer that says no, as those to a wrong option do.
-    assert [text for text in complaints if "status of 422" not in text] == []
+    with opened(chromium, page.address, "status of 422") as tab:
+        yield tab
 
 
 def fill(tab: playwright.Page, flag: str, text: str) -> None:
@@ -83,16 +56,16 @@ def test_a_job_is_started_watched_stopped_and_started_again(page, tab):
     first = page.wait("produce", lambda job: job["balance"]["counts"].get("read"))["balance"]["counts"]["read"]
     page.wait("produce", lambda job: job["balance"]["counts"]["read"] > first)
     tab.wait_for_function(f"() => {READ} > {first}")
-    expect(state(tab)).to_have_text(re.compile("running"), timeout=MILLISECONDS)
+    expect(state(tab)).to_have_text(re.compile("running"))
     assert not (page.folder / "out.jsonl").exists()
     tab.get_by_role("button", name="Stop", exact=True).click()
-    expect(state(tab)).to_have_text(re.compile("stopped"), timeout=MILLISECONDS)
+    expect(state(tab)).to_have_text(re.compile("stopped"))
     assert (page.folder / "out.jsonl").exists(), [page.job("produce"), page.ask("/api/jobs/produce/log")]
     rows = [json.loads(line, parse_float=Decimal) for line in (page.folder / "out.jsonl").read_text().splitlines()]
     assert rows
     shown = {name: tab.locator(f".balance .{name} dd").inner_text() for name in ("read", "used", "filtered")}
-    log = tab.locator(".log").inner_text()
-    assert f"{shown['read']} read = {shown['used']} used + {shown['filtered']} filtered" in log
+    balance = f"{shown['read']} read = {shown['used']} used + {shown['filtered']} filtered"
+    expect(tab.locator(".log")).to_contain_text(balance)
     assert sum(row["rows"] for row in rows) == int(shown["used"].replace(",", ""))
     with closing(sqlite3.connect(page.folder / "out/page/produce/job.db")) as database:
         found = database.execute("SELECT upc, quantity, scale, spend, rows FROM produce WHERE final").fetchall()
@@ -100,17 +73,17 @@ def test_a_job_is_started_watched_stopped_and_started_again(page, tab):
         (row["upc"], *(Decimal(row[name]) for name in ("quantity", "scale", "spend", "rows"))) for row in rows
     )
     best = max(rows, key=lambda row: Decimal(row["spend"]))
-    expect(tab.locator(".view")).to_contain_text(f"{Decimal(best['spend']):,}", timeout=MILLISECONDS)
+    expect(tab.locator(".view")).to_contain_text(f"{Decimal(best['spend']):,}")
     PICTURES.mkdir(parents=True, exist_ok=True)
     tab.screenshot(path=PICTURES / "produce.png", full_page=True)
     tab.get_by_role("button", name="Start", exact=True).click()
     page.wait("produce", lambda job: job["run"] == 2 and job["state"] == "running")
     tab.reload()
-    expect(state(tab)).to_have_text(re.compile("running"), timeout=MILLISECONDS)
+    expect(state(tab)).to_have_text(re.compile("running"))
     assert tab.locator("[name='--output']").input_value() == "out.jsonl"
     process = page.job("produce")["process"]
     os.kill(process, signal.SIGKILL)
-    expect(state(tab)).to_have_text(re.compile("failed"), timeout=MILLISECONDS)
+    expect(state(tab)).to_have_text(re.compile("failed"))
     expect(tab.locator(".reason").first).to_have_text("ended by SIGKILL")
     assert not is_alive(process)
 
@@ -132,7 +105,7 @@ def test_what_only_the_run_finds_wrong_stands_there_too(page, tab):
     tab.goto("/relay")
     fill(tab, "--input", "none.csv")
     tab.get_by_role("button", name="Start", exact=True).click()
-    expect(state(tab)).to_have_text(re.compile("failed"), timeout=MILLISECONDS)
+    expect(state(tab)).to_have_text(re.compile("failed"))
     expect(tab.locator(".reason").first).to_contain_text("none.csv")
 
 

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
+from tests.pages.serving import serving
+from tests.pages.tabs import PICTURES, expect, needs_chromium, opened, playwright
 from tests.pages.views.watched import HOSTILE, fill, visitors, write
-from tests.patience import PATIENCE_SECONDS
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not there")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium")
-ROOT = Path(__file__).parents[3]
-#: Pictures of what the tests have seen, for whoever wants to look at them.
-PICTURES = ROOT / "out/pictures-of-tests"
-MILLISECONDS = PATIENCE_SECONDS * 1_000
+pytestmark = needs_chromium
 READABLE = HOSTILE.replace("\x1b", "\ufffd").replace("\u202e", "\ufffd")
 
 
@@ -34,41 +24,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(database: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "pages", "--no-open", "--port=0", f"sqlite:///{database}"]
-    environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
-    with subprocess.Popen(command, cwd=database.parent, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            first = process.stderr.readline()
-            assert first.startswith("the page is at http://127.0.0.1:"), first
-            yield first.split()[4]
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_SECONDS)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with serving(database.parent, f"sqlite:///{database}") as page:
+        yield page.address
 
 
 @pytest.fixture
 def tab(address: str, chromium: playwright.Browser) -> Iterator[playwright.Page]:
-    """A tab in which nothing goes wrong, and which asks nobody but the page."""
-    complaints: list[str] = []
-    with chromium.new_context(base_url=address, viewport={"width": 1440, "height": 1000}) as context:
-        context.set_default_timeout(MILLISECONDS)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        hosts: set[str] = set()
-        tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    with opened(chromium, address, viewport={"width": 1440, "height": 1000}) as tab:
         yield tab
-        assert hosts <= {urlsplit(address).netloc, ""}
-    assert complaints == []
 
 
 @pytest.mark.parametrize(
@@ -87,9 +50,9 @@ def test_a_view_shows_its_tables_on_each_screen_and_texts_of_data_are_only_texts
     tab.goto(f"/{name}")
     view = tab.locator(".view")
     for text in told:
-        playwright.expect(view).to_contain_text(text, timeout=MILLISECONDS)
+        expect(view).to_contain_text(text)
     if name != "errors":
-        playwright.expect(view.get_by_text(READABLE).first).to_be_attached(timeout=MILLISECONDS)
+        expect(view.get_by_text(READABLE).first).to_be_attached()
     assert tab.title().endswith("transaction streams")
     for width, scheme in ((1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")):
         tab.emulate_media(color_scheme=scheme)
@@ -101,13 +64,13 @@ def test_a_view_shows_its_tables_on_each_screen_and_texts_of_data_are_only_texts
 def test_a_committed_row_reaches_the_pixel(tab, database):
     tab.goto("/errors")
     cell = tab.locator(".board li").nth(7)
-    playwright.expect(cell).to_contain_text("49", timeout=MILLISECONDS)
+    expect(cell).to_contain_text("49")
     others = tab.locator(".board .changed")
     assert others.count() == 0
     write(
         database, "errors", ("hour",), visitors([1_234_567 if hour == 7 else hour * hour for hour in range(24)]), run=2
     )
-    playwright.expect(cell).to_contain_text("1,234,567", timeout=MILLISECONDS)
+    expect(cell).to_contain_text("1,234,567")
     # It flashes, and nothing else does.
     assert cell.evaluate("cell => cell.classList.contains('changed')")
     assert others.count() == 1
@@ -117,13 +80,13 @@ def test_a_table_is_sorted_and_searched_with_the_keyboard_and_a_window_is_picked
     tab.goto("/produce")
     table = tab.get_by_role("region", name="products").locator("table")
     first = table.locator("tbody tr").first
-    playwright.expect(first).to_contain_text("$1,200.35", timeout=MILLISECONDS)
+    expect(first).to_contain_text("$1,200.35")
     tab.get_by_role("button", name="Spend").focus()
     tab.keyboard.press("Enter")
-    playwright.expect(table.get_by_role("columnheader", name="Spend")).to_have_attribute("aria-sort", "ascending")
-    playwright.expect(first).to_contain_text("PRODUCT 119")
+    expect(table.get_by_role("columnheader", name="Spend")).to_have_attribute("aria-sort", "ascending")
+    expect(first).to_contain_text("PRODUCT 119")
     tab.get_by_label("Search products").press_sequentially("product 42")
-    playwright.expect(table.locator("tbody tr")).to_have_count(1)
-    playwright.expect(first).to_contain_text("$1,158.35")
+    expect(table.locator("tbody tr")).to_have_count(1)
+    expect(first).to_contain_text("$1,158.35")
     tab.locator(".view").get_by_label("Window").first.select_option(label="2024-05-06 12:00 – 13:00")
-    playwright.expect(first).to_contain_text("$1,158.00", timeout=MILLISECONDS)
+    expect(first).to_contain_text("$1,158.00")
