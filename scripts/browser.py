@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pipelines.runtime.prism_server import die_with
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -25,7 +28,14 @@ def serving(folder: str | Path, *arguments: str) -> Iterator[tuple[subprocess.Po
     command = [sys.executable, "-m", "pages", "--no-open", "--port=0", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
     with subprocess.Popen(  # noqa: S603 - our own
-        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # So that it ends, too, where whoever looks at it is killed.
+        preexec_fn=partial(die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
     ) as process:
         try:
             assert process.stderr is not None  # noqa: S101 - for the type checker
